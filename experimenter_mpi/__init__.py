@@ -1,0 +1,204 @@
+"""Run parameter sweeps, from a laptop to thousands of MPI ranks, and keep the results.
+
+Importing this package imports nothing else: names are looked up on first use (PEP 562).
+Whatever this file imported, thousands of ranks would read from one parallel file
+system in the same second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .context import (
+        complete_trial_in_global_database,
+        get_global_store,
+        get_latest_snapshot_from_global_database,
+        get_results_from_trial_global_database,
+        save_snapshot_in_global_database,
+        stop_requested,
+        time_left,
+    )
+    from .database.database import (
+        ExperimentDatabase,
+        complete_trial,
+        delete_experiment,
+        export_db,
+        get_experiment,
+        get_experiment_by_name,
+        get_experiments,
+        get_progress,
+        get_ratio_completed_trials_by_name,
+        get_snapshots,
+        get_trial,
+        get_trials,
+        get_trials_by_name,
+        get_trials_ids_by_name,
+        latest_snapshot,
+        mark_trial_as_incomplete,
+        merge_databases,
+        open_db,
+        restore_from_db,
+        save_snapshot,
+    )
+    from .errors import (
+        ConfigurationError,
+        CorruptDocumentError,
+        DatabaseError,
+        DatabaseLockedError,
+        DatabaseWriteError,
+        EncodingError,
+        ExperimenterError,
+        ExperimentMismatchError,
+        ForeignDatabaseError,
+        LaunchError,
+        NotCoordinatorError,
+        NotFoundError,
+        OutsideTrialError,
+        PickledValueWarning,
+        PickleRefusedError,
+        ProtocolError,
+        SchemaVersionError,
+        ScriptError,
+        StoreError,
+        TrialError,
+        TrialInterrupted,
+    )
+    from .experiment import (
+        Experiment,
+        Trial,
+    )
+    from .modes.mpi import (
+        MPIMode,
+    )
+    from .modes.serial import (
+        SerialMode,
+    )
+    from .runner import (
+        execute,
+    )
+    from .snapshot import (
+        Snapshot,
+    )
+    from .summary import (
+        RunSummary,
+    )
+    from .variables import (
+        IterableVariable,
+        LinearVariable,
+        LogLinearVariable,
+        MatchIterableVariable,
+        RepeatVariable,
+        Variable,
+    )
+
+__all__ = [
+    "ConfigurationError",
+    "CorruptDocumentError",
+    "DatabaseError",
+    "DatabaseLockedError",
+    "DatabaseWriteError",
+    "EncodingError",
+    "Experiment",
+    "ExperimentDatabase",
+    "ExperimentMismatchError",
+    "ExperimenterError",
+    "ForeignDatabaseError",
+    "IterableVariable",
+    "LaunchError",
+    "LinearVariable",
+    "LogLinearVariable",
+    "MPIMode",
+    "MatchIterableVariable",
+    "NotCoordinatorError",
+    "NotFoundError",
+    "OutsideTrialError",
+    "PickleRefusedError",
+    "PickledValueWarning",
+    "ProtocolError",
+    "RepeatVariable",
+    "RunSummary",
+    "SchemaVersionError",
+    "ScriptError",
+    "SerialMode",
+    "Snapshot",
+    "StoreError",
+    "Trial",
+    "TrialError",
+    "TrialInterrupted",
+    "Variable",
+    "complete_trial",
+    "complete_trial_in_global_database",
+    "delete_experiment",
+    "execute",
+    "export_db",
+    "get_experiment",
+    "get_experiment_by_name",
+    "get_experiments",
+    "get_global_store",
+    "get_latest_snapshot_from_global_database",
+    "get_progress",
+    "get_ratio_completed_trials_by_name",
+    "get_results_from_trial_global_database",
+    "get_snapshots",
+    "get_trial",
+    "get_trials",
+    "get_trials_by_name",
+    "get_trials_ids_by_name",
+    "latest_snapshot",
+    "mark_trial_as_incomplete",
+    "merge_databases",
+    "open_db",
+    "restore_from_db",
+    "save_snapshot",
+    "save_snapshot_in_global_database",
+    "stop_requested",
+    "time_left",
+]
+
+# Which module each name is looked up in.
+_NAMES = {
+    "context": """complete_trial_in_global_database get_global_store
+        get_latest_snapshot_from_global_database get_results_from_trial_global_database
+        save_snapshot_in_global_database stop_requested time_left""",
+    "database.database": """ExperimentDatabase complete_trial delete_experiment
+        export_db get_experiment get_experiment_by_name get_experiments get_progress
+        get_ratio_completed_trials_by_name get_snapshots get_trial get_trials
+        get_trials_by_name get_trials_ids_by_name latest_snapshot
+        mark_trial_as_incomplete merge_databases open_db restore_from_db
+        save_snapshot""",
+    "errors": """ConfigurationError CorruptDocumentError DatabaseError
+        DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
+        ExperimenterError ForeignDatabaseError LaunchError NotCoordinatorError
+        NotFoundError OutsideTrialError PickleRefusedError PickledValueWarning
+        ProtocolError SchemaVersionError ScriptError StoreError TrialError
+        TrialInterrupted""",
+    "experiment": "Experiment Trial",
+    "modes.mpi": "MPIMode",
+    "modes.serial": "SerialMode",
+    "runner": "execute",
+    "snapshot": "Snapshot",
+    "summary": "RunSummary",
+    "variables": """IterableVariable LinearVariable LogLinearVariable
+        MatchIterableVariable RepeatVariable Variable""",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,134 @@
+"""Every exception this package raises on purpose: one place, so that none is a cycle.
+
+* ExperimenterError
+  x ConfigurationError (ValueError)    the experiment as written cannot be expanded
+  x ScriptError                        exp.py cannot be loaded, or lacks a function
+  x StoreError                         the store cannot be built, or there is none
+  x OutsideTrialError (RuntimeError)   an in-trial function was called elsewhere
+  x TrialInterrupted                   raised by a trial that was asked to stop
+  x TrialError                         a trial raised; has its traceback, rank, host
+  x EncodingError (TypeError)          a value cannot be stored
+  x PickleRefusedError                 a stored value is a pickle: none may be read
+  x LaunchError                        MPI is missing, or was started wrongly
+  x ProtocolError                      a rank said something it may not say
+  x DatabaseError
+    + NotFoundError (LookupError)      no such experiment or trial
+    + ExperimentMismatchError (ValueError)  same name, another configuration
+    + ForeignDatabaseError             a file of another program, or no database
+    + SchemaVersionError               written by a newer version of this package
+    + DatabaseLockedError              another run is writing
+    + DatabaseWriteError               read-only, unwritable or full
+    + NotCoordinatorError (RuntimeError)  only rank 0 holds the database
+    + CorruptDocumentError (ValueError)  a stored value that this package never wrote
+
+Warnings: PickledValueWarning, a value was pickled since no rule stores it.
+"""
+
+from __future__ import annotations
+
+
+class ExperimenterError(Exception):
+    """Base of all errors of this package; the message says what to do next."""
+
+
+class ConfigurationError(ExperimenterError, ValueError):
+    """The experiment as written cannot be expanded into trials."""
+
+
+class ScriptError(ExperimenterError):
+    """A script cannot be loaded, holds no experiment, or lacks a named function."""
+
+
+class StoreError(ExperimenterError):
+    """The global store could not be built, or the experiment has none."""
+
+
+class OutsideTrialError(ExperimenterError, RuntimeError):
+    """A function that only a running trial may call was called elsewhere."""
+
+
+class TrialInterrupted(ExperimenterError):  # noqa: N818 - a request, not a failure
+    """Raised by a trial that was asked to stop: it goes back to pending, not failed."""
+
+
+class TrialError(ExperimenterError):
+    """A trial raised and the run was told to stop at the first failure.
+
+    ``traceback`` is the text of the trial's own traceback; ``rank`` and ``hostname``
+    say where it ran.
+    """
+
+    def __init__(
+        self, message: str, *, traceback: str = "", rank: int = 0, hostname: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+        self.rank = rank
+        self.hostname = hostname
+
+
+class EncodingError(ExperimenterError, TypeError):
+    """A value cannot be stored, not even by pickling it."""
+
+
+class PickleRefusedError(ExperimenterError):
+    """A stored value is a pickle, and this database was opened without allow_pickle."""
+
+
+class LaunchError(ExperimenterError):
+    """No MPI library can be loaded, or the launcher started separate worlds."""
+
+
+class ProtocolError(ExperimenterError):
+    """A rank sent a message it may not send: a bug in this package."""
+
+
+class DatabaseError(ExperimenterError):
+    """Base of what can be wrong with a database."""
+
+
+class NotFoundError(DatabaseError, LookupError):
+    """The database has no such experiment or trial."""
+
+
+class ExperimentMismatchError(DatabaseError, ValueError):
+    """An experiment of this name is stored with another configuration."""
+
+
+class ForeignDatabaseError(DatabaseError):
+    """The file is no SQLite database, or one of another program."""
+
+
+class SchemaVersionError(DatabaseError):
+    """The database was written by a newer version, or must be upgraded first."""
+
+
+class DatabaseLockedError(DatabaseError):
+    """Another run is writing to this database."""
+
+
+class DatabaseWriteError(DatabaseError):
+    """The database cannot be written: read-only, no permission, disk full."""
+
+
+class NotCoordinatorError(DatabaseError, RuntimeError):
+    """A worker rank asked for the database, which only rank 0 holds."""
+
+
+class CorruptDocumentError(DatabaseError, ValueError):
+    """A stored document or array is not what this package writes."""
+
+
+class PickledValueWarning(UserWarning):
+    """A value was pickled, since no rule of the codec stores it readably."""
+
+
+def rebuilt(name: str, message: str) -> ExperimenterError:
+    """Give an error of this module back from its class name and text.
+
+    This is how an error crosses ranks: pickled exceptions need not unpickle.
+    """
+    found = globals().get(name)
+    if isinstance(found, type) and issubclass(found, ExperimenterError):
+        return found(message)
+    return ExperimenterError(message)

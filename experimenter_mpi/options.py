@@ -1,0 +1,18 @@
+"""How ``execute`` was asked to run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Options(NamedTuple):
+    """See ``execute``; ``time_limit`` is in seconds.
+
+    ``only`` are the indices of the trials to run, None for all.
+    """
+
+    force_overwrite: bool = False
+    on_error: str = "record"
+    retry_failed: bool = True
+    time_limit: float | None = None
+    only: frozenset[int] | None = None

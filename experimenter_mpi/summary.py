@@ -1,0 +1,50 @@
+"""What a run did, for the script that called it and for the exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+EXIT_FINISHED = 0
+EXIT_FAILED_TRIALS = 1
+EXIT_USAGE = 2
+EXIT_WRONG = 3
+EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+
+
+class RunSummary(NamedTuple):
+    """What one ``execute`` did.
+
+    ``trials`` is the number in the experiment, ``skipped`` were finished before,
+    ``finished`` and ``failed`` happened in this run, ``remaining`` are neither
+    finished nor failed now. ``stopped`` says why the run ended early, if it did.
+    ``duration`` is in seconds.
+    """
+
+    experiment_id: UUID
+    name: str
+    trials: int
+    skipped: int
+    finished: int
+    failed: int
+    remaining: int
+    duration: float
+    stopped: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all finished, 1 some trials failed, 75 stopped with work left."""
+        if self.remaining:
+            return EXIT_STOPPED
+        return EXIT_FAILED_TRIALS if self.failed else EXIT_FINISHED
+
+    def __str__(self) -> str:
+        parts = [f"{self.finished} finished", f"{self.failed} failed"]
+        if self.skipped:
+            parts.append(f"{self.skipped} were finished before")
+        if self.remaining:
+            parts.append(f"{self.remaining} left")
+        text = f"{self.name}: {', '.join(parts)} in {self.duration:.1f} s"
+        return text if self.stopped is None else f"{text}; stopped by {self.stopped}"

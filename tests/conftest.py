@@ -1,0 +1,68 @@
+"""The fixtures that start real processes, and what keeps tests/ranks apart."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.launch import Launches
+
+HERE = Path(__file__).parent
+
+
+def pytest_configure():
+    # Ranks that are made to print their stacks leave no core files behind.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    # Cancelled by a scheduler or a CI, the fixtures still kill what they started. And
+    # what is started heeds SIGINT even when a shell runs pytest in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave tests/ranks to mpiexec: importing them would start MPI in this process."""
+    if collection_path == HERE / "ranks" and not config.getoption("--with-mpi"):
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Mark every test that starts mpiexec, so that none is forgotten."""
+    for item in items:
+        if {"mpirun", "start_mpirun"} & set(item.fixturenames):
+            item.add_marker("launches")
+
+
+@pytest.fixture
+def launches(tmp_path):
+    """Kill whatever the test started, however the test ends."""
+    with Launches(cwd=tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def mpirun(launches):
+    """Run `mpiexec -n RANKS python ARGS...` with a deadline: see `Launches.mpirun`."""
+    return launches.mpirun
+
+
+@pytest.fixture
+def start_mpirun(launches):
+    """Start the same and return it `Running`, to be watched, signalled and killed."""
+    return launches.start_mpirun
+
+
+@pytest.fixture
+def serial(launches):
+    """Run `python ARGS...` with a deadline: see `Launches.serial`."""
+    return launches.serial
+
+
+@pytest.fixture
+def start_serial(launches):
+    """Start the same and return it `Running`."""
+    return launches.start_serial

@@ -1,0 +1,51 @@
+"""What a run did, in one line for people and one number for scripts."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from experimenter_mpi.summary import RunSummary
+
+AN_ID = uuid.uuid4()
+
+
+def summary(**others):
+    counts = {"skipped": 0, "finished": 10, "failed": 0, "remaining": 0}
+    return RunSummary(
+        AN_ID, "heat", trials=10, **{**counts, "duration": 1.25, **others}
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, 0),
+        ({"finished": 0, "skipped": 10}, 0),
+        ({"failed": 1}, 1),
+        ({"remaining": 2, "stopped": "SIGTERM"}, 75),
+        ({"remaining": 2, "failed": 1, "stopped": "SIGTERM"}, 75),
+    ],
+)
+def test_the_exit_code_says_what_to_do_next(counts, expected):
+    """0: nothing; 1: look at the failures; 75: run again."""
+    assert expected == summary(**counts).exit_code
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, "heat: 10 finished, 0 failed in 1.2 s"),
+        (
+            {"finished": 3, "failed": 2, "skipped": 5},
+            "heat: 3 finished, 2 failed, 5 were finished before in 1.2 s",
+        ),
+        (
+            {"finished": 3, "remaining": 7, "stopped": "SIGTERM"},
+            "heat: 3 finished, 0 failed, 7 left in 1.2 s; stopped by SIGTERM",
+        ),
+    ],
+)
+def test_it_reads_as_a_sentence(counts, expected):
+    assert expected == str(summary(**counts))
