@@ -1,0 +1,207 @@
+"""Turn values into JSON documents and back, with arrays apart and nothing executed.
+
+Numbers, texts, lists and dicts stand as they are; what JSON lacks is an object whose
+first key starts with one "$" (a key of the user's that does is given a second one).
+A subclass of a built-in comes back as that built-in, a numpy number as a number.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .encoder import JSON, Encoder, place
+from .errors import CorruptDocumentError, EncodingError, PickleRefusedError
+from .tags import BY_TAG, ArrayRecord, Rule, from_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["ArrayRecord", "Encoded", "Rule", "decode", "encode"]
+
+# Arrays of at most this many bytes live in the database itself, and equal ones once;
+# larger ones are files of their own, and hashing them would cost more than it saves.
+INLINE_BYTES = 1024 * 1024
+MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
+_ID_DIGITS = 32
+
+
+class Encoded(NamedTuple):
+    """A value as it is stored.
+
+    ``document`` is compact JSON in ASCII, ``arrays`` is what it refers to, ``pickled``
+    names what no rule could store: (path, type name) of each.
+    """
+
+    document: str
+    arrays: tuple[ArrayRecord, ...] = ()
+    pickled: tuple[tuple[str, str], ...] = ()
+
+
+def encode(
+    value: Any, *, hash_up_to: int | None = None, extra: Iterable[Rule] = ()
+) -> Encoded:
+    """Encode a value; its arrays may be its own memory, so use them before it changes.
+
+    Equal arrays of at most ``hash_up_to`` bytes have equal ids (None: of any size).
+    ``extra`` are rules for types of the caller's own.
+
+    Raises:
+        EncodingError: something in the value cannot be stored; says what, and where.
+    """
+    encoder = Encoder(hash_up_to, extra)
+    try:
+        document = encoder.text(value)
+    except RecursionError:
+        raise encoder.too_deep() from None
+    if len(document) > MAX_DOCUMENT_BYTES:
+        msg = (
+            f"the value takes {len(document):,} bytes of JSON, more than the "
+            f"{MAX_DOCUMENT_BYTES:,} that can be stored; give large data as arrays"
+        )
+        raise EncodingError(msg)
+    return Encoded(document, tuple(encoder.arrays.values()), tuple(encoder.pickled))
+
+
+def _load_nothing(array_id: str) -> Any:
+    raise KeyError(array_id)
+
+
+def decode(
+    document: str,
+    load: Callable[[str], Any] = _load_nothing,
+    *,
+    allow_pickle: bool = False,
+    extra: Iterable[Rule] = (),
+) -> Any:
+    """Give back the value that was encoded; executes nothing unless ``allow_pickle``.
+
+    ``load`` gives the array of an id, a new one at each call; a KeyError of its says
+    that there is none.
+
+    Raises:
+        CorruptDocumentError: this is not what ``encode`` writes.
+        PickleRefusedError: something in it is a pickle.
+    """
+    try:
+        plain = _parsed(document)
+        # By far the most common: nothing in it can be a tag, or a key escaped.
+        if "$" not in document and "\\u0024" not in document:
+            return plain
+        return _Decoder(load, extra, allow_pickle=allow_pickle).value(plain)
+    except RecursionError:
+        msg = "a stored document is nested too deeply to be read"
+        raise CorruptDocumentError(msg) from None
+
+
+def _parsed(document: str) -> Any:
+    try:
+        return JSON.decode(document)
+    except (ValueError, TypeError) as error:
+        msg = f"a stored document is no JSON: {error}"
+        raise CorruptDocumentError(msg) from error
+
+
+class _Decoder:
+    """One document on its way to a value: where we are, and what is allowed."""
+
+    __slots__ = ("_allow_pickle", "_extra", "_load", "_path")
+
+    def __init__(
+        self, load: Callable[[str], Any], extra: Iterable[Rule], *, allow_pickle: bool
+    ) -> None:
+        self._load = load
+        self._extra = {rule.tag: rule for rule in extra}
+        self._allow_pickle = allow_pickle
+        self._path: list[Any] = []
+
+    def value(self, plain: Any) -> Any:
+        if type(plain) is dict:
+            return self._object(plain)
+        if type(plain) is list:
+            return [self._inside(index, entry) for index, entry in enumerate(plain)]
+        return plain
+
+    def _inside(self, key: Any, plain: Any) -> Any:
+        if type(plain) is not dict and type(plain) is not list:
+            return plain
+        self._path.append(key)
+        value = self.value(plain)
+        self._path.pop()
+        return value
+
+    def _object(self, plain: dict[str, Any]) -> Any:
+        first = next(iter(plain), "")
+        if first[:1] == "$" and first[1:2] != "$":
+            return self._tagged(first[1:], plain)
+        return {self._key(key): self._inside(key, plain[key]) for key in plain}
+
+    def _key(self, key: str) -> str:
+        if key[:1] != "$":
+            return key
+        if key[1:2] != "$":
+            raise self._corrupt(f"a tag, {key!r}, stands among other keys")
+        return key[1:]
+
+    def _tagged(self, tag: str, plain: dict[str, Any]) -> Any:
+        if tag == "array":
+            return self._array(plain)
+        if tag == "pickle":
+            return self._pickle(plain)
+        rule = self._rule(tag)
+        self._check_keys(plain, rule.fields)
+        payload = self.value(plain[f"${tag}"])
+        fields = [self._inside(name, plain.get(name)) for name in rule.fields]
+        try:
+            return rule.from_plain(payload, *fields)
+        except Exception as error:
+            raise self._corrupt(f"not a valid ${tag} ({error!r})") from error
+
+    def _rule(self, tag: str) -> Rule:
+        rule = self._extra.get(tag) or BY_TAG.get(tag)
+        if rule is None:
+            from . import ndarrays
+
+            rule = ndarrays.BY_TAG.get(tag)
+        if rule is None:
+            what = (
+                f"tagged ${tag}, which this version of experimenter_mpi does not know"
+            )
+            raise self._corrupt(f"{what}; a newer version may have written it")
+        return rule
+
+    def _check_keys(self, plain: dict[str, Any], fields: tuple[str, ...]) -> None:
+        tag, *others = plain
+        if not set(others).issubset(fields):
+            raise self._corrupt(f"{tag} with unknown keys beside it")
+
+    def _array(self, plain: dict[str, Any]) -> Any:
+        self._check_keys(plain, ("dtype", "shape"))
+        array_id = plain["$array"]
+        if type(array_id) is not str or not _is_id(array_id):
+            raise self._corrupt("an array without a valid id")
+        try:
+            return self._load(array_id)
+        except KeyError as error:
+            raise self._corrupt(f"array {array_id}, which is not there") from error
+
+    def _pickle(self, plain: dict[str, Any]) -> Any:
+        self._check_keys(plain, ("type",))
+        kind = f"a pickled {plain.get('type')!s}"
+        if not self._allow_pickle:
+            msg = (
+                f"{place(self._path)} is {kind}: open the database with "
+                "allow_pickle=True (--allow-pickle) if you trust whoever wrote it"
+            )
+            raise PickleRefusedError(msg)
+        try:
+            return pickle.loads(from_base64(plain["$pickle"]))  # noqa: S301 - allowed
+        except Exception as error:
+            raise self._corrupt(f"{kind} that cannot be read ({error!r})") from error
+
+    def _corrupt(self, what: str) -> CorruptDocumentError:
+        return CorruptDocumentError(f"stored data: {place(self._path)} is {what}")
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == _ID_DIGITS and set(text) <= set("0123456789abcdef")
