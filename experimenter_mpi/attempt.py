@@ -1,0 +1,101 @@
+"""One attempt at one trial: call the function, time it, catch what it raises.
+
+Whatever a trial does ends in an ``Outcome``: results, a failure with its traceback,
+or the trial back in the queue. Nothing it raises reaches the loop that runs trials.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .context import Context, current
+from .errors import EncodingError, ExperimenterError, TrialInterrupted
+from .ledger import Failure, Outcome, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from .codec import Encoded
+    from .experiment import Trial
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class Attempt(NamedTuple):
+    """An outcome, and the exception itself for whoever wants to raise it again."""
+
+    outcome: Outcome
+    exception: BaseException | None = None
+
+
+def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Attempt:
+    """Run ``function`` for ``trial`` in ``context``; never raises."""
+    started_at, start = time.time(), time.perf_counter()
+    status, results, failure = Status.FINISHED, None, None
+    exception: BaseException | None = None
+    token = current.set(context)
+    try:
+        results = _results(function, trial, context)
+    except (TrialInterrupted, KeyboardInterrupt) as error:
+        status, exception = Status.PENDING, error
+    except BaseException as error:  # noqa: BLE001 - sys.exit() ends a trial, no more
+        status, exception = Status.FAILED, error
+        failure = describe(error)
+    finally:
+        current.reset(token)
+    duration = time.perf_counter() - start
+    ended_at = started_at + duration
+    return Attempt(
+        Outcome(trial.index, status, results, failure, started_at, ended_at, duration),
+        exception,
+    )
+
+
+def _results(function: Callable[..., Any], trial: Trial, context: Context) -> Encoded:
+    results = function(trial.configuration, trial.id)
+    if not isinstance(results, dict):
+        name = getattr(function, "__qualname__", "the trial function")
+        msg = f"{name} returned {type(results).__name__}; a trial must return a dict"
+        raise EncodingError(msg)
+    return context.encode(results)
+
+
+def describe(error: BaseException) -> Failure:
+    """Give what is stored of an exception; its traceback starts at the user's code."""
+    message = _message(error)
+    if isinstance(error, SystemExit):
+        message = f"the trial called sys.exit({error.code!r})"
+    try:
+        import traceback
+
+        lines = traceback.format_exception(type(error), error, _users_frames(error))
+        text = "".join(lines)
+    except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
+        text = f"{type(error).__name__}: {message}"
+    return Failure(type(error).__name__, message, text)
+
+
+def _users_frames(error: BaseException) -> TracebackType | None:
+    """Leave out this package's own frames, which stand before the user's.
+
+    Where there are no others, it is a mistake that was explained, or a bug to be seen.
+    """
+    frames = error.__traceback__
+    while frames is not None and _is_ours(frames.tb_frame.f_globals):
+        frames = frames.tb_next
+    if frames is None and not isinstance(error, ExperimenterError):
+        return error.__traceback__
+    return frames
+
+
+def _is_ours(namespace: dict[str, Any]) -> bool:
+    return str(namespace.get("__name__", "")).partition(".")[0] == _PACKAGE
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
+        return "(its message cannot be shown)"

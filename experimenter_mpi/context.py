@@ -1,0 +1,164 @@
+"""What a running trial may ask for, with the same meaning in every mode.
+
+Who runs the trial sets the context; the functions here find it. Each thread has its
+own, so that trials on several threads never see each other's.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from uuid import UUID
+
+from . import codec
+from .errors import EncodingError, OutsideTrialError, StoreError
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .codec import ArrayRecord, Encoded
+    from .ledger import StoredSnapshot
+    from .store import Store
+
+
+class Desk(Protocol):
+    """Where a trial's requests are answered: the ledger, or rank 0 by message.
+
+    Every call is durable when it returns.
+    """
+
+    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
+        """See ``Ledger.save_snapshot``."""
+
+    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
+        """See ``Ledger.latest_snapshot``."""
+
+    def results_of(self, trial_id: str) -> Encoded | None:
+        """See ``Ledger.results_of``."""
+
+    def complete(self, trial_id: str, results: Encoded) -> None:
+        """See ``Ledger.complete``."""
+
+
+class Arrays(Protocol):
+    """Where arrays too large for a message or a row go, and come from."""
+
+    def write(self, encoded: Encoded) -> Encoded:
+        """Move large arrays out; what remains owns its bytes."""
+
+    def read(self, record: ArrayRecord) -> Any:
+        """Give the array back."""
+
+
+class Watch(Protocol):
+    """What a trial may know about the end of the run."""
+
+    def requested(self) -> bool:
+        """Whether the run is draining."""
+
+    def time_left(self) -> float | None:
+        """Seconds until the run's time limit."""
+
+
+class Context(NamedTuple):
+    """Everything a trial may reach besides its own arguments."""
+
+    experiment_name: str
+    desk: Desk
+    arrays: Arrays
+    watch: Watch
+    store: Store | None = None
+    allow_pickle: bool = False
+
+    def encode(self, value: Any) -> Encoded:
+        """Encode a value and move its large arrays to where they are kept."""
+        return self.arrays.write(codec.encode(value, hash_up_to=codec.INLINE_BYTES))
+
+    def decode(self, encoded: Encoded) -> Any:
+        records = {record.id: record for record in encoded.arrays}
+
+        def load(array_id: str) -> Any:
+            return self.arrays.read(records[array_id])
+
+        return codec.decode(encoded.document, load, allow_pickle=self.allow_pickle)
+
+
+current: ContextVar[Context] = ContextVar("current")
+
+
+def get_global_store() -> Store:
+    """Give this rank's read-only store.
+
+    Raises:
+        StoreError: the experiment has no store function.
+    """
+    context = _context("get_global_store")
+    if context.store is None:
+        msg = (
+            f"experiment '{context.experiment_name}' has no global store: set "
+            "init_store=your_function (or its name) in Experiment(...)"
+        )
+        raise StoreError(msg)
+    return context.store
+
+
+def save_snapshot_in_global_database(
+    trial_id: UUID | str, state: dict[str, Any], label: str | None = None
+) -> None:
+    """Save the state of a running trial; durable when it returns."""
+    context = _context("save_snapshot_in_global_database")
+    encoded = context.encode(_checked("a snapshot's state", state))
+    context.desk.save_snapshot(str(trial_id), encoded, label)
+
+
+def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot | None:
+    """Give the trial's latest snapshot, or None if it has saved none."""
+    context = _context("get_latest_snapshot_from_global_database")
+    stored = context.desk.latest_snapshot(str(trial_id))
+    if stored is None:
+        return None
+    state = context.decode(stored.state)
+    ids = UUID(stored.id), UUID(stored.trial_id)
+    return Snapshot(*ids, state, stored.label, stored.created_at)
+
+
+def get_results_from_trial_global_database(
+    trial_id: UUID | str,
+) -> dict[str, Any] | None:
+    """Give the results of any trial in the database, None while it is unfinished."""
+    context = _context("get_results_from_trial_global_database")
+    encoded = context.desk.results_of(str(trial_id))
+    return None if encoded is None else context.decode(encoded)
+
+
+def complete_trial_in_global_database(
+    trial_id: UUID | str, results: dict[str, Any]
+) -> None:
+    """Store results of a trial, which is then finished; durable when it returns."""
+    context = _context("complete_trial_in_global_database")
+    encoded = context.encode(_checked("results", results))
+    context.desk.complete(str(trial_id), encoded)
+
+
+def stop_requested() -> bool:
+    """Say whether the run is draining: save a snapshot, raise TrialInterrupted."""
+    return _context("stop_requested").watch.requested()
+
+
+def time_left() -> float | None:
+    """Give the seconds until the run's time limit, None without one."""
+    return _context("time_left").watch.time_left()
+
+
+def _context(function: str) -> Context:
+    try:
+        return current.get()
+    except LookupError:
+        msg = f"{function}() can be called only inside a running trial"
+        raise OutsideTrialError(msg) from None
+
+
+def _checked(what: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        msg = f"{what} must be a dict, not {type(value).__name__}"
+        raise EncodingError(msg)
+    return value

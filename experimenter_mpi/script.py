@@ -1,0 +1,191 @@
+"""Load exp.py once per rank, from text that rank 0 has read for all.
+
+Thousands of ranks opening one file at once is what parallel file systems bear least.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import ExperimenterError, ScriptError
+from .experiment import Experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Script(NamedTuple):
+    """The path and the content of a file with experiments or trial functions."""
+
+    path: str
+    source: bytes
+
+
+def read(path: str) -> Script:
+    """Read a script.
+
+    Raises:
+        ScriptError: there is no such file, or it cannot be read.
+    """
+    absolute = os.path.abspath(path)
+    try:
+        with open(absolute, "rb") as file:
+            return Script(absolute, file.read())
+    except FileNotFoundError:
+        msg = f"no such script: {path} (looked for {absolute})"
+    except IsADirectoryError:
+        msg = f"{path} is a folder; name the script in it, such as {path}/exp.py"
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+    raise ScriptError(msg)
+
+
+def read_include(experiment: Experiment) -> Script | None:
+    """Read the file an experiment's functions are in, if it names one."""
+    path = experiment.include_file
+    return None if path is None else read(path)
+
+
+def load_once(script: Script) -> ModuleType:
+    """Give the module of this file, loading it only if this rank has not yet."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == script.path:
+            return module
+    return load(script)
+
+
+def load(script: Script) -> ModuleType:
+    """Run a script as a module of its own and give it.
+
+    Its folder is put on ``sys.path``, as ``python exp.py`` does; its ``__name__`` is
+    not ``"__main__"``, so that a guarded ``execute`` in it does not run.
+
+    Raises:
+        ScriptError: a syntax error, or whatever the script raises, in one line.
+    """
+    code = _compiled(script)
+    module = ModuleType(_module_name(script.path))
+    module.__file__ = script.path
+    sys.modules[module.__name__] = module
+    folder = os.path.dirname(script.path)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    # Tracebacks show source lines from here instead of opening the file on every rank.
+    lines = script.source.decode("utf-8", "replace").splitlines(keepends=True)
+    linecache.cache[script.path] = len(script.source), None, lines, script.path
+    try:
+        _run(code, module)
+    except ExperimenterError as error:
+        msg = f"{_place(script, error)}: {error}"
+        raise type(error)(msg) from error
+    except (Exception, SystemExit) as error:
+        raise ScriptError(_raised(script, error)) from error
+    return module
+
+
+def _run(code: Any, module: ModuleType) -> None:
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - running the user's script is the job
+    except BaseException:
+        # Half a module must not be taken for a whole one by whoever asks again.
+        del sys.modules[module.__name__]
+        raise
+
+
+def _compiled(script: Script) -> Any:
+    try:
+        return compile(script.source, script.path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = "" if error.lineno is None else f", line {error.lineno}"
+        where = f"{script.path}{line}"
+        text = f": {error.text.strip()}" if error.text else ""
+        msg = f"{where}: {type(error).__name__}: {error.msg}{text}"
+    except ValueError as error:  # null bytes
+        msg = f"{script.path} is no Python source: {error}"
+    raise ScriptError(msg)
+
+
+def _module_name(path: str) -> str:
+    """Name the module after the file, so that its classes pickle, but hide nothing."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    loaded = sys.modules.get(stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == path:
+        return stem
+    taken = loaded is not None or stem in sys.stdlib_module_names
+    return f"experiment_{stem}" if taken or not stem.isidentifier() else stem
+
+
+def _raised(script: Script, error: BaseException) -> str:
+    from shlex import quote
+
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, SystemExit):
+        what = f"the script called sys.exit({error.code!r})"
+    command = f"python {quote(script.path)}"
+    return f"{_place(script, error)}: {what}; `{command}` shows the whole traceback"
+
+
+def _place(script: Script, error: BaseException) -> str:
+    """Name the line of the script that an exception came through last."""
+    line, frames = None, error.__traceback__
+    while frames is not None:
+        if frames.tb_frame.f_code.co_filename == script.path:
+            line = frames.tb_lineno
+        frames = frames.tb_next
+    return script.path if line is None else f"{script.path}, line {line}"
+
+
+def experiments_of(module: ModuleType) -> list[Experiment]:
+    """Give the experiments at module level, in the order they were written."""
+    found: list[Experiment] = []
+    for value in vars(module).values():
+        if isinstance(value, Experiment) and value not in found:
+            found.append(value)
+    return found
+
+
+def find_function(
+    name: str, given: Callable[..., Any] | None, namespace: dict[str, Any], where: str
+) -> Callable[..., Any]:
+    """Give the callable itself, or the one of that name in ``namespace``.
+
+    Raises:
+        ScriptError: no such name, listing near ones, or not callable.
+    """
+    if given is not None:
+        return given
+    try:
+        value = _looked_up(name, namespace)
+    except (KeyError, AttributeError):
+        msg = f"{where} has no function '{name}'{_near(name, namespace)}"
+        raise ScriptError(msg) from None
+    if not callable(value):
+        msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"
+        raise ScriptError(msg)
+    found: Callable[..., Any] = value
+    return found
+
+
+def _looked_up(name: str, namespace: dict[str, Any]) -> Any:
+    first, *rest = name.split(".")
+    value = namespace[first]
+    for attribute in rest:
+        value = getattr(value, attribute)
+    return value
+
+
+def _near(name: str, namespace: dict[str, Any]) -> str:
+    import difflib
+
+    functions = [key for key, value in namespace.items() if callable(value)]
+    near = difflib.get_close_matches(name, functions)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def where_defined(namespace: dict[str, Any]) -> str:
+    """Name the file of a namespace, for messages."""
+    return str(namespace.get("__file__") or namespace.get("__name__", "the script"))

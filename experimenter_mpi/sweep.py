@@ -1,0 +1,36 @@
+"""What a mode is given to do: trials, and where their outcomes go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .context import Arrays
+    from .drain import Drain
+    from .experiment import Experiment
+    from .ledger import Entry, Ledger
+    from .script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The unfinished trials of one experiment, as rank 0 hands them to a mode.
+
+    ``on_recorded`` is called after each commit with what it held.
+    """
+
+    experiment: Experiment
+    pending: Sequence[range]
+    ledger: Ledger
+    arrays: Arrays
+    drain: Drain
+    on_recorded: Callable[[Sequence[Entry]], None]
+    include: Script | None = None
+    raise_errors: bool = False
+    allow_pickle: bool = False
+
+    def indices(self) -> Iterator[int]:
+        return (index for piece in self.pending for index in piece)

@@ -1,0 +1,320 @@
+"""Scripts: loaded once per rank, and a mistake in one is a line that names it."""
+
+from __future__ import annotations
+
+import linecache
+import pickle
+import sys
+import traceback
+import types
+
+import pytest
+
+from experimenter_mpi import script as scripts
+from experimenter_mpi.errors import ConfigurationError, ScriptError
+from experimenter_mpi.script import Script
+
+EXPERIMENTS = """
+from experimenter_mpi.experiment import Experiment
+
+def trial(configuration, trial_id):
+    return {}
+
+second_by_name = Experiment("b", function=trial, configuration={})
+first_by_name = Experiment("a", function=trial, configuration={})
+again = second_by_name
+inside = [Experiment("hidden", function=trial, configuration={})]
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_loaded(monkeypatch):
+    """Loading a script changes what this process has loaded and where it looks."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a script and give it as rank 0 reads it."""
+
+    def write_and_read(source, name="sweep_of_heat.py"):
+        path = tmp_path / name
+        path.write_bytes(source if isinstance(source, bytes) else source.encode())
+        return scripts.read(str(path))
+
+    return write_and_read
+
+
+# --- reading
+
+
+def test_a_script_is_read_with_its_absolute_path(tmp_path, monkeypatch):
+    (tmp_path / "exp.py").write_text("a = 1\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert Script(str(tmp_path / "exp.py"), b"a = 1\n") == scripts.read("exp.py")
+
+
+def test_a_script_that_is_not_there_is_named_with_where_it_was_looked_for(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(
+        ScriptError, match=f"no such script: exp.py .*{tmp_path}/exp.py"
+    ):
+        scripts.read("exp.py")
+
+
+def test_a_folder_is_no_script_and_the_message_says_what_to_name(tmp_path):
+    with pytest.raises(
+        ScriptError, match=f"{tmp_path} is a folder; .* {tmp_path}/exp.py"
+    ):
+        scripts.read(str(tmp_path))
+
+
+def test_a_script_that_cannot_be_read_is_one_line(tmp_path):
+    path = tmp_path / "exp.py"
+    path.symlink_to(path)
+
+    with pytest.raises(ScriptError, match=r"^cannot read .*exp\.py: .+"):
+        scripts.read(str(path))
+
+
+# --- loading
+
+
+def test_a_loaded_script_is_a_module_of_its_own(write):
+    script = write("import os\na = [1]\n")
+    module = scripts.load(script)
+
+    assert [1] == module.a
+    assert ("sweep_of_heat", script.path) == (module.__name__, module.__file__)
+    assert sys.modules["sweep_of_heat"] is module
+
+
+def test_what_is_guarded_for_the_main_script_does_not_run(write):
+    module = scripts.load(write("ran = __name__ == '__main__'\n"))
+
+    assert not module.ran
+
+
+def test_it_is_loaded_from_what_rank_0_read_and_not_from_the_file(write):
+    script = write("a = 1\n")._replace(source=b"a = 2\n")
+
+    assert 2 == scripts.load(script).a
+
+
+def test_it_imports_what_lies_beside_it(write, tmp_path):
+    (tmp_path / "model_beside_it.py").write_text("a = 5\n")
+
+    assert 5 == scripts.load(write("from model_beside_it import a\n")).a
+
+
+def test_its_folder_is_put_on_the_path_once(write, tmp_path):
+    scripts.load(write("", "one_of_two.py"))
+    scripts.load(write("", "two_of_two.py"))
+
+    assert 1 == sys.path.count(str(tmp_path))
+
+
+def test_a_rank_loads_it_once(write):
+    script = write("import random\na = random.random()\n")
+
+    assert scripts.load_once(script) is scripts.load_once(script)
+
+
+def test_a_script_that_runs_already_is_not_loaded_again(write, monkeypatch):
+    """Under ``mpirun python script.py`` it is the main module of every rank."""
+    script = write("raise AssertionError('loaded again')\n")
+    main = types.ModuleType("__main__")
+    main.__file__ = script.path
+    monkeypatch.setitem(sys.modules, "__main__", main)
+
+    assert scripts.load_once(script) is main
+
+
+def test_a_script_that_failed_to_load_fails_again(write):
+    """Half a module must not be taken for a whole one."""
+    script = write("a = 1\nraise ValueError('no b')\nb = 2\n")
+    for _ in range(2):
+        with pytest.raises(ScriptError, match="no b"):
+            scripts.load_once(script)
+
+
+@pytest.mark.parametrize("name", ["json.py", "my-sweep.py", "3d.py"])
+def test_a_script_hides_no_module_whatever_its_name(write, name):
+    before = sys.modules.get(name.removesuffix(".py"))
+    module = scripts.load(write("a = 1\n", name))
+
+    assert f"experiment_{name.removesuffix('.py')}" == module.__name__
+    assert sys.modules.get(name.removesuffix(".py")) is before
+
+
+def test_a_module_of_the_standard_library_stays_importable_under_its_name(write):
+    module = scripts.load(write("", "colorsys.py"))
+
+    assert "experiment_colorsys" == module.__name__
+
+
+def test_two_scripts_of_one_name_are_two_modules(write, tmp_path):
+    (tmp_path / "other").mkdir()
+    first = scripts.load(write("a = 1\n"))
+    second = scripts.load(write("a = 2\n", "other/sweep_of_heat.py"))
+
+    assert (1, 2) == (first.a, second.a)
+    assert sys.modules[first.__name__] is first
+    assert sys.modules[second.__name__] is second
+
+
+def test_objects_of_its_classes_can_be_pickled(write):
+    module = scripts.load(write("class Model:\n    pass\n"))
+
+    assert type(pickle.loads(pickle.dumps(module.Model()))) is module.Model
+
+
+def test_tracebacks_show_its_lines_without_opening_the_file(write, tmp_path):
+    script = write("def fail():\n    return 1 / 0  # here\n")
+    module = scripts.load(script)
+    (tmp_path / "sweep_of_heat.py").unlink()
+    linecache.checkcache()
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        module.fail()
+
+    lines = traceback.format_exception(caught.type, caught.value, caught.tb)
+    assert "return 1 / 0  # here" in "".join(lines)
+
+
+# --- mistakes
+
+
+def test_a_syntax_error_is_one_line_with_its_place(write):
+    with pytest.raises(
+        ScriptError,
+        match=r"/sweep_of_heat\.py, line 2: SyntaxError: .*: def trial\(:$",
+    ) as caught:
+        scripts.load(write("a = 1\ndef trial(:\n"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source", [b"a = '\x00'\n", b"a = '\xff'\n", b"# coding: nonsense\n"]
+)
+def test_what_is_no_text_of_python_is_one_line_that_names_it(write, source):
+    with pytest.raises(ScriptError, match=r"sweep_of_heat\.py") as caught:
+        scripts.load(write(source))
+    assert "\n" not in str(caught.value)
+    assert "None" not in str(caught.value)
+
+
+def test_a_script_that_raises_is_named_with_the_line_and_how_to_see_more(write):
+    script = write("import json\n\njson.loads('{')\n")
+
+    with pytest.raises(ScriptError) as caught:
+        scripts.load(script)
+    assert f"{script.path}, line 3: JSONDecodeError: " in str(caught.value)
+    assert f"`python {script.path}` shows the whole traceback" in str(caught.value)
+
+
+def test_the_command_to_see_more_can_be_pasted(write, tmp_path):
+    (tmp_path / "my sweeps").mkdir()
+    script = write("1 / 0\n", "my sweeps/exp_of_heat.py")
+
+    with pytest.raises(ScriptError, match=f"`python '{script.path}'` shows"):
+        scripts.load(script)
+
+
+@pytest.mark.parametrize("code", ["3", "0", "'no'", ""])
+def test_a_script_that_exits_is_a_mistake_too(write, code):
+    """A rank that left quietly would be waited for by all others for ever."""
+    with pytest.raises(ScriptError, match=r"line 2: the script called sys\.exit\("):
+        scripts.load(write(f"import sys\nsys.exit({code})\n"))
+
+
+def test_an_error_of_this_package_keeps_its_kind_and_gains_the_place(write):
+    script = write(
+        "from experimenter_mpi.variables import LinearVariable\n"
+        "n = LinearVariable(1, 2, 0)\n"
+    )
+
+    with pytest.raises(
+        ConfigurationError,
+        match=r"/sweep_of_heat\.py, line 2: LinearVariable: n must be",
+    ):
+        scripts.load(script)
+
+
+def test_an_error_in_an_imported_file_names_the_line_that_imports_it(write, tmp_path):
+    (tmp_path / "broken_model.py").write_text("1 / 0\n")
+
+    with pytest.raises(
+        ScriptError, match=r"/sweep_of_heat\.py, line 2: ZeroDivisionErr"
+    ):
+        scripts.load(write("a = 1\nimport broken_model\n"))
+
+
+# --- what a script holds
+
+
+def test_its_experiments_come_in_the_order_they_were_written_and_once(write):
+    module = scripts.load(write(EXPERIMENTS))
+
+    assert ["b", "a"] == [e.name for e in scripts.experiments_of(module)]
+
+
+def test_a_script_may_hold_no_experiment(write):
+    assert [] == scripts.experiments_of(scripts.load(write("a = 1\n")))
+
+
+class Solver:
+    """Functions may stand inside a class."""
+
+    @staticmethod
+    def run(configuration, trial_id):
+        return {}
+
+
+def simulate(configuration, trial_id):
+    return {}
+
+
+def find(name, given=None):
+    return scripts.find_function(name, given, globals(), "exp.py")
+
+
+def test_a_function_is_found_by_its_name():
+    assert find("simulate") is simulate
+
+
+def test_a_function_inside_a_class_is_found_by_its_dotted_name():
+    assert find("Solver.run") is Solver.run
+
+
+def test_a_function_that_was_given_needs_no_name():
+    assert find("<lambda>", simulate) is simulate
+
+
+@pytest.mark.parametrize("name", ["simulat", "Simulate"])
+def test_a_misspelt_function_is_answered_with_near_names(name):
+    with pytest.raises(
+        ScriptError, match=f"exp.py has no function '{name}'; did you mea"
+    ):
+        find(name)
+
+
+@pytest.mark.parametrize("name", ["Solver.walk", "nothing.at.all", "", "simulate."])
+def test_a_function_that_is_not_there_is_named_with_the_file(name):
+    with pytest.raises(ScriptError, match=f"^exp.py has no function '{name}'"):
+        find(name)
+
+
+def test_what_cannot_be_called_is_no_function():
+    with pytest.raises(
+        ScriptError, match="'EXPERIMENTS' in exp.py is a str, not a funct"
+    ):
+        find("EXPERIMENTS")
