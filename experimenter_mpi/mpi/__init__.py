@@ -1,0 +1,1 @@
+"""The coordinator/worker protocol over MPI messages."""

@@ -1,0 +1,235 @@
+"""The whole conversation between rank 0 and the workers, on one screen.
+
+A worker says ``Ready`` and is given two batches; each time it has finished one it
+reports and is given another, so that it never idles for a round trip. While a trial
+runs its worker may ask questions, each of which rank 0 answers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..codec import Encoded
+    from ..ledger import Outcome, StoredSnapshot
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+class Tag(IntEnum):
+    """One tag per type of message. A trial's index is never a tag: tags end at 2^20."""
+
+    ANNOUNCE = 1
+    BEGIN = 2
+    DISMISS = 3
+    ASSIGN = 4
+    DRAIN = 5
+    RELEASE = 6
+    READY = 7
+    UNABLE = 8
+    FINISHED = 9
+    DRAINED = 10
+    SAVE_SNAPSHOT = 11
+    FETCH_SNAPSHOT = 12
+    FETCH_RESULTS = 13
+    COMPLETE_TRIAL = 14
+    DONE = 15
+    SNAPSHOT_FOUND = 16
+    RESULTS_FOUND = 17
+    REFUSED = 18
+
+
+T = TypeVar("T", bound=type)
+
+TYPES: dict[Tag, type[Any]] = {}
+TAGS: dict[type, Tag] = {}
+
+
+def message(tag: Tag) -> Callable[[T], T]:
+    """Make a named tuple a type of message: its tag, and equal only to its own type.
+
+    Named tuples, since they are the standard library's only frozen records that do not
+    import ``dataclasses``, and with it ``inspect``, on every rank.
+    """
+
+    def register(kind: T) -> T:
+        TYPES[tag] = kind
+        TAGS[kind] = tag
+        setattr(kind, "__eq__", _equal)  # noqa: B010 - mypy will not have it assigned
+        setattr(kind, "__ne__", _unequal)  # noqa: B010 - tuple has one of its own
+        setattr(kind, "__hash__", _hash)  # noqa: B010
+        return kind
+
+    return register
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and tuple(one) == tuple(other)
+
+
+def _unequal(one: Any, other: Any) -> bool:
+    return not _equal(one, other)
+
+
+def _hash(one: Any) -> int:
+    return hash((type(one), tuple(one)))
+
+
+@message(Tag.ANNOUNCE)
+class Announce(NamedTuple):
+    """Either way: a message of this tag and size follows on the payload channel."""
+
+    tag: int
+    size: int
+
+
+@message(Tag.BEGIN)
+class Begin(NamedTuple):
+    """Coordinator to worker: an experiment starts; ``job`` is a pickled ``Job``."""
+
+    job: bytes
+
+
+@message(Tag.DISMISS)
+class Dismiss(NamedTuple):
+    """Coordinator to worker: there is no experiment to work at.
+
+    ``experiment_id`` is that of an experiment with no trial left; ``error`` is the
+    class name and text of what stopped rank 0; neither: go home.
+    """
+
+    experiment_id: str | None = None
+    error: tuple[str, str] | None = None
+
+
+@message(Tag.READY)
+class Ready(NamedTuple):
+    """Worker to coordinator: script loaded, store built, give me trials."""
+
+    hostname: str
+
+
+@message(Tag.UNABLE)
+class Unable(NamedTuple):
+    """Worker to coordinator: I cannot load the script or build the store."""
+
+    hostname: str
+    error: str
+    message: str
+
+
+@message(Tag.ASSIGN)
+class Assign(NamedTuple):
+    """Coordinator to worker: run these trials, ranges of indices, in this order."""
+
+    ranges: Ranges
+
+
+@message(Tag.FINISHED)
+class Finished(NamedTuple):
+    """Worker to coordinator: outcomes of trials I hold, in the order assigned.
+
+    Those that end a batch ask for another one.
+    """
+
+    outcomes: tuple[Outcome, ...]
+
+
+@message(Tag.DRAIN)
+class Drain(NamedTuple):
+    """Coordinator to worker: start no trial; the running one may step back."""
+
+    reason: str
+
+
+@message(Tag.DRAINED)
+class Drained(NamedTuple):
+    """Worker to coordinator: all I hold and have not reported is untouched."""
+
+
+@message(Tag.RELEASE)
+class Release(NamedTuple):
+    """Coordinator to worker: this experiment is over."""
+
+
+@message(Tag.SAVE_SNAPSHOT)
+class SaveSnapshot(NamedTuple):
+    """Worker to coordinator: keep this state. Answer: Done, once it is durable."""
+
+    trial_id: str
+    state: Encoded
+    label: str | None
+
+
+@message(Tag.FETCH_SNAPSHOT)
+class FetchSnapshot(NamedTuple):
+    """Worker to coordinator: this trial's latest? Answer: SnapshotFound."""
+
+    trial_id: str
+
+
+@message(Tag.FETCH_RESULTS)
+class FetchResults(NamedTuple):
+    """Worker to coordinator: any trial's results? Answer: ResultsFound."""
+
+    trial_id: str
+
+
+@message(Tag.COMPLETE_TRIAL)
+class CompleteTrial(NamedTuple):
+    """Worker to coordinator: keep these results. Answer: Done, once durable."""
+
+    trial_id: str
+    results: Encoded
+
+
+@message(Tag.DONE)
+class Done(NamedTuple):
+    """Coordinator to worker: what you asked me to keep is durable."""
+
+
+@message(Tag.SNAPSHOT_FOUND)
+class SnapshotFound(NamedTuple):
+    """Coordinator to worker: the latest snapshot, None if there is none."""
+
+    snapshot: StoredSnapshot | None
+
+
+@message(Tag.RESULTS_FOUND)
+class ResultsFound(NamedTuple):
+    """Coordinator to worker: the results, None while the trial is unfinished."""
+
+    results: Encoded | None
+
+
+@message(Tag.REFUSED)
+class Refused(NamedTuple):
+    """Coordinator to worker: the request failed with this error of ``errors``."""
+
+    error: str
+    message: str
+
+
+Message = (
+    Announce
+    | Begin
+    | Dismiss
+    | Assign
+    | Drain
+    | Release
+    | Ready
+    | Unable
+    | Finished
+    | Drained
+    | SaveSnapshot
+    | FetchSnapshot
+    | FetchResults
+    | CompleteTrial
+    | Done
+    | SnapshotFound
+    | ResultsFound
+    | Refused
+)

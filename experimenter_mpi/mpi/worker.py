@@ -1,0 +1,151 @@
+"""A worker rank's loop: take a batch, run its trials, report, go on.
+
+Also the worker's desk: what a trial asks for becomes a message to rank 0, and the call
+returns with the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..attempt import attempt
+from ..errors import ProtocolError, rebuilt
+from . import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..codec import Encoded
+    from ..context import Context
+    from ..experiment import Experiment
+    from ..ledger import Outcome, StoredSnapshot
+    from .transport import Transport
+
+# Finished trials leave together, but none waits for more than this much other work.
+HOLD_SECONDS = 0.01
+
+
+class Line:
+    """A worker's line to rank 0: what comes unasked waits until it is looked at."""
+
+    def __init__(self, transport: Transport, time_left: float | None = None) -> None:
+        self._transport = transport
+        self._inbox: deque[m.Message] = deque()
+        self._deadline = None if time_left is None else time.monotonic() + time_left
+        self.draining = False
+
+    def send(self, message: m.Message) -> None:
+        self._transport.send(0, message)
+
+    def receive(self) -> m.Message:
+        """Give the next order, waiting for it."""
+        if self._inbox:
+            return self._inbox.popleft()
+        return self._next()
+
+    def ask(self, question: m.Message, expected: type) -> Any:
+        """Send a question and give its answer; orders that come between are kept.
+
+        Raises:
+            ExperimenterError: rank 0 refused, with its reason.
+        """
+        self.send(question)
+        while True:
+            message = self._next()
+            if isinstance(message, m.Refused):
+                raise rebuilt(message.error, message.message)
+            if isinstance(message, expected):
+                return message
+            self._inbox.append(message)
+
+    def _next(self) -> m.Message:
+        arrival = self._transport.receive()
+        if arrival is None:
+            msg = "waiting without a timeout gave nothing"
+            raise ProtocolError(msg)
+        return self._noticed(arrival[1])
+
+    def _noticed(self, message: m.Message) -> m.Message:
+        self.draining = self.draining or isinstance(message, m.Drain)
+        return message
+
+    # What a trial may know about the end of the run (see context.Watch).
+
+    def requested(self) -> bool:
+        while (arrival := self._transport.poll()) is not None:
+            self._inbox.append(self._noticed(arrival[1]))
+        return self.draining
+
+    def time_left(self) -> float | None:
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic())
+
+    # What a trial may ask for (see context.Desk); mirrors the coordinator's answers.
+
+    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
+        self.ask(m.SaveSnapshot(trial_id, state, label), m.Done)
+
+    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
+        answer = self.ask(m.FetchSnapshot(trial_id), m.SnapshotFound)
+        snapshot: StoredSnapshot | None = answer.snapshot
+        return snapshot
+
+    def results_of(self, trial_id: str) -> Encoded | None:
+        answer = self.ask(m.FetchResults(trial_id), m.ResultsFound)
+        results: Encoded | None = answer.results
+        return results
+
+    def complete(self, trial_id: str, results: Encoded) -> None:
+        self.ask(m.CompleteTrial(trial_id, results), m.Done)
+
+
+def work(
+    line: Line,
+    hostname: str,
+    experiment: Experiment,
+    function: Callable[..., Any],
+    context: Context,
+) -> None:
+    """Run what rank 0 assigns until it releases this rank."""
+    line.send(m.Ready(hostname))
+    while True:
+        match line.receive():
+            case m.Assign(ranges):
+                _run_batch(line, ranges, experiment, function, context)
+            case m.Drain():
+                line.send(m.Drained())
+            case m.Release():
+                return
+            case message:
+                msg = f"rank 0 sent {type(message).__name__} to a working rank"
+                raise ProtocolError(msg)
+
+
+def report_unable(line: Line, hostname: str, error: Exception) -> None:
+    """Tell rank 0 that this rank cannot work, and why; returns when released."""
+    line.send(m.Unable(hostname, type(error).__name__, str(error)))
+    while not isinstance(line.receive(), m.Release):
+        pass
+
+
+def _run_batch(
+    line: Line,
+    ranges: m.Ranges,
+    experiment: Experiment,
+    function: Callable[..., Any],
+    context: Context,
+) -> None:
+    outcomes: list[Outcome] = []
+    sent_at = time.monotonic()
+    for index in (i for start, stop in ranges for i in range(start, stop)):
+        if line.requested():
+            break
+        outcomes.append(attempt(function, experiment[index], context).outcome)
+        if time.monotonic() - sent_at >= HOLD_SECONDS:
+            line.send(m.Finished(tuple(outcomes)))
+            outcomes, sent_at = [], time.monotonic()
+    if outcomes:
+        line.send(m.Finished(tuple(outcomes)))

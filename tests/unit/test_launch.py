@@ -1,0 +1,222 @@
+"""Whether MPI is worth asking, told from what real launchers leave in the environment."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from experimenter_mpi import provenance
+from experimenter_mpi.errors import LaunchError
+from experimenter_mpi.mpi import launch
+from experimenter_mpi.mpi.launch import launched, rank_hint
+from support.fakes import WITH_PACKAGE
+
+# As seen on Slurm 22.05 with MPICH 5.0 and 4.0, Open MPI 5.0 and 4.1.
+BATCH = {
+    "SLURM_JOB_ID": "17",
+    "SLURM_NTASKS": "4",
+    "SLURM_NPROCS": "4",
+    "SLURM_NNODES": "2",
+    "SLURM_TASKS_PER_NODE": "2(x2)",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+}
+STEP = {**BATCH, "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"}
+ALONE = {**BATCH, "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1"}
+HYDRA = {"PMI_RANK": "3", "PMI_SIZE": "4", "PMI_FD": "8", "MPI_LOCALRANKID": "1"}
+OPEN_MPI = {
+    "OMPI_COMM_WORLD_RANK": "3",
+    "OMPI_COMM_WORLD_SIZE": "4",
+    "OMPI_UNIVERSE_SIZE": "4",
+    "PMIX_RANK": "3",
+    "PMIX_NAMESPACE": "prterun-n1-4711@1",
+}
+PMIX = {"PMIX_RANK": "3", "PMIX_NAMESPACE": "slurm.pmix.17.0", "SLURM_PROCID": "3"}
+
+ONE_OF_SEVERAL = {
+    "mpiexec of MPICH": HYDRA,
+    "mpiexec of MPICH in a Slurm job": {
+        **ALONE,
+        **HYDRA,
+        "SLURM_STEP_NUM_TASKS": "2",
+        "PMI_JOBID": "17.0",
+    },
+    "mpiexec of MPICH on one node of a Slurm job": {**ALONE, **HYDRA},
+    "srun --mpi=pmi2": {**STEP, **HYDRA, "SLURM_PROCID": "3"},
+    "srun --mpi=pmix": {**STEP, **PMIX},
+    "srun --mpi=none": {**STEP, "SLURM_PROCID": "3"},
+    "mpiexec of Open MPI": OPEN_MPI,
+    "mpiexec of Open MPI in a Slurm job": {**BATCH, **OPEN_MPI},
+    "a PMIx launcher that tells no size": {"PMIX_RANK": "3", "PMIX_NAMESPACE": "x"},
+    "MVAPICH": {"MV2_COMM_WORLD_RANK": "3", "MV2_COMM_WORLD_SIZE": "4"},
+    "jsrun": {"JSM_NAMESPACE_RANK": "3", "JSM_NAMESPACE_SIZE": "4"},
+    "flux run": {"FLUX_TASK_RANK": "3", "FLUX_JOB_SIZE": "4"},
+    "PALS": {"PALS_RANKID": "3", "PALS_SIZE": "4"},
+    "aprun": {"ALPS_APP_PE": "3"},
+}
+BY_ITSELF = {
+    "a laptop": {},
+    "the batch script of a Slurm job": BATCH,
+    "srun -n 1": {**ALONE},
+    "the interactive step of salloc": {**ALONE, "SLURM_STEP_ID": "4294967290"},
+    "mpiexec -n 1 of MPICH": {**HYDRA, "PMI_RANK": "0", "PMI_SIZE": "1"},
+    "mpiexec -n 1 of Open MPI": {
+        **OPEN_MPI,
+        "OMPI_COMM_WORLD_RANK": "0",
+        "OMPI_COMM_WORLD_SIZE": "1",
+    },
+    "a Grid Engine job": {
+        "JOB_ID": "4",
+        "NSLOTS": "8",
+        "PE": "mpi",
+        "SGE_TASK_ID": "1",
+    },
+    "a PBS job": {"PBS_JOBID": "4.server", "PBS_NODEFILE": "/f", "PBS_TASKNUM": "1"},
+    "an LSF job": {"LSB_JOBID": "4", "LSB_DJOB_NUMPROC": "8"},
+    "a launcher that says nothing sensible": {"PMI_SIZE": "many"},
+}
+
+
+@pytest.fixture(autouse=True)
+def by_itself(monkeypatch):
+    """Whatever runs the tests, they are about the environments written here."""
+    everything = set().union(*ONE_OF_SEVERAL.values(), *BY_ITSELF.values())
+    for name in everything:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+
+
+@pytest.mark.parametrize("name", ONE_OF_SEVERAL)
+def test_these_launchers_started_one_of_several(name):
+    assert launched(ONE_OF_SEVERAL[name])
+
+
+@pytest.mark.parametrize("name", BY_ITSELF)
+def test_these_processes_are_by_themselves(name):
+    assert not launched(BY_ITSELF[name])
+
+
+@pytest.mark.parametrize("name", ONE_OF_SEVERAL)
+def test_the_rank_a_launcher_tells_is_found(name):
+    assert 3 == rank_hint(ONE_OF_SEVERAL[name])
+
+
+def test_under_hydra_the_rank_is_not_that_of_slurms_own_step():
+    """Slurm started the proxy, and every rank has inherited its SLURM_PROCID=0."""
+    assert 3 == rank_hint({"SLURM_PROCID": "0", **HYDRA})
+
+
+def test_a_process_by_itself_has_no_rank():
+    assert rank_hint({}) is None
+
+
+def test_the_environment_asked_is_this_processs(monkeypatch):
+    before = launched(), rank_hint()
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setenv("PMI_RANK", "2")
+
+    assert (False, None) == before
+    assert (True, 2) == (launched(), rank_hint())
+
+
+def test_mpi_is_asked_when_the_script_has_loaded_it_itself(monkeypatch):
+    """Under a launcher that nobody has heard of."""
+    before = launch.concerns_mpi()
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", types.ModuleType("mpi4py.MPI"))
+
+    assert (False, True) == (before, launch.concerns_mpi())
+
+
+class FakeModule:
+    """Stands in for the module ``transport``: who asks it has started MPI."""
+
+    def __init__(self, rank=2):
+        self.rank = rank
+        self.asked = 0
+
+    def connect(self):
+        self.asked += 1
+        return "the transport"
+
+    def world(self):
+        self.asked += 1
+        return types.SimpleNamespace(rank=self.rank)
+
+
+@pytest.fixture
+def transport(monkeypatch):
+    from experimenter_mpi import mpi
+
+    fake = FakeModule()
+    monkeypatch.setattr(mpi, "transport", fake, raising=False)
+    monkeypatch.setitem(sys.modules, "experimenter_mpi.mpi.transport", fake)
+    return fake
+
+
+def test_a_process_by_itself_asks_no_mpi(transport):
+    assert (None, 0) == (launch.connect(), launch.world_rank())
+    assert 0 == transport.asked
+
+
+def test_a_process_by_itself_may_insist(transport):
+    assert "the transport" == launch.connect(even_alone=True)
+
+
+def test_one_of_several_asks_mpi_who_it_is(transport, monkeypatch):
+    """The launcher's word is not taken for it: here it says 0."""
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setenv("PMI_RANK", "0")
+
+    assert "the transport" == launch.connect()
+    assert 2 == launch.world_rank()
+
+
+@pytest.mark.parametrize(("rank", "expected"), [("0", 1), ("3", 0)])
+def test_git_is_asked_before_mpi_and_by_rank_0_alone(
+    transport, monkeypatch, rank, expected
+):
+    """No process may be started once MPI has, and thousands of ranks need not ask."""
+    calls = []
+
+    def collect_git():
+        calls.append(transport.asked)
+
+    monkeypatch.setattr(provenance, "collect_git", collect_git)
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setenv("PMI_RANK", rank)
+    launch.connect()
+
+    assert [0] * expected == calls
+    assert 1 == transport.asked
+
+
+def test_a_laptop_run_never_loads_mpi(serial):
+    code = (
+        "import sys\n"
+        "from experimenter_mpi.mpi import launch\n"
+        "assert launch.connect() is None and launch.world_rank() == 0\n"
+        "print([name for name in sys.modules if name.startswith('mpi4py')])\n"
+    )
+
+    assert "[]\n" == serial("-c", code, env=WITH_PACKAGE).expect(0).stdout
+
+
+def test_a_process_that_insists_and_is_alone_has_no_transport(serial):
+    code = (
+        "from experimenter_mpi.mpi import launch\n"
+        "print(launch.connect(even_alone=True), launch.world_rank())\n"
+    )
+
+    assert "None 0\n" == serial("-c", code, env=WITH_PACKAGE).expect(0).stdout
+
+
+def test_without_an_mpi_library_the_error_says_what_to_install(monkeypatch):
+    from experimenter_mpi.mpi import transport as real
+
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+
+    with pytest.raises(LaunchError, match=r"pip install .*experimenter_mpi\[mpich\]"):
+        real.world()

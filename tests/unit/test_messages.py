@@ -1,0 +1,134 @@
+"""The messages: one tag each, and each arrives as it was sent."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+import pytest
+
+from experimenter_mpi.errors import ProtocolError
+from experimenter_mpi.ledger import Failure, Outcome, Status, StoredSnapshot
+from experimenter_mpi.mpi import messages as m
+from experimenter_mpi.mpi.messages import TAGS, TYPES, Tag
+from experimenter_mpi.mpi.transport import FRAME_BYTES, _pack, _unpack
+from experimenter_mpi.tags import ArrayRecord
+from support.fakes import encoded, outcome
+
+ARRAY = ArrayRecord("a1", '"<f8"', (2, 3), "C", bytes(48), "spins")
+STATE = encoded('{"spins":1}', arrays=(ARRAY,), pickled=(("model", "exp.Model"),))
+FAILURE = Failure("ValueError", "bad", "Traceback\n  ünïcode \ud800")
+
+MESSAGES = [
+    m.Announce(Tag.FINISHED, 2**40),
+    m.Begin(b"\x00pickled\xff"),
+    m.Dismiss(),
+    m.Dismiss("an id"),
+    m.Dismiss(error=("StoreError", "no data")),
+    m.Assign(((0, 1), (5, 2**60))),
+    m.Drain("SIGTERM"),
+    m.Release(),
+    m.Ready("node1"),
+    m.Unable("node1", "ScriptError", "no such function"),
+    m.Finished(()),
+    m.Finished((outcome(3), outcome(4, Status.PENDING))),
+    m.Finished((Outcome(5, Status.FAILED, None, FAILURE, 1.5, 2.5, 1.0),)),
+    m.Drained(),
+    m.SaveSnapshot("an id", STATE, "half way"),
+    m.SaveSnapshot("an id", STATE, None),
+    m.FetchSnapshot("an id"),
+    m.FetchResults("an id"),
+    m.CompleteTrial("an id", STATE),
+    m.Done(),
+    m.SnapshotFound(None),
+    m.SnapshotFound(StoredSnapshot("id", "an id", STATE, None, "2026-01-01")),
+    m.ResultsFound(None),
+    m.ResultsFound(STATE),
+    m.Refused("NotFoundError", "no such trial"),
+]
+NAMES = [type(message).__name__ for message in MESSAGES]
+
+
+def message_types():
+    return set(typing.get_args(m.Message))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
+def test_a_message_arrives_as_it_was_sent(message):
+    tag, content = _pack(message)
+    arrived = _unpack(tag, content)
+
+    assert type(message) is type(arrived)
+    assert message == arrived
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
+def test_a_message_out_of_a_buffer_arrives_too(message):
+    """Large ones are received into a bytearray."""
+    tag, content = _pack(message)
+
+    assert message == _unpack(tag, bytearray(content))
+
+
+def test_every_type_of_message_is_among_those_tried_here():
+    assert message_types() == {type(message) for message in MESSAGES}
+
+
+def test_every_type_has_one_tag_and_every_tag_one_type():
+    assert set(Tag) == set(TYPES)
+    assert message_types() == set(TYPES.values())
+    assert {kind: tag for tag, kind in TYPES.items()} == TAGS
+
+
+def test_a_tag_is_named_after_its_type():
+    def shouted(name):
+        return "".join(f"_{c}" if c.isupper() else c for c in name)[1:].upper()
+
+    assert {shouted(kind.__name__): tag for kind, tag in TAGS.items()} == {
+        tag.name: tag for tag in Tag
+    }
+
+
+def test_tags_are_far_below_what_any_mpi_allows():
+    """The standard promises tags up to 32767 and no more."""
+    assert 0 < min(Tag) and max(Tag) < 32767
+
+
+def test_an_unknown_tag_is_a_protocol_error():
+    with pytest.raises(ProtocolError, match="unknown tag 4711"):
+        _unpack(4711, b"")
+
+
+@pytest.mark.parametrize("kind", sorted(message_types(), key=lambda k: k.__name__))
+def test_each_type_says_who_sends_it_to_whom(kind):
+    directions = ("Coordinator to worker: ", "Worker to coordinator: ", "Either way: ")
+
+    assert inspect.getdoc(kind).startswith(directions)
+
+
+@pytest.mark.parametrize("one", MESSAGES, ids=NAMES)
+def test_a_message_is_equal_to_none_of_another_kind(one):
+    """Some have the same fields, or none at all."""
+    equal = [other for other in MESSAGES if one == other]
+
+    assert [one] == equal
+
+
+def test_messages_are_unequal_where_they_are_not_equal():
+    pairs = [(one, other) for one in MESSAGES for other in MESSAGES]
+
+    assert [] == [
+        pair for pair in pairs if (pair[0] == pair[1]) is (pair[0] != pair[1])
+    ]
+
+
+def test_messages_that_are_equal_have_the_same_hash():
+    assert len(MESSAGES) == len(set(MESSAGES) | {m.Release(), m.Ready("node1")})
+
+
+def test_what_is_sent_for_each_trial_is_small():
+    """A trial's share of the traffic, beside its results."""
+    many = m.Finished(tuple(outcome(i) for i in range(1000, 1100)))
+
+    assert 100 * 100 > len(_pack(many)[1])
+    assert FRAME_BYTES > 10 * len(_pack(m.Assign(((0, 1_000_000),)))[1])
