@@ -1,0 +1,186 @@
+"""Large arrays as immutable HDF5 files beside the database, one file per payload.
+
+Used by workers: nothing is imported here that they should not carry; h5py comes with
+the first large array.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..codec import INLINE_BYTES, ArrayRecord, Encoded
+from ..errors import CorruptDocumentError, DatabaseWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import BufferedReader
+
+_TEMPORARY = ".part"
+
+
+class ArrayFiles:
+    """The folder of one database's array files.
+
+    A file is complete and on disk when its name appears, and never changes after: no
+    file is open across a kill, and whoever knows a name may read it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def write(self, encoded: Encoded) -> Encoded:
+        """Move arrays larger than the limit into a new file; durable on return.
+
+        Raises:
+            DatabaseWriteError: the folder cannot be written, or the disk is full.
+        """
+        large = [each for each in encoded.arrays if _is_large(each)]
+        if not large:
+            return encoded
+        name = uuid.uuid4().hex
+        # 256 folders: a million files in one folder is what file servers are slow at.
+        file = f"{name[:2]}/{name}.h5"
+        moved = dict(zip((each.id for each in large), _datasets(large), strict=True))
+        try:
+            self._write_file(file, large, moved)
+        except OSError as error:
+            msg = f"cannot write an array to {self._path(file)}: {_one_line(error)}"
+            raise DatabaseWriteError(msg) from error
+        arrays = tuple(
+            _elsewhere(each, file, moved[each.id]) if each.id in moved else each
+            for each in encoded.arrays
+        )
+        return Encoded(encoded.document, arrays, encoded.pickled)
+
+    def read(self, record: ArrayRecord) -> Any:
+        """Give the array back.
+
+        Raises:
+            CorruptDocumentError: the file is missing, damaged, or holds another array.
+        """
+        if record.file is None:
+            from ..ndarrays import to_array  # needs numpy
+
+            return to_array(record)
+        path = self._path(record.file)
+        from . import hdf5  # needs h5py
+
+        try:
+            return hdf5.read(path, record)
+        except FileNotFoundError:
+            msg = f"the array file {path} is missing: it belongs to the database"
+            raise CorruptDocumentError(msg) from None
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            msg = f"the array file {path} cannot be read: {_one_line(error)}"
+            raise CorruptDocumentError(msg) from error
+
+    def copy(self, file: str, source: ArrayFiles) -> None:
+        """Have the same file as another database's folder, unless it is there."""
+        target = self._path(file)
+        if os.path.exists(target):
+            return
+        try:
+            with open(source._path(file), "rb") as original:
+                self._publish(file, lambda path: _copy_bytes(original, path))
+        except FileNotFoundError as error:
+            msg = f"the array file {error.filename} is missing; nothing was changed"
+            raise CorruptDocumentError(msg) from error
+        except OSError as error:
+            msg = f"cannot copy an array to {target}: {_one_line(error)}"
+            raise DatabaseWriteError(msg) from error
+
+    def remove(self, file: str) -> None:
+        """Delete a file that no row refers to any more."""
+        with suppress(OSError):  # what cannot be deleted now is swept later
+            os.unlink(self._path(file))
+
+    def names(self) -> Iterator[str]:
+        """Give the names of all files, with those that were never finished."""
+        try:
+            folders = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            return
+        for folder in folders:
+            inside = os.path.join(self.folder, folder)
+            if os.path.isdir(inside):
+                yield from (f"{folder}/{name}" for name in sorted(os.listdir(inside)))
+
+    def _write_file(
+        self, file: str, records: list[ArrayRecord], datasets: dict[str, str]
+    ) -> None:
+        from . import hdf5  # needs h5py
+
+        self._publish(file, lambda path: hdf5.write(path, records, datasets))
+
+    def _publish(self, file: str, write: Callable[[str], None]) -> None:
+        """Write under a temporary name, then let the name appear."""
+        path = self._path(file)
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            for parent in (self.folder, os.path.dirname(self.folder)):
+                _sync(parent)
+        temporary = path + _TEMPORARY
+        try:
+            write(temporary)
+            _sync(temporary)
+            os.rename(temporary, path)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+        _sync(folder)
+
+    def _path(self, file: str) -> str:
+        """Give the path of a file; a database is data, and must not lead elsewhere."""
+        folder = os.path.realpath(self.folder)
+        path = os.path.realpath(os.path.join(folder, file))
+        if not path.startswith(folder + os.sep) or "\x00" in file:
+            msg = f"the array file {file!r} is outside of {self.folder}: refused"
+            raise CorruptDocumentError(msg)
+        return path
+
+
+def _elsewhere(record: ArrayRecord, file: str, dataset: str) -> ArrayRecord:
+    """Give the record without its bytes, which are in the file."""
+    described = record.id, record.dtype, record.shape, record.order
+    return ArrayRecord(*described, None, record.path, file, dataset)
+
+
+def _is_large(record: ArrayRecord) -> bool:
+    return record.data is not None and record.nbytes > INLINE_BYTES
+
+
+def _datasets(records: list[ArrayRecord]) -> list[str]:
+    """Give each array a name in its file that says where it stood in the document."""
+    names: list[str] = []
+    for record in records:
+        plain = record.path.encode("utf-8", "backslashreplace").decode()
+        # A slash would make a group, and a lone dot means the group itself.
+        name = plain.replace("/", "_").replace("\x00", "_").strip(".") or "array"
+        names.append(name if name not in names else f"{name} ({record.id})")
+    return names
+
+
+def _copy_bytes(source: BufferedReader, path: str) -> None:
+    import shutil  # rank 0 only
+
+    with open(path, "wb") as target:
+        shutil.copyfileobj(source, target, 1024 * 1024)
+
+
+def _sync(path: str) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _one_line(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())

@@ -1,0 +1,106 @@
+"""Whether a stored experiment is the one at hand, and where they differ."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..variables import Variable
+from .documents import encode_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..experiment import Experiment
+
+_LONGEST_VALUE = 60
+_LONGEST_LIST = 10
+
+
+def differences(stored: Experiment, given: Experiment) -> list[str]:
+    """Give one line per difference that matters to results, none if they match.
+
+    Configurations match when they expand to the same trials, however they are
+    written: ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``.
+    """
+    lines = [
+        f"{what}: {getattr(stored, what)} -> {getattr(given, what)}"
+        for what in ("function_name", "init_store_function_name")
+        if getattr(stored, what) != getattr(given, what)
+    ]
+    if not _same_trials(stored, given):
+        lines += _different_values(stored, given)
+    return lines
+
+
+def summary(lines: list[str]) -> str:
+    """Join differences to one line of bearable length."""
+    shown = "; ".join(lines[:_LONGEST_LIST])
+    rest = len(lines) - _LONGEST_LIST
+    return f"{shown}; and {rest} more" if rest > 0 else shown
+
+
+def _same_trials(stored: Experiment, given: Experiment) -> bool:
+    if _text(stored.configuration) == _text(given.configuration):
+        return True
+    if len(stored) != len(given):
+        return False
+    pairs = zip(
+        stored.expansion.documents(_text), given.expansion.documents(_text), strict=True
+    )
+    return all(
+        ours == theirs or _sorted(ours) == _sorted(theirs) for ours, theirs in pairs
+    )
+
+
+def _text(value: Any) -> str:
+    return encode_configuration(value).document
+
+
+def _sorted(document: str) -> str:
+    """Give the same text for the same entries in whatever order."""
+    return json.dumps(json.loads(document), sort_keys=True)
+
+
+def _different_values(stored: Experiment, given: Experiment) -> list[str]:
+    ours = dict(_leaves(stored.configuration, ""))
+    theirs = dict(_leaves(given.configuration, ""))
+    lines = []
+    for path in [*ours, *(path for path in theirs if path not in ours)]:
+        if path not in theirs:
+            lines.append(f"{path}: {_shown(ours[path])} -> (removed)")
+        elif path not in ours:
+            lines.append(f"{path}: (new) -> {_shown(theirs[path])}")
+        elif not _same_values(ours[path], theirs[path]):
+            lines.append(f"{path}: {_shown(ours[path])} -> {_shown(theirs[path])}")
+    return lines or [_order(stored, given)]
+
+
+def _same_values(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, Variable) and isinstance(theirs, Variable):
+        return _text(list(ours.values)) == _text(list(theirs.values))
+    return _sorted(_text(ours)) == _sorted(_text(theirs))
+
+
+def _order(stored: Experiment, given: Experiment) -> str:
+    """Say what differs when no value does: which variable varies fastest."""
+    names = [
+        ", ".join(".".join(axis.path) for axis in each.expansion.axes)
+        for each in (stored, given)
+    ]
+    return f"order of the variables: {names[0]} -> {names[1]}"
+
+
+def _leaves(value: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for key, entry in value.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(entry, dict) and entry:
+            yield from _leaves(entry, here)
+        else:
+            yield here, entry
+
+
+def _shown(value: Any) -> str:
+    """Give a value as the user may have written it, cut where it gets long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,211 @@
+"""Values in and out of the database: a document, and rows or files for its arrays."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from .. import codec
+from ..errors import CorruptDocumentError, PickledValueWarning, PickleRefusedError
+from ..variables import (
+    IterableVariable,
+    LinearVariable,
+    LogLinearVariable,
+    MatchIterableVariable,
+    RepeatVariable,
+    Variable,
+)
+from .tables import arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sqlalchemy import Connection
+
+    from ..codec import ArrayRecord, Encoded
+    from .storage import Storage
+
+_REFERENCE = re.compile(r'"\$array":\s*"([0-9a-f]{32})"')
+_INSERT = insert(arrays).prefix_with("OR IGNORE")
+_SELECT = select(arrays)
+
+
+def _rule(variable: type[Variable]) -> codec.Rule:
+    """Store a variable as its arguments: ``{"$LinearVariable": {"min": 1, ...}}``."""
+
+    def to_plain(value: Any) -> dict[str, Any]:
+        arguments = {name: getattr(value, name) for name in variable.__slots__}
+        if "entries" in arguments:
+            return {"iter": list(arguments["entries"])}
+        return arguments
+
+    return codec.Rule(
+        variable.__name__, variable, to_plain, lambda plain: variable(**plain)
+    )
+
+
+VARIABLE_RULES = tuple(
+    _rule(variable)
+    for variable in (
+        LinearVariable,
+        LogLinearVariable,
+        RepeatVariable,
+        IterableVariable,
+        MatchIterableVariable,
+    )
+)
+
+
+def encode_configuration(value: Any) -> Encoded:
+    """Encode a configuration, or a part of it: equal ones give equal documents."""
+    return codec.encode(value, hash_up_to=None, extra=VARIABLE_RULES)
+
+
+def encode_payload(storage: Storage, value: dict[str, Any]) -> Encoded:
+    """Encode results or a state; large arrays are in their files on return."""
+    encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
+    warn_of_pickles(encoded.pickled)
+    return settled(storage, encoded)
+
+
+def settled(storage: Storage, encoded: Encoded) -> Encoded:
+    """Move large arrays to a file, where the database has a folder for them."""
+    if encoded.arrays and storage.files is not None:
+        return storage.files.write(encoded)
+    return encoded
+
+
+def settled_records(
+    storage: Storage, records: Iterable[ArrayRecord]
+) -> tuple[ArrayRecord, ...]:
+    """Move large arrays of a configuration to one file."""
+    return settled(storage, codec.Encoded("", tuple(records))).arrays
+
+
+def warn_of_pickles(pickled: Iterable[tuple[str, str]]) -> None:
+    """Warn of what can be read back only with ``allow_pickle``."""
+    for path, kind in dict.fromkeys(pickled):
+        msg = (
+            f"'{path}' is a {kind}, which no rule stores readably: it was pickled, and "
+            "reading it back needs allow_pickle=True (--allow-pickle)"
+        )
+        warnings.warn(msg, PickledValueWarning, stacklevel=4)
+
+
+def storable(text: str | None) -> str | None:
+    """Give text as UTF-8 can hold it: file names in messages are not always text."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def keep_arrays(
+    connection: Connection, experiment_id: str, records: Iterable[ArrayRecord]
+) -> None:
+    """Insert what is not there yet; arrays never change, so equal ids are equal."""
+    rows = [_row(experiment_id, record) for record in records]
+    if rows:
+        connection.execute(_INSERT, rows)
+
+
+def _row(experiment_id: str, record: ArrayRecord) -> dict[str, Any]:
+    return {
+        "experiment_id": experiment_id,
+        "id": record.id,
+        "dtype": record.dtype,
+        "shape": json.dumps(record.shape),
+        "order": record.order,
+        "nbytes": record.nbytes,
+        "path": storable(record.path),
+        "data": None if record.data is None else bytes(record.data),
+        "file": record.file,
+        "dataset": record.dataset,
+    }
+
+
+def array_record(
+    connection: Connection, experiment_id: str, array_id: str
+) -> ArrayRecord:
+    """Give an array as it is kept.
+
+    Raises:
+        CorruptDocumentError: there is none of this id.
+    """
+    mine = (arrays.c.experiment_id == experiment_id) & (arrays.c.id == array_id)
+    row = connection.execute(_SELECT.where(mine)).one_or_none()
+    if row is None:
+        msg = f"array {array_id} is not in the database"
+        raise CorruptDocumentError(msg)
+    shape = tuple(json.loads(row.shape))
+    return codec.ArrayRecord(
+        row.id,
+        row.dtype,
+        shape,
+        row.order,
+        # An empty array's bytes may have been stored as none at all.
+        b""
+        if row.data is None and row.file is None and not math.prod(shape)
+        else row.data,
+        row.path,
+        row.file,
+        row.dataset,
+    )
+
+
+def inline(storage: Storage, record: ArrayRecord) -> ArrayRecord:
+    """Give a record that holds its bytes itself instead of referring to a file."""
+    if record.file is None or storage.files is None:
+        return record
+    array = storage.files.read(record)
+    data = array.tobytes(order="F" if record.order == "F" else "C")
+    described = record.id, record.dtype, record.shape, record.order
+    return codec.ArrayRecord(*described, data, record.path)
+
+
+def references(document: str | None) -> set[str]:
+    """Give the ids of the arrays that a document refers to."""
+    return set(_REFERENCE.findall(document)) if document else set()
+
+
+def with_arrays(connection: Connection, experiment_id: str, document: str) -> Encoded:
+    """Give a stored document with the records it refers to, as it was encoded."""
+    ids = sorted(references(document))
+    records = (array_record(connection, experiment_id, each) for each in ids)
+    return codec.Encoded(document, tuple(records))
+
+
+def decode(storage: Storage, experiment_id: str, document: str, what: str) -> Any:
+    """Give the value of a stored document; ``what`` names it in errors.
+
+    Raises:
+        PickleRefusedError: it holds a pickle, and none may be read.
+        CorruptDocumentError: it, or an array of it, is not what this package writes.
+    """
+    try:
+        return codec.decode(
+            document,
+            _loader(storage, experiment_id),
+            allow_pickle=storage.allow_pickle,
+            extra=VARIABLE_RULES,
+        )
+    except (PickleRefusedError, CorruptDocumentError) as error:
+        msg = f"{storage.name}: {what}: {error}"
+        raise type(error)(msg) from error
+
+
+def _loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:
+    def load(array_id: str) -> Any:
+        with storage.reading() as connection:
+            record = array_record(connection, experiment_id, array_id)
+        if record.file is None or storage.files is None:
+            from ..ndarrays import to_array
+
+            return to_array(record)
+        return storage.files.read(record)
+
+    return load

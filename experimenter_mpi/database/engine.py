@@ -1,0 +1,101 @@
+"""Connections to one SQLite file, each with the settings this package relies on."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+# A reader's transaction is over in milliseconds; whoever blocks longer than this hangs.
+BUSY_SECONDS = 60.0
+
+READ = "ro"
+WRITE = "rw"
+CREATE = "rwc"
+
+
+def connect(path: str, mode: str, *, immutable: bool = False) -> Connection:
+    """Open ``path`` with mode READ, WRITE or CREATE; nothing is read or locked yet."""
+    uri = f"{_uri(path)}?mode={mode}"
+    return _connect(uri + "&immutable=1" if immutable else uri)
+
+
+def connect_memory() -> Connection:
+    """Open a database that lives as long as the connection."""
+    return _connect("file::memory:")
+
+
+def _uri(path: str) -> str:
+    # Percent-quoted, since SQLite reads ?, # and % in the name as parts of the URI.
+    return "file://" + quote(os.fsencode(path))
+
+
+def _connect(uri: str) -> Connection:
+    def creator() -> sqlite3.Connection:
+        # isolation_level=None: BEGIN is said by us, never by the driver's guess.
+        raw = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA synchronous = FULL")
+        return raw
+
+    return create_engine("sqlite://", creator=creator, poolclass=StaticPool).connect()
+
+
+def disconnect(connection: Connection) -> None:
+    """Close for good, without leaving a connection in a pool."""
+    connection.close()
+    connection.engine.dispose()
+
+
+def raw(connection: Connection) -> sqlite3.Connection:
+    """Give the driver's own connection."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    return driver
+
+
+def use_wal(connection: Connection) -> None:
+    """Let readers and the writer not wait for each other; for local files only."""
+    raw(connection).execute("PRAGMA journal_mode = WAL")
+    # 32 MB between checkpoints, each of which waits for the disk.
+    raw(connection).execute("PRAGMA wal_autocheckpoint = 8000")
+
+
+def use_rollback_journal(connection: Connection) -> None:
+    """Make the file complete in itself again, if no one else has it open.
+
+    Then it may be copied alone, and read from a folder that cannot be written.
+    """
+    driver = raw(connection)
+    try:
+        driver.execute("PRAGMA busy_timeout = 0")
+        driver.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError:
+        pass  # a reader is there: the file stays as it is, which is only less handy
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+
+
+def leave_wal_alone(connection: Connection) -> None:
+    """Turn a WAL file into a rollback one without shared memory, as NFS demands.
+
+    Must come before anything is read.
+    """
+    driver = raw(connection)
+    driver.execute("PRAGMA locking_mode = EXCLUSIVE")
+    driver.execute("PRAGMA journal_mode = DELETE")
+    driver.execute("PRAGMA locking_mode = NORMAL")
+    driver.execute("SELECT count(*) FROM sqlite_master").fetchone()  # lets the lock go

@@ -1,0 +1,180 @@
+"""The experiments table: look up, store whole, compare, delete."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+
+from ..errors import DatabaseError, ExperimentMismatchError
+from ..experiment import Experiment
+from . import comparison, documents, timestamps
+from .files import remove_unused, used_files
+from .lookup import as_id, experiment_row, find_named, id_range, named_row
+from .tables import experiments, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Row
+
+    from ..codec import ArrayRecord
+    from .storage import Storage
+
+# Measured with 1,000,000 trials: 175,000 rows/s through the driver's executemany,
+# 105,000 through Core's, which makes a dictionary and then a tuple of each row.
+_INSERT_TRIALS = (
+    "INSERT INTO trials (id, experiment_id, trial_index, configuration) "
+    "VALUES (?, ?, ?, ?)"
+)
+_ROWS_AT_ONCE = 10_000
+
+
+class Experiments:
+    """The experiments of one open database."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def get(self, experiment_id: UUID | str) -> Experiment:
+        with self._storage.reading() as connection:
+            row = experiment_row(self._storage, connection, experiment_id)
+        return self._experiment(row)
+
+    def get_named(self, name: str) -> Experiment:
+        with self._storage.reading() as connection:
+            row = named_row(self._storage, connection, name)
+        return self._experiment(row)
+
+    def get_all(self) -> list[Experiment]:
+        query = select(experiments).order_by(experiments.c.sequence)
+        with self._storage.reading() as connection:
+            rows = connection.execute(query).all()
+        return [self._experiment(row) for row in rows]
+
+    def restore(self, experiment: Experiment) -> Experiment:
+        """Give the experiment the id it is stored with, if it is."""
+        with self._storage.reading() as connection:
+            row = find_named(connection, experiment.name)
+        if row is not None:
+            self._require_same(row, experiment)
+            experiment.id = UUID(row.id)
+        return experiment
+
+    def enrol(self, experiment: Experiment, *, force_overwrite: bool) -> None:
+        """Store an experiment with all its trials, or restore it, in one piece."""
+        unused: set[str] = set()
+        with self._storage.transaction() as connection:
+            row = find_named(connection, experiment.name)
+            if row is not None and not force_overwrite:
+                self._require_same(row, experiment)
+                experiment.id = UUID(row.id)
+                return
+            if row is not None:
+                unused = used_files(connection, row.id)
+                _delete(connection, row.id)
+            self._store(connection, experiment)
+        remove_unused(self._storage, unused)
+
+    def delete(self, experiment_id: UUID | str) -> None:
+        """Remove an experiment with all that belongs to it, then its files."""
+        with self._storage.transaction() as connection:
+            row = experiment_row(self._storage, connection, experiment_id)
+            unused = used_files(connection, row.id)
+            _delete(connection, row.id)
+        remove_unused(self._storage, unused)
+
+    def _store(self, connection: Connection, experiment: Experiment) -> None:
+        self._require_free_id(connection, experiment)
+        whole = documents.encode_configuration(experiment.configuration)
+        documents.warn_of_pickles(whole.pickled)
+        connection.execute(
+            insert(experiments),
+            {
+                "id": str(experiment.id),
+                "name": experiment.name,
+                "function_name": experiment.function_name,
+                "init_store_function_name": experiment.init_store_function_name,
+                "include_file": experiment.include_file,
+                "configuration": whole.document,
+                "trial_count": len(experiment),
+                "created_at": timestamps.now(),
+            },
+        )
+        found = {record.id: record for record in whole.arrays}
+        for rows in _in_chunks(_trial_rows(experiment, _collecting(found))):
+            connection.exec_driver_sql(_INSERT_TRIALS, rows)
+        kept = documents.settled_records(self._storage, found.values())
+        documents.keep_arrays(connection, str(experiment.id), kept)
+
+    def _require_free_id(self, connection: Connection, experiment: Experiment) -> None:
+        query = select(experiments.c.name).where(experiments.c.id == str(experiment.id))
+        name = connection.execute(query).scalar_one_or_none()
+        if name is not None:
+            msg = (
+                f"the id {experiment.id} belongs to experiment '{name}' in "
+                f"{self._storage.name}: give '{experiment.name}' another, or none"
+            )
+            raise DatabaseError(msg)
+
+    def _require_same(self, row: Row[Any], experiment: Experiment) -> None:
+        lines = comparison.differences(self._experiment(row), experiment)
+        if lines:
+            msg = (
+                f"experiment '{experiment.name}' is stored in {self._storage.name} "
+                f"with another configuration: {comparison.summary(lines)}. Rename it, "
+                "or rerun with --overwrite (force_overwrite=True)."
+            )
+            raise ExperimentMismatchError(msg)
+
+    def _experiment(self, row: Row[Any]) -> Experiment:
+        what = f"configuration of experiment '{row.name}'"
+        experiment = Experiment(
+            row.name,
+            configuration=documents.decode(
+                self._storage, row.id, row.configuration, what
+            ),
+            function_name=row.function_name,
+            include_file=row.include_file,
+            init_store_function_name=row.init_store_function_name,
+            id=as_id(row.id, "an experiment"),
+        )
+        # Its functions are names; what runs it next is the script they mean.
+        main = sys.modules.get("__main__")
+        experiment.namespace = {} if main is None else vars(main)
+        return experiment
+
+
+def _delete(connection: Connection, experiment_id: str) -> None:
+    # Said explicitly: the cascade would read the whole table to find the trials.
+    first, last = id_range(experiment_id)
+    connection.execute(delete(trials).where(trials.c.id.between(first, last)))
+    connection.execute(delete(experiments).where(experiments.c.id == experiment_id))
+
+
+def _collecting(found: dict[str, ArrayRecord]) -> Callable[[Any], str]:
+    def encode(value: Any) -> str:
+        encoded = documents.encode_configuration(value)
+        for record in encoded.arrays:
+            found.setdefault(record.id, record)
+        return encoded.document
+
+    return encode
+
+
+def _trial_rows(
+    experiment: Experiment, encode: Callable[[Any], str]
+) -> Iterator[tuple[str, str, int, str]]:
+    experiment_id, id_of = str(experiment.id), experiment.trial_ids.text
+    for index, document in enumerate(experiment.expansion.documents(encode)):
+        yield id_of(index), experiment_id, index, document
+
+
+def _in_chunks(
+    rows: Iterator[tuple[Any, ...]],
+) -> Iterator[list[tuple[Any, ...]]]:
+    while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+        yield chunk

@@ -1,0 +1,74 @@
+"""What SQLite says when something is wrong, in this package's errors and one line."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, InterfaceError
+
+from ..errors import (
+    CorruptDocumentError,
+    DatabaseError,
+    DatabaseLockedError,
+    DatabaseWriteError,
+    ForeignDatabaseError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# By what SQLite's message holds: Python 3.10 does not give the error's code.
+_REMEDIES = {
+    "locked": "another program keeps it locked: close it and try again",
+    "full": "the disk is full or a quota is reached: make room and run again",
+    "readonly": "it may not be written: check its permissions and its folder's",
+    "disk i/o error": "the file system failed (full, quota, or no file locking?)",
+    "locking protocol": "the file system does not lock files: use a local one",
+    "unable to open": "it or its folder may not be opened: check the permissions",
+    "too big": "a value is larger than SQLite keeps (1 GB)",
+}
+
+
+@contextmanager
+def translated(path: str | None, doing: str) -> Iterator[None]:
+    """Turn SQLite's errors into this package's; ``doing`` is read or written."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise translation(error, path, doing) from error
+
+
+def translation(error: Exception, path: str | None, doing: str) -> DatabaseError:
+    """Give the error to raise in place of SQLite's."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = " ".join(str(original).split())
+    where = path or "the in-memory database"
+    lowered = text.lower()
+    if "malformed" in lowered:
+        msg = (
+            f"{where} is damaged ({text}): recover what is there with "
+            f"'sqlite3 {where} .recover'"
+        )
+        return CorruptDocumentError(msg)
+    if "not a database" in lowered:
+        msg = f"{where} is no SQLite database: choose another file"
+        return ForeignDatabaseError(msg)
+    remedy = next((_REMEDIES[key] for key in _REMEDIES if key in lowered), None)
+    msg = f"{where} cannot be {doing}: {text}" + (f"; {remedy}" if remedy else "")
+    if doing == "read":
+        return DatabaseLockedError(msg) if "locked" in lowered else DatabaseError(msg)
+    if isinstance(error, InterfaceError):
+        return DatabaseError(msg)
+    return DatabaseWriteError(msg)
+
+
+def is_hot_journal(error: Exception) -> bool:
+    """Whether a reader met what a killed (or, unlocked, a living) writer left."""
+    return "attempt to write a readonly database" in str(error).lower()
+
+
+def is_refused_folder(error: Exception) -> bool:
+    """Whether a reader of a WAL may not make the files it needs beside it."""
+    return is_hot_journal(error) or "unable to open" in str(error).lower()

@@ -1,0 +1,48 @@
+"""What the first bytes of a file say, without opening it as a database."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+_MAGIC = b"SQLite format 3\x00"
+_BYTES = 100
+_WAL_VERSION = 2
+
+
+class Header(NamedTuple):
+    """The part of an SQLite file's header that decides how it may be opened."""
+
+    is_wal: bool
+    application_id: int
+
+
+def read_header(path: str) -> Header | None:
+    """Give the file's header, None if it is no SQLite database.
+
+    A file with nothing in it counts as a database: SQLite takes it for one.
+    """
+    with open(path, "rb") as file:
+        start = file.read(_BYTES)
+    if not start:
+        return Header(is_wal=False, application_id=0)
+    if len(start) < _BYTES or not start.startswith(_MAGIC):
+        return None
+    return Header(start[18] == _WAL_VERSION, int.from_bytes(start[68:72], "big"))
+
+
+def has_wal(path: str) -> bool:
+    """Whether changes wait beside the file that are not yet in it."""
+    try:
+        return os.path.getsize(path + "-wal") > 0
+    except OSError:
+        return False
+
+
+def is_wal(path: str) -> bool:
+    """Whether the file says that it is used with a WAL."""
+    try:
+        header = read_header(path)
+    except OSError:
+        return False
+    return header is not None and header.is_wal

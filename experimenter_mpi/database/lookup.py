@@ -1,0 +1,117 @@
+"""Find an experiment by name or id, and say what there is when it is not found."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from ..errors import NotFoundError
+from ..experiment import TrialIds
+from .tables import experiments, trials
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+    from .storage import Storage
+
+_LISTED = 5
+
+
+def as_id(value: UUID | str, what: str) -> str:
+    """Give an id as it is stored.
+
+    Raises:
+        NotFoundError: this cannot be an id, so there is nothing of that id.
+    """
+    try:
+        return str(value if isinstance(value, UUID) else UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        msg = f"{value!r} is no id of {what}: ids are UUIDs, as get_experiments lists"
+        raise NotFoundError(msg) from None
+
+
+def id_range(experiment_id: str) -> tuple[str, str]:
+    """Give the first and last id that a trial of the experiment may have."""
+    ids = TrialIds(UUID(experiment_id))
+    return ids.text(0), ids.text((1 << 48) - 1)
+
+
+def experiment_row(
+    storage: Storage, connection: Connection, experiment_id: UUID | str
+) -> Row[Any]:
+    """Give the experiment's row by id.
+
+    Raises:
+        NotFoundError: there is none; lists those there are.
+    """
+    text = as_id(experiment_id, "an experiment")
+    query = select(experiments).where(experiments.c.id == text)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        known = _known(connection)
+        msg = f"{storage.name} has no experiment {text}{_listed(known, known)}"
+        raise NotFoundError(msg)
+    return row
+
+
+def find_named(connection: Connection, name: str) -> Row[Any] | None:
+    """Give the experiment's row by name, None if there is none."""
+    query = select(experiments).where(experiments.c.name == name)
+    return connection.execute(query).one_or_none()
+
+
+def named_row(storage: Storage, connection: Connection, name: str) -> Row[Any]:
+    """Give the experiment's row by name.
+
+    Raises:
+        NotFoundError: there is none; lists near names.
+    """
+    row = find_named(connection, name)
+    if row is None:
+        known = _known(connection)
+        near = difflib.get_close_matches(str(name), known, n=_LISTED)
+        msg = f"{storage.name} has no experiment '{name}'{_listed(near, known)}"
+        raise NotFoundError(msg)
+    return row
+
+
+def trial_row(
+    storage: Storage, connection: Connection, trial_id: UUID | str, *columns: Any
+) -> Row[Any]:
+    """Give a trial's row, or those ``columns`` of it.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    text = as_id(trial_id, "a trial")
+    query = select(*(columns or (trials,))).where(trials.c.id == text)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        msg = (
+            f"{storage.name} has no trial {text}: ask get_trials_ids_by_name for the "
+            "ids of an experiment's trials"
+        )
+        raise NotFoundError(msg)
+    return row
+
+
+def _known(connection: Connection) -> list[str]:
+    query = select(experiments.c.name).order_by(experiments.c.sequence)
+    return list(connection.execute(query).scalars())
+
+
+def _listed(names: list[str], known: list[str]) -> str:
+    if not known:
+        return ": it has none yet"
+    if not names:
+        names = known
+        start = "it has"
+    else:
+        start = "it has" if names == known else "did you mean"
+    shown = ", ".join(f"'{name}'" for name in names[:_LISTED])
+    rest = len(names) - _LISTED
+    more = f" and {rest} more" if rest > 0 else ""
+    return f": {start} {shown}{more}" + ("?" if start == "did you mean" else "")

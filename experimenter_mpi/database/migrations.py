@@ -1,0 +1,97 @@
+"""The schema's version: whose database a file is, and the steps up to today's.
+
+A file is ours by ``PRAGMA application_id``; its version is ``PRAGMA user_version``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ForeignDatabaseError, SchemaVersionError
+from .tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+APPLICATION_ID = 0x4578704D  # "ExpM"
+
+
+def _create_tables(connection: Connection) -> None:
+    """From nothing to version 1.
+
+    The day there is a version 2, this step gets its own copy of the tables as they
+    are today: a step must never change.
+    """
+    metadata.create_all(connection, checkfirst=False)
+
+
+# STEPS[n] leads from version n to n + 1.
+STEPS: list[Callable[[Connection], None]] = [_create_tables]
+
+
+def identify(connection: Connection, path: str) -> int:
+    """Give the schema version of a database of ours, 0 for an empty file.
+
+    Only reads.
+
+    Raises:
+        ForeignDatabaseError: another program's database.
+        SchemaVersionError: written by a newer version of this package.
+    """
+    application, version = (
+        _pragma(connection, "application_id"),
+        _pragma(connection, "user_version"),
+    )
+    if application == APPLICATION_ID:
+        if version > len(STEPS):
+            msg = (
+                f"{path} has schema version {version}, and this experimenter_mpi reads "
+                f"up to {len(STEPS)}: upgrade with 'pip install -U experimenter-mpi'"
+            )
+            raise SchemaVersionError(msg)
+        return version
+    if application or version or _has_tables(connection):
+        raise foreign(path)
+    return 0
+
+
+def foreign(path: str) -> ForeignDatabaseError:
+    """Give the error for a database that is not ours."""
+    msg = (
+        f"{path} is the database of another program, and was left as it is: "
+        "choose another file name with --db (or open_db)"
+    )
+    return ForeignDatabaseError(msg)
+
+
+def require_current(version: int, path: str) -> None:
+    """Refuse what cannot be read without upgrading it first."""
+    if version == 0:
+        msg = f"{path} is an empty file, not yet a database: open it for writing first"
+        raise ForeignDatabaseError(msg)
+    if version < len(STEPS):
+        msg = (
+            f"{path} has schema version {version}, and {len(STEPS)} is needed: open it "
+            "once for writing, which upgrades it"
+        )
+        raise SchemaVersionError(msg)
+
+
+def upgrade(connection: Connection, version: int) -> None:
+    """Do the steps that are missing, inside the caller's transaction."""
+    for step in STEPS[version:]:
+        step(connection)
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    value: int = connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+    return value
+
+
+def _has_tables(connection: Connection) -> bool:
+    query = "SELECT count(*) FROM sqlite_master"
+    return bool(connection.exec_driver_sql(query).scalar_one())

@@ -1,0 +1,138 @@
+"""Who holds a lock file, and whether that process still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from dataclasses import asdict, dataclass, fields
+
+from ..provenance import job_id
+from . import timestamps
+
+# A living owner touches its lock four times a minute; NFS may show it a minute late.
+DEAD_AFTER_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that holds a lock.
+
+    ``space`` names the running kernel and its space of process ids: the same pid on
+    another host, in another container or after a reboot is another process.
+    """
+
+    token: str
+    host: str = ""
+    pid: int = 0
+    pid_start: int | None = None
+    space: str | None = None
+    job_id: str | None = None
+    since: str = ""
+
+    def text(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+    def describe(self) -> str:
+        if not self.pid:
+            return "a process that left no name"
+        job = f", job {self.job_id}" if self.job_id else ""
+        return f"process {self.pid} on {self.host}{job}, since {self.since}"
+
+    def is_dead(self, age: float) -> bool:
+        """Whether the process is gone; ``age`` is that of its last heartbeat."""
+        if not (self.pid and self.host == socket.gethostname() and self._is_near()):
+            return age > DEAD_AFTER_SECONDS
+        return not _lives(self.pid, self.pid_start)
+
+    def _is_near(self) -> bool:
+        return self.space == _space()
+
+
+def this_process() -> Owner:
+    """Describe this process, with a token of its own for each lock it takes."""
+    pid = os.getpid()
+    return Owner(
+        uuid.uuid4().hex,
+        socket.gethostname(),
+        pid,
+        _start_of(pid),
+        _space(),
+        job_id(),
+        timestamps.now(),
+    )
+
+
+def read_owner(path: str) -> Owner | None:
+    """Give who a lock file names, None if there is no such file.
+
+    One that says nothing readable was just created, or its creator died doing it.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            stored = json.load(file)
+        return Owner(**{field.name: stored[field.name] for field in fields(Owner)})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return Owner(token="unreadable")  # noqa: S106 - no secret
+
+
+def age_of(path: str, token: str) -> float:
+    """Give the seconds since the file was touched, by the file system's own clock.
+
+    Clocks of hosts differ, so the file is compared with one that is written now.
+    """
+    probe = f"{path}.now-{token}"
+    with open(probe, "w", encoding="utf-8") as file:
+        file.write("now")
+    try:
+        now = os.stat(probe).st_mtime
+    finally:
+        os.unlink(probe)
+    try:
+        return now - os.stat(path).st_mtime
+    except FileNotFoundError:  # released since
+        return 0.0
+
+
+def _lives(pid: int, pid_start: int | None) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    status = _status_of(pid)
+    if status is None:
+        return True
+    state, started = status
+    # A zombie has ended; only its parent has not yet asked how.
+    return state not in ("Z", "X") and pid_start in (None, started)
+
+
+def _start_of(pid: int) -> int | None:
+    status = _status_of(pid)
+    return None if status is None else status[1]
+
+
+def _status_of(pid: int) -> tuple[str, int] | None:
+    """Give a process's state, and when it started: pids are used again."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            text = file.read()
+        # The name in brackets may itself hold spaces and brackets: count after it.
+        after = text.rpartition(")")[2].split()
+        return after[0], int(after[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _space() -> str | None:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None

@@ -1,0 +1,67 @@
+"""Everything an open database can do: one attribute per table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import opening, transfer
+from .experiments import Experiments
+from .files import sweep_leftovers
+from .reports import Reports
+from .runs import Runs
+from .snapshots import Snapshots
+from .trial_ledger import TrialLedger
+from .trials import Trials
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from .storage import Storage
+
+
+class Session:
+    """What ``ExperimentDatabase`` hands every question to, on rank 0."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.experiments = Experiments(storage)
+        self.trials = Trials(storage)
+        self.snapshots = Snapshots(storage)
+        self.runs = Runs(storage)
+        self.reports = Reports(storage)
+
+    def ledger(self, experiment_id: UUID | str) -> TrialLedger:
+        return TrialLedger(self.storage, experiment_id)
+
+    def export(self, outfile: str, names: tuple[str, ...]) -> Session:
+        transfer.export(self.storage, outfile, names)
+        return open_file(outfile, allow_pickle=self.storage.allow_pickle)
+
+    def merge(self, secondary: Session) -> None:
+        transfer.merge(self.storage, secondary.storage)
+
+    def sweep(self) -> int:
+        return sweep_leftovers(self.storage)
+
+
+def open_file(
+    path: str,
+    *,
+    create_folder: bool = True,
+    read_only: bool = False,
+    allow_pickle: bool = False,
+) -> Session:
+    """Open or create a database file; see ``open_db``."""
+    return Session(
+        opening.open_storage(
+            path,
+            create_folder=create_folder,
+            read_only=read_only,
+            allow_pickle=allow_pickle,
+        )
+    )
+
+
+def open_memory(*, allow_pickle: bool = False) -> Session:
+    """Open a database that does not persist."""
+    return Session(opening.open_memory(allow_pickle=allow_pickle))

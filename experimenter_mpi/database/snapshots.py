@@ -1,0 +1,95 @@
+"""The snapshots table: the latest is always the one with the largest number."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select
+
+from ..snapshot import Snapshot
+from . import documents, timestamps
+from .lookup import trial_row
+from .tables import snapshots, trials
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from ..codec import Encoded
+    from .storage import Storage
+
+_NEWEST_FIRST = (
+    select(snapshots)
+    .where(snapshots.c.trial_id == bindparam("trial_id"))
+    .order_by(snapshots.c.sequence.desc())
+)
+_LATEST = _NEWEST_FIRST.limit(1)
+
+
+class Snapshots:
+    """The snapshots of one open database."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def save(
+        self, trial_id: UUID | str, state: dict[str, Any], label: str | None
+    ) -> None:
+        self.save_encoded(
+            trial_id, documents.encode_payload(self._storage, state), label
+        )
+
+    def save_encoded(
+        self, trial_id: UUID | str, state: Encoded, label: str | None
+    ) -> None:
+        with self._storage.transaction() as connection:
+            trial = trial_row(
+                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
+            )
+            documents.keep_arrays(connection, trial.experiment_id, state.arrays)
+            connection.execute(
+                insert(snapshots),
+                {
+                    "id": str(uuid.uuid4()),
+                    "trial_id": trial.id,
+                    "label": documents.storable(label),
+                    "state": state.document,
+                    "created_at": timestamps.now(),
+                },
+            )
+
+    def get_all(self, trial_id: UUID | str) -> list[Snapshot]:
+        """Give a trial's snapshots, newest first."""
+        with self._storage.reading() as connection:
+            trial = trial_row(
+                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
+            )
+            rows = connection.execute(_NEWEST_FIRST, {"trial_id": trial.id}).all()
+        return [self._snapshot(row, trial.experiment_id) for row in rows]
+
+    def latest(self, trial_id: UUID | str) -> Snapshot | None:
+        with self._storage.reading() as connection:
+            trial = trial_row(
+                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
+            )
+            row = connection.execute(_LATEST, {"trial_id": trial.id}).one_or_none()
+        return None if row is None else self._snapshot(row, trial.experiment_id)
+
+    def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
+        """Give the latest snapshot's row, and its state with the arrays."""
+        with self._storage.reading() as connection:
+            trial = trial_row(
+                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
+            )
+            row = connection.execute(_LATEST, {"trial_id": trial.id}).one_or_none()
+            if row is None:
+                return None
+            state = documents.with_arrays(connection, trial.experiment_id, row.state)
+            return row, state
+
+    def _snapshot(self, row: Row[Any], experiment_id: str) -> Snapshot:
+        what = f"state of snapshot {row.id} of trial {row.trial_id}"
+        state = documents.decode(self._storage, experiment_id, row.state, what)
+        ids = UUID(row.id), UUID(row.trial_id)
+        return Snapshot(*ids, state, row.label, row.created_at)

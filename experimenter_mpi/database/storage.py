@@ -1,0 +1,261 @@
+"""One database file while it is in use: who may write, and where transactions end.
+
+A handle that is not writing has the file open read-only, so that it can do no harm
+even where file locks do not work; it is opened for writing only under the lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import DatabaseError, DatabaseLockedError, DatabaseWriteError
+from . import engine, failures, filesystem
+from .arrays import ArrayFiles
+from .header import has_wal, is_wal
+from .lock import WriterLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+_REPAIRS = 3
+
+
+class Storage:
+    """The connection to one database, shared by the threads that use its handle."""
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        read_only: bool = False,
+        allow_pickle: bool = False,
+    ) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.allow_pickle = allow_pickle
+        self.notices: list[str] = []
+        self.arrays_folder = None if path is None else f"{path}.arrays"
+        self.files = None if path is None else ArrayFiles(f"{path}.arrays")
+        self._lock = None if path is None else WriterLock(path, self.notices)
+        self._guard = threading.RLock()
+        self._sessions = 0
+        self._in_transaction = False
+        self._uses_wal = False
+        self._is_immutable = False
+        self._closed = False
+        self._connection = engine.connect_memory() if path is None else None
+
+    @property
+    def name(self) -> str:
+        """What messages call the database."""
+        return self.path or "the in-memory database"
+
+    @property
+    def lock_token(self) -> str | None:
+        """What the lock file says while this handle writes."""
+        return self._lock.token if self._lock and self._sessions else None
+
+    def is_locked(self) -> bool:
+        """Whether someone who lives, as far as one sees, holds the writer's lock."""
+        return self._lock is not None and self._lock.is_held()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the database."""
+        with self._guard, failures.translated(self.path, "read"):
+            if self._in_transaction:
+                yield self._connected()
+                return
+            connection = self._begin_reading()
+            self._in_transaction = True
+            try:
+                yield connection
+            finally:
+                self._in_transaction = False
+                _roll_back(connection)
+                if self._is_immutable:  # true for now only: a writer may come
+                    self._disconnect()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection whose changes are durable together, or not at all."""
+        with self._guard, self._session(), failures.translated(self.path, "written"):
+            if self._in_transaction:
+                yield self._connected()
+                return
+            if self._lock is not None:
+                self._lock.check()
+            connection = self._connected()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._in_transaction = True
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
+            finally:
+                self._in_transaction = False
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the single-writer lock, over many transactions."""
+        with self._session():
+            with self._guard:
+                self._use_wal()
+            yield
+
+    def close(self) -> None:
+        """Let the file go. Safe to repeat."""
+        with self._guard:
+            self._closed = True
+            self._disconnect()
+
+    def upgrade_connection(self, mode: str) -> Connection:
+        """Open the file in another mode; for who creates or repairs it."""
+        with failures.translated(self.path, "written"):
+            self._disconnect()
+            self._connection = engine.connect(self.path or "", mode)
+        return self._connection
+
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        with self._guard:
+            self._require_open()
+            if self.read_only:
+                msg = f"{self.name} was opened with read_only=True: open it without"
+                raise DatabaseWriteError(msg)
+            if self._sessions == 0:
+                self._begin_session()
+            self._sessions += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._sessions -= 1
+                if self._sessions == 0:
+                    self._end_session()
+
+    def _begin_session(self) -> None:
+        if self._lock is None or self.path is None:
+            return
+        self._lock.acquire()
+        try:
+            self.upgrade_connection(engine.WRITE)
+            with failures.translated(self.path, "written"):
+                self._prepare_journal()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _prepare_journal(self) -> None:
+        """Never use a WAL on what may be another machine's disk, left by whomever."""
+        path = self.path or ""
+        if not filesystem.is_local(path) and is_wal(path):
+            engine.leave_wal_alone(self._connected())
+
+    def _use_wal(self) -> None:
+        if self.path is None or self._uses_wal or not filesystem.is_local(self.path):
+            return
+        with failures.translated(self.path, "written"):
+            engine.use_wal(self._connected())
+        self._uses_wal = True
+
+    def _end_session(self) -> None:
+        if self._lock is None:
+            return
+        try:
+            self._uses_wal = False
+            if self._connection is not None:
+                engine.use_rollback_journal(self._connection)
+            self._disconnect()
+        finally:
+            self._lock.release()
+
+    def _begin_reading(self) -> Connection:
+        for _ in range(_REPAIRS):
+            try:
+                return _begin(self._connected())
+            except DBAPIError as error:
+                if self._sessions or not self._repair(error):
+                    raise
+        return _begin(self._connected())
+
+    def _repair(self, error: DBAPIError) -> bool:
+        """Make a file readable that a killed writer, or its folder, leaves unreadable.
+
+        Give False if there is nothing to be done about this error.
+        """
+        self._disconnect()
+        path = self.path or ""
+        if is_wal(path):
+            # Readers of a WAL need files beside it. Where none can be made, the file
+            # alone is right as long as no changes wait in a WAL.
+            if not failures.is_refused_folder(error) or has_wal(path):
+                return False
+            self._connection = engine.connect(path, engine.READ, immutable=True)
+            self._is_immutable = True
+            return True
+        return failures.is_hot_journal(error) and self._roll_back_killed_writer()
+
+    def _roll_back_killed_writer(self) -> bool:
+        """Finish what a killed writer left half done, if it was killed.
+
+        Where file locks do not work, a commit that is under way looks the same to a
+        reader; rolling that back would destroy the file. The lock file knows.
+        """
+        if self._lock is None:
+            return False
+        try:
+            self._lock.acquire()
+        except DatabaseLockedError:  # its commit is over by now
+            return True
+        try:
+            _roll_back(_begin(self.upgrade_connection(engine.WRITE)))
+        finally:
+            self._disconnect()
+            self._lock.release()
+        return True
+
+    def _connected(self) -> Connection:
+        self._require_open()
+        if self._connection is None:
+            self._connection = engine.connect(self.path or "", engine.READ)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        self._is_immutable = False
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(DBAPIError):
+                engine.disconnect(connection)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            msg = f"{self.name} is closed: open it again with open_db"
+            raise DatabaseError(msg)
+
+
+def _begin(connection: Connection) -> Connection:
+    """Begin to read; only the first query takes the file's lock."""
+    connection.exec_driver_sql("BEGIN")
+    try:
+        connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").scalar()
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return connection
+
+
+def _roll_back(connection: Connection) -> None:
+    """Undo on both levels: after a failed COMMIT SQLAlchemy believes all is done."""
+    with suppress(DBAPIError):
+        connection.rollback()
+    with suppress(Exception):
+        engine.raw(connection).rollback()

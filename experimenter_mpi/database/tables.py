@@ -1,0 +1,137 @@
+"""The tables, as the current schema version has them.
+
+``configuration``, ``results`` and ``state`` are JSON text that any SQLite tool reads:
+``SELECT configuration ->> '$.N', results ->> '$.distance' FROM trials``.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("function_name", Text, nullable=False),
+    Column("init_store_function_name", Text),
+    Column("include_file", Text),
+    Column("configuration", Text, nullable=False),
+    Column("trial_count", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def _experiment_id(*, primary_key: bool = False) -> Column[str]:
+    key = ForeignKey("experiments.id", ondelete="CASCADE")
+    return Column("experiment_id", Text, key, nullable=False, primary_key=primary_key)
+
+
+trials = Table(
+    "trials",
+    metadata,
+    # The ids of one experiment sort by trial index, so this order is trial order.
+    Column("id", Text, primary_key=True, nullable=False),
+    _experiment_id(),
+    Column("trial_index", Integer, nullable=False),
+    Column("configuration", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    Column("results", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("error", Text),
+    Column("started_at", Text),
+    Column("finished_at", Text),
+    Column("duration", Float),
+    Column("rank", Integer),
+    Column("hostname", Text),
+)
+# Only unfinished trials are indexed: a finished one leaves the index instead of moving
+# inside it, and "what is left" and "how many" stay fast however large the results are.
+UNFINISHED = text("status <> 'finished'")
+Index(
+    "trials_unfinished",
+    trials.c.experiment_id,
+    trials.c.trial_index,
+    trials.c.status,
+    sqlite_where=UNFINISHED,
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    # AUTOINCREMENT: a number is never used again, so the largest is always the latest.
+    Column("sequence", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column(
+        "trial_id",
+        Text,
+        ForeignKey("trials.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("label", Text),
+    Column("state", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+arrays = Table(
+    "arrays",
+    metadata,
+    _experiment_id(primary_key=True),
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("order", Text, nullable=False),
+    Column("nbytes", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("data", LargeBinary),
+    Column("file", Text),
+    Column("dataset", Text),
+)
+Index("arrays_in_files", arrays.c.file, sqlite_where=arrays.c.file.is_not(None))
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _experiment_id(),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    # NULL while the run is on, and for ever after a crash.
+    Column("ended", Text),
+    Column("mode", Text),
+    Column("ranks", Integer),
+    Column("mpi_library", Text),
+    Column("hostname", Text),
+    Column("pid", Integer),
+    Column("job_id", Text),
+    Column("command_line", Text),
+    Column("python_version", Text),
+    Column("package_version", Text),
+    Column("git_commit", Text),
+    Column("git_dirty", Boolean),
+    Column("finished_before", Integer),
+    Column("finished", Integer),
+    Column("failed", Integer),
+    Column("pending", Integer),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,280 @@
+"""Experiments from one database into another: export and merge.
+
+Rows are read from the source a few thousand at a time, each in a short transaction,
+so that a run that writes to it is not held up. Trials come before snapshots, and both
+before the arrays: what refers to an array is never newer than the array.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+
+from ..errors import DatabaseError, DatabaseWriteError, ExperimentMismatchError
+from ..experiment import TrialIds
+from ..ledger import Status
+from . import comparison, documents
+from .experiments import Experiments
+from .lookup import find_named, id_range, named_row
+from .opening import open_storage
+from .tables import experiments, runs, snapshots, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Column, Connection, Row, Select
+
+    from .storage import Storage
+
+_ROWS_AT_ONCE = 2_000
+# What two databases say of one run, but for its number in each.
+_RUN_KEY = (runs.c.started_at, runs.c.hostname, runs.c.pid)
+_TAKE_RESULTS = (
+    update(trials)
+    .where(trials.c.id == bindparam("trial_id"), trials.c.status != Status.FINISHED)
+    .values(
+        {
+            column.name: bindparam(f"new_{column.name}")
+            for column in trials.c
+            if column.name
+            not in ("id", "experiment_id", "trial_index", "configuration")
+        }
+    )
+)
+
+
+def export(storage: Storage, outfile: str, names: tuple[str, ...]) -> None:
+    """Make a new database at ``outfile`` of the named experiments, or of all.
+
+    It appears under its name when it is complete.
+    """
+    outfile = os.path.abspath(outfile)
+    if os.path.lexists(outfile) or os.path.lexists(f"{outfile}.arrays"):
+        msg = f"{outfile} exists: export writes a new file, give another name"
+        raise DatabaseWriteError(msg)
+    with storage.reading() as connection:
+        rows = [named_row(storage, connection, name) for name in dict.fromkeys(names)]
+        if not names:
+            rows = list(connection.execute(select(experiments)).all())
+    unfinished = f"{outfile}.{uuid.uuid4().hex}.part"
+    try:
+        target = open_storage(unfinished)
+        try:
+            with target.transaction() as connection:
+                for row in sorted(rows, key=lambda each: each.sequence):
+                    _Copy(storage, target, connection, row).add()
+        finally:
+            target.close()
+        _rename(unfinished, outfile)
+    except BaseException:
+        _remove_database(unfinished)
+        raise
+
+
+def merge(primary: Storage, secondary: Storage) -> None:
+    """Add to ``primary`` what only ``secondary`` has; all of it or nothing."""
+    if primary.path is not None and primary.path == secondary.path:
+        return
+    with secondary.reading() as connection:
+        query = select(experiments).order_by(experiments.c.sequence)
+        rows = connection.execute(query).all()
+    with primary.transaction() as connection:
+        copies = [_Copy(secondary, primary, connection, row) for row in rows]
+        for copy in copies:
+            copy.require_compatible()
+        for copy in copies:
+            copy.add()
+
+
+class _Copy:
+    """One experiment on its way from a source into a target's open transaction."""
+
+    def __init__(
+        self, source: Storage, target: Storage, connection: Connection, row: Row[Any]
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._connection = connection
+        self._row = row
+        stored = find_named(connection, row.name)
+        self._is_new = stored is None
+        self._id: str = row.id if stored is None else stored.id
+        self._trial_ids = TrialIds(UUID(self._id))
+        self._wanted: set[str] = set()
+
+    def require_compatible(self) -> None:
+        """Raise unless the target has the same experiment, or none of that name."""
+        if self._is_new:
+            self._require_free_id()
+            return
+        ours = Experiments(self._target).get(self._id)
+        theirs = Experiments(self._source).get(self._row.id)
+        lines = comparison.differences(ours, theirs)
+        if lines:
+            msg = (
+                f"experiment '{self._row.name}' of {self._source.name} is in "
+                f"{self._target.name} with another configuration: "
+                f"{comparison.summary(lines)}. Nothing was merged; rename one of them."
+            )
+            raise ExperimentMismatchError(msg)
+
+    def add(self) -> None:
+        """Copy what the target lacks."""
+        if self._is_new:
+            values = {**self._row._mapping}  # noqa: SLF001
+            del values["sequence"]
+            self._connection.execute(insert(experiments), values)
+            self._wanted |= documents.references(self._row.configuration)
+            self._add_trials()
+        else:
+            self._add_results()
+        self._add_snapshots()
+        self._add_arrays()
+        self._add_runs()
+
+    def _add_trials(self) -> None:
+        for rows in self._read(select(trials), trials.c.id, id_range(self._row.id)):
+            values = [self._trial(row) for row in rows]
+            self._connection.execute(insert(trials), values)
+
+    def _trial(self, row: Row[Any]) -> dict[str, Any]:
+        values = {**row._mapping}  # noqa: SLF001
+        if row.status == Status.RUNNING:  # not in this database
+            values["status"] = Status.PENDING
+        self._wanted |= documents.references(row.configuration)
+        self._wanted |= documents.references(row.results)
+        return values
+
+    def _add_results(self) -> None:
+        """Take the results of trials that are finished only in the source."""
+        finished = select(trials).where(trials.c.status == Status.FINISHED)
+        for rows in self._read(finished, trials.c.id, id_range(self._row.id)):
+            ids = {self._trial_ids.text(row.trial_index): row for row in rows}
+            done = (trials.c.id.in_(bindparam("ids", expanding=True))) & (
+                trials.c.status == Status.FINISHED
+            )
+            query = select(trials.c.id).where(done)
+            known = self._connection.execute(query, {"ids": list(ids)}).scalars()
+            for trial_id in known:
+                del ids[trial_id]
+            if ids:
+                values = [self._results(key, row) for key, row in ids.items()]
+                self._connection.execute(_TAKE_RESULTS, values)
+
+    def _results(self, trial_id: str, row: Row[Any]) -> dict[str, Any]:
+        self._wanted |= documents.references(row.results)
+        values = {f"new_{key}": value for key, value in row._mapping.items()}  # noqa: SLF001
+        return {**values, "trial_id": trial_id}
+
+    def _add_snapshots(self) -> None:
+        """Append snapshots that are not there yet, in the source's order."""
+        first, last = id_range(self._row.id)
+        query = (
+            select(snapshots, trials.c.trial_index)
+            .join(trials, trials.c.id == snapshots.c.trial_id)
+            .where(trials.c.id.between(first, last))
+        )
+        add = insert(snapshots).prefix_with("OR IGNORE")
+        for rows in self._read(query, snapshots.c.sequence, (0, None)):
+            new = self._unknown_snapshots(rows)
+            for row in new:
+                self._wanted |= documents.references(row.state)
+            values = [
+                {
+                    "id": row.id,
+                    "trial_id": self._trial_ids.text(row.trial_index),
+                    "label": row.label,
+                    "state": row.state,
+                    "created_at": row.created_at,
+                }
+                for row in new
+            ]
+            if values:
+                self._connection.execute(add, values)
+
+    def _unknown_snapshots(self, rows: list[Row[Any]]) -> list[Row[Any]]:
+        query = select(snapshots.c.id).where(
+            snapshots.c.id.in_(bindparam("ids", expanding=True))
+        )
+        ids = [row.id for row in rows]
+        known = set(self._connection.execute(query, {"ids": ids}).scalars())
+        return [row for row in rows if row.id not in known]
+
+    def _add_arrays(self) -> None:
+        """Copy the arrays that what was copied refers to, files first."""
+        for array_id in sorted(self._wanted):
+            with self._source.reading() as connection:
+                record = documents.array_record(connection, self._row.id, array_id)
+            if record.file is not None:
+                record = self._moved(record)
+            records = documents.settled_records(self._target, [record])
+            documents.keep_arrays(self._connection, self._id, records)
+
+    def _moved(self, record: Any) -> Any:
+        """Have the file in the target's folder too, or its bytes in the row."""
+        source, target = self._source.files, self._target.files
+        if source is None or target is None:
+            return documents.inline(self._source, record)
+        target.copy(record.file, source)
+        return record
+
+    def _add_runs(self) -> None:
+        query = select(*_RUN_KEY).where(runs.c.experiment_id == self._id)
+        known = {tuple(row) for row in self._connection.execute(query)}
+        with self._source.reading() as connection:
+            theirs = select(runs).where(runs.c.experiment_id == self._row.id)
+            rows = connection.execute(theirs.order_by(runs.c.id)).all()
+        for row in rows:
+            values = {**row._mapping, "experiment_id": self._id}  # noqa: SLF001
+            del values["id"]
+            if tuple(values[column.name] for column in _RUN_KEY) not in known:
+                self._connection.execute(insert(runs), values)
+
+    def _read(
+        self, query: Select[Any], key: Column[Any], limits: tuple[Any, Any]
+    ) -> Iterator[list[Row[Any]]]:
+        """Give the source's rows by their key, some at a time."""
+        after, last = limits
+        if isinstance(after, str):
+            after = after[:-1]  # sorts just before it
+        page = query.where(key > bindparam("after")).order_by(key).limit(_ROWS_AT_ONCE)
+        if last is not None:
+            page = page.where(key <= last)
+        while True:
+            with self._source.reading() as connection:
+                rows = list(connection.execute(page, {"after": after}).all())
+            if not rows:
+                return
+            yield rows
+            after = getattr(rows[-1], key.name)
+
+    def _require_free_id(self) -> None:
+        query = select(experiments.c.name).where(experiments.c.id == self._id)
+        name = self._connection.execute(query).scalar_one_or_none()
+        if name is not None:
+            msg = (
+                f"experiment '{self._row.name}' of {self._source.name} has the id of "
+                f"'{name}' in {self._target.name}: nothing was merged"
+            )
+            raise DatabaseError(msg)
+
+
+def _rename(unfinished: str, outfile: str) -> None:
+    try:
+        if os.path.isdir(f"{unfinished}.arrays"):
+            os.rename(f"{unfinished}.arrays", f"{outfile}.arrays")
+        os.rename(unfinished, outfile)
+    except OSError as error:
+        msg = f"cannot create {outfile}: {error.strerror}"
+        raise DatabaseWriteError(msg) from error
+
+
+def _remove_database(path: str) -> None:
+    shutil.rmtree(f"{path}.arrays", ignore_errors=True)
+    if os.path.exists(path):
+        os.unlink(path)

@@ -1,0 +1,125 @@
+"""The ledger that a run writes to: one experiment's part of the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..experiment import TrialIds
+from ..ledger import Status, StoredSnapshot
+from . import documents
+from .lookup import as_id, trial_row
+from .snapshots import Snapshots
+from .tables import trials
+from .timestamps import iso
+from .trials import Trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from ..codec import Encoded
+    from ..ledger import Entry, Outcome, RunningTrial
+    from .storage import Storage
+
+# Plain SQL for the driver's executemany: see experiments.py for what Core's costs.
+# An attempt was counted when it began, unless it was over before anyone could say so.
+_RECORD = (
+    "UPDATE trials SET attempts = attempts + (status <> 'running'), status = ?, "
+    "results = ?, error_type = ?, error_message = ?, error = ?, started_at = ?, "
+    "finished_at = ?, duration = ?, rank = ?, hostname = ? "
+    "WHERE id = ? AND status <> 'finished'"
+)
+_RUN = (
+    "UPDATE trials SET attempts = attempts + (status <> 'running'), "
+    "status = 'running', started_at = ?, rank = ?, hostname = ? "
+    "WHERE id = ? AND status <> 'finished'"
+)
+
+
+class TrialLedger:
+    """Implements ``Ledger`` for one experiment; see there."""
+
+    def __init__(self, storage: Storage, experiment_id: UUID | str) -> None:
+        self._storage = storage
+        self._experiment_id = as_id(experiment_id, "an experiment")
+        self._id_of = TrialIds(UUID(self._experiment_id)).text
+        self._trials = Trials(storage)
+        self._snapshots = Snapshots(storage)
+
+    def record(self, entries: Sequence[Entry], running: Iterable[RunningTrial]) -> None:
+        rows = [self._row(*entry) for entry in entries]
+        marks = [
+            (iso(each.started_at), *each.place, self._id_of(each.index))
+            for each in running
+        ]
+        payloads = self._payloads(entry.outcome for entry in entries)
+        with self._storage.transaction() as connection:
+            for trial_id, encoded in payloads:
+                self._keep_arrays(connection, trial_id, encoded)
+            if rows:
+                connection.exec_driver_sql(_RECORD, rows)
+            if marks:
+                connection.exec_driver_sql(_RUN, marks)
+
+    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
+        settled = documents.settled(self._storage, state)
+        self._snapshots.save_encoded(trial_id, settled, label)
+
+    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
+        found = self._snapshots.latest_encoded(trial_id)
+        if found is None:
+            return None
+        row, state = found
+        return StoredSnapshot(row.id, row.trial_id, state, row.label, row.created_at)
+
+    def results_of(self, trial_id: str) -> Encoded | None:
+        with self._storage.reading() as connection:
+            row = trial_row(
+                self._storage,
+                connection,
+                trial_id,
+                trials.c.experiment_id,
+                trials.c.results,
+            )
+            if row.results is None:
+                return None
+            return documents.with_arrays(connection, row.experiment_id, row.results)
+
+    def complete(self, trial_id: str, results: Encoded) -> None:
+        settled = documents.settled(self._storage, results)
+        self._trials.complete_encoded(trial_id, settled)
+
+    def _row(self, outcome: Outcome, place: tuple[int, str]) -> tuple[object, ...]:
+        results, failure = outcome.results, outcome.failure
+        ended = outcome.status != Status.PENDING
+        return (
+            outcome.status,
+            None if results is None else results.document,
+            *(map(documents.storable, failure) if failure else (None, None, None)),
+            iso(outcome.started_at),
+            iso(outcome.finished_at) if ended else None,
+            outcome.duration,
+            *place,
+            self._id_of(outcome.index),
+        )
+
+    def _payloads(self, outcomes: Iterable[Outcome]) -> list[tuple[str, Encoded]]:
+        """Give the results that hold arrays, the large ones in files by now."""
+        return [
+            (
+                self._id_of(outcome.index),
+                documents.settled(self._storage, outcome.results),
+            )
+            for outcome in outcomes
+            if outcome.results is not None and outcome.results.arrays
+        ]
+
+    def _keep_arrays(
+        self, connection: Connection, trial_id: str, encoded: Encoded
+    ) -> None:
+        """Insert the arrays of results, unless the trial has its results already."""
+        query = "SELECT 1 FROM trials WHERE id = ? AND status <> 'finished'"
+        if connection.exec_driver_sql(query, (trial_id,)).first() is not None:
+            documents.keep_arrays(connection, self._experiment_id, encoded.arrays)

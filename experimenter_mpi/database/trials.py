@@ -1,0 +1,266 @@
+"""The trials table as its users ask for it, and their own changes to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, null, select, update
+
+from ..experiment import Trial
+from ..ledger import Status
+from . import documents, timestamps
+from .files import remove_unused
+from .lookup import as_id, experiment_row, id_range, named_row, trial_row
+from .tables import UNFINISHED, arrays, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import Connection, Row, Select
+
+    from ..codec import Encoded
+    from .storage import Storage
+
+# Rows of one read transaction: a reader that took its time would hold up the writer.
+_ROWS_AT_ONCE = 5_000
+_UNFINISHED = (Status.PENDING, Status.RUNNING, Status.FAILED)
+_PROGRESS = (
+    trials.c.id,
+    trials.c.experiment_id,
+    trials.c.trial_index,
+    trials.c.configuration,
+    trials.c.status,
+    trials.c.attempts,
+    trials.c.started_at,
+    trials.c.finished_at,
+    trials.c.duration,
+)
+_COMPLETE = (
+    update(trials)
+    .where(trials.c.id == bindparam("trial_id"))
+    .values(
+        status=Status.FINISHED,
+        results=bindparam("document"),
+        finished_at=bindparam("now"),
+        error_type=null(),
+        error_message=null(),
+        error=null(),
+    )
+)
+_RESET = (
+    update(trials)
+    .where(trials.c.id == bindparam("trial_id"))
+    .values(
+        status=Status.PENDING,
+        attempts=0,
+        **dict.fromkeys(
+            (
+                "results",
+                "error_type",
+                "error_message",
+                "error",
+                "started_at",
+                "finished_at",
+                "duration",
+                "rank",
+                "hostname",
+            ),
+            null(),
+        ),
+    )
+)
+
+
+class Trials:
+    """The trials of one open database."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def get(self, trial_id: UUID | str) -> Trial:
+        with self._storage.reading() as connection:
+            row = trial_row(self._storage, connection, trial_id)
+        return self._trial(row)
+
+    def of_experiment(self, experiment_id: UUID | str) -> list[Trial]:
+        with self._storage.reading() as connection:
+            row = experiment_row(self._storage, connection, experiment_id)
+        return [
+            self._trial(each) for each in pages(self._storage, select(trials), row.id)
+        ]
+
+    def named(self, name: str) -> list[Trial]:
+        return self.of_experiment(self._named(name).id)
+
+    def ids_named(self, name: str) -> list[UUID]:
+        query = select(trials.c.id)
+        rows = pages(self._storage, query, self._named(name).id)
+        return [UUID(row.id) for row in rows]
+
+    def progress(self, name: str) -> list[dict[str, Any]]:
+        experiment = self._named(name)
+        return [
+            {
+                "trial_id": row.id,
+                "experiment_id": row.experiment_id,
+                "experiment_name": experiment.name,
+                "trial_index": row.trial_index,
+                "configuration": self._decode(row, "configuration"),
+                "has_finished": row.status == Status.FINISHED,
+                "status": row.status,
+                "attempts": row.attempts,
+                "started_at": row.started_at,
+                "finished_at": row.finished_at,
+                "duration": row.duration,
+            }
+            for row in pages(self._storage, select(*_PROGRESS), experiment.id)
+        ]
+
+    def finished_ratio(self, name: str) -> float:
+        experiment = self._named(name)
+        trial_count: int = experiment.trial_count
+        return self.counts(experiment.id)[Status.FINISHED] / trial_count
+
+    def counts(self, experiment_id: UUID | str) -> dict[str, int]:
+        """Give the number of trials of each status."""
+        with self._storage.reading() as connection:
+            row = experiment_row(self._storage, connection, experiment_id)
+            return count_by_status(connection, row.id, row.trial_count)
+
+    def unfinished(
+        self, experiment_id: UUID | str, *, retry_failed: bool
+    ) -> list[range]:
+        """Give which trials are not finished, as ranges of indices in order."""
+        text = as_id(experiment_id, "an experiment")
+        query = (
+            select(trials.c.trial_index)
+            .where(trials.c.experiment_id == text, UNFINISHED)
+            .order_by(trials.c.trial_index)
+        )
+        if not retry_failed:
+            query = query.where(trials.c.status != Status.FAILED)
+        with self._storage.reading() as connection:
+            result = connection.execute(query, execution_options={"yield_per": 10_000})
+            return _ranges(result.scalars())
+
+    def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
+        encoded = documents.encode_payload(self._storage, results)
+        self.complete_encoded(trial_id, encoded)
+
+    def complete_encoded(self, trial_id: UUID | str, results: Encoded) -> None:
+        with self._storage.transaction() as connection:
+            row = trial_row(self._storage, connection, trial_id)
+            unused = _forget_files(connection, row)
+            documents.keep_arrays(connection, row.experiment_id, results.arrays)
+            values = {"trial_id": row.id, "document": results.document}
+            connection.execute(_COMPLETE, {**values, "now": timestamps.now()})
+        remove_unused(self._storage, unused)
+
+    def mark_incomplete(self, trial_id: UUID | str) -> None:
+        with self._storage.transaction() as connection:
+            row = trial_row(self._storage, connection, trial_id)
+            unused = _forget_files(connection, row)
+            connection.execute(_RESET, {"trial_id": row.id})
+        remove_unused(self._storage, unused)
+
+    def release_running(self, experiment_id: UUID | str) -> None:
+        """Give back what a run that died had begun."""
+        text = as_id(experiment_id, "an experiment")
+        running = (trials.c.experiment_id == text) & (trials.c.status == Status.RUNNING)
+        query = update(trials).where(running, UNFINISHED).values(status=Status.PENDING)
+        with self._storage.transaction() as connection:
+            connection.execute(query)
+
+    def _named(self, name: str) -> Row[Any]:
+        with self._storage.reading() as connection:
+            return named_row(self._storage, connection, name)
+
+    def _trial(self, row: Row[Any]) -> Trial:
+        return Trial(
+            UUID(row.id),
+            UUID(row.experiment_id),
+            row.trial_index,
+            self._decode(row, "configuration"),
+            None if row.results is None else self._decode(row, "results"),
+            row.status,
+            row.attempts,
+            row.error_type,
+            row.error_message,
+            row.error,
+            row.started_at,
+            row.finished_at,
+            row.duration,
+            row.rank,
+            row.hostname,
+        )
+
+    def _decode(self, row: Row[Any], column: str) -> Any:
+        what = f"{column} of trial {row.id}"
+        document = getattr(row, column)
+        return documents.decode(self._storage, row.experiment_id, document, what)
+
+
+def pages(
+    storage: Storage, query: Select[Any], experiment_id: str
+) -> Iterator[Row[Any]]:
+    """Give an experiment's rows in trial order, a few thousand per transaction.
+
+    ``query`` must select the trials' ``id``.
+    """
+    first, last = id_range(experiment_id)
+    page = (
+        query.where(trials.c.id > bindparam("after"), trials.c.id <= last)
+        .order_by(trials.c.id)
+        .limit(_ROWS_AT_ONCE)
+    )
+    after = first[:-1]  # sorts just before the first
+    while True:
+        with storage.reading() as connection:
+            rows = connection.execute(page, {"after": after}).all()
+        yield from rows
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        after = rows[-1].id
+
+
+def count_by_status(
+    connection: Connection, experiment_id: str, trial_count: int
+) -> dict[str, int]:
+    """Give the number of trials of each status."""
+    query = select(
+        *(func.count().filter(trials.c.status == each) for each in _UNFINISHED)
+    ).where(trials.c.experiment_id == experiment_id, UNFINISHED)
+    # Only these are in the index; the finished ones are the rest.
+    counts = dict(zip(_UNFINISHED, connection.execute(query).one(), strict=True))
+    return {**counts, Status.FINISHED: trial_count - sum(counts.values())}
+
+
+def _ranges(indices: Iterable[int]) -> list[range]:
+    """Join indices that follow one another."""
+    ranges: list[range] = []
+    start = stop = None
+    for index in indices:
+        if index != stop:
+            if start is not None and stop is not None:
+                ranges.append(range(start, stop))
+            start = index
+        stop = index + 1
+    if start is not None and stop is not None:
+        ranges.append(range(start, stop))
+    return ranges
+
+
+def _forget_files(connection: Connection, row: Row[Any]) -> set[str]:
+    """Delete the rows of a trial's large arrays, whose results are to go; give files.
+
+    A large array's id is its own; a small one's is its content, and others may use it.
+    """
+    ids = documents.references(row.results)
+    if not ids:
+        return set()
+    large = (arrays.c.experiment_id == row.experiment_id) & arrays.c.file.is_not(None)
+    mine = large & arrays.c.id.in_(ids)
+    files = set(connection.execute(select(arrays.c.file).where(mine)).scalars())
+    connection.execute(arrays.delete().where(mine))
+    return files

@@ -1,0 +1,256 @@
+"""What is stored of an experiment comes back, and any SQLite tool reads it."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+import numpy as np
+import pytest
+
+import experimenter_mpi as em
+from experimenter_mpi import (
+    DatabaseError,
+    Experiment,
+    IterableVariable,
+    LinearVariable,
+    LogLinearVariable,
+    MatchIterableVariable,
+    NotFoundError,
+    RepeatVariable,
+)
+from unit.database.making import heat
+
+EVERY_VARIABLE = {
+    "linear": LinearVariable(1, 3, 3),
+    "log": LogLinearVariable(1.0, 100.0, 3),
+    "again": RepeatVariable(7, 2),
+    "kind": IterableVariable(["ising", None, (1, 2)]),
+    "inner": {"depth": LinearVariable(0.0, 1.0, 2), "fixed": float("nan")},
+    "seed": MatchIterableVariable(range(108)),
+    "$price": 3,
+}
+
+
+def test_configurations_come_back_with_their_variables(any_db):
+    experiment = heat(**EVERY_VARIABLE)
+    any_db.enrol(experiment)
+    again = any_db.get_experiment(experiment.id)
+
+    assert repr(experiment.configuration) == repr(again.configuration)
+    assert (experiment.id, "heat", "run_heat") == (
+        again.id,
+        again.name,
+        again.function_name,
+    )
+
+
+def test_trials_come_back_in_order_with_the_ids_that_the_experiment_computes(any_db):
+    experiment = heat(**EVERY_VARIABLE)
+    any_db.enrol(experiment)
+    trials = any_db.get_trials(experiment.id)
+
+    assert [repr(trial) for trial in experiment] == [repr(trial) for trial in trials]
+
+
+def test_all_that_describes_an_experiment_comes_back(any_db):
+    experiment = Experiment(
+        "heat",
+        configuration={"x": 1},
+        function_name="run",
+        include_file="lib.py",
+        init_store_function_name="build",
+    )
+    any_db.enrol(experiment)
+    again = any_db.get_experiment_by_name("heat")
+
+    assert again.include_file == "lib.py"
+    assert again.init_store_function_name == "build"
+
+
+def test_experiments_are_listed_in_the_order_in_which_they_came(any_db):
+    for name in ("zebra", "ant", "mole"):
+        any_db.enrol(heat(name))
+
+    assert [each.name for each in any_db.get_experiments()] == ["zebra", "ant", "mole"]
+
+
+def test_an_experiment_from_the_database_means_the_functions_of_the_main_script(
+    db, stored
+):
+    again = db.get_experiment(stored.id)
+
+    assert again.namespace["__name__"] == "__main__"
+
+
+def test_plain_sqlite_reads_configuration_and_results(db, stored, tmp_path):
+    db.complete_trial(stored.trial_ids[4], {"distance": 2.5})
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    query = "SELECT configuration ->> '$.N', results ->> '$.distance' FROM trials"
+    rows = plain.execute(query).fetchall()
+    plain.close()
+
+    assert rows == [(1, None), (1, None), (2, None), (2, None), (3, 2.5), (3, None)]
+
+
+def test_plain_sqlite_shows_the_configuration_as_it_was_written(db, stored, tmp_path):
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    (text,) = plain.execute("SELECT configuration FROM experiments").fetchone()
+    plain.close()
+
+    assert text == (
+        '{"n_steps":10,"N":{"$LinearVariable":{"min":1,"max":3,"n":3}},'
+        '"seed":{"$RepeatVariable":{"value":7,"n":2}}}'
+    )
+
+
+def test_the_file_passes_sqlites_own_checks(db, stored, tmp_path):
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    checks = [
+        plain.execute(f"PRAGMA {name}").fetchall()
+        for name in ("integrity_check", "foreign_key_check", "journal_mode")
+    ]
+    plain.close()
+
+    assert checks == [[("ok",)], [], [("delete",)]]
+
+
+def test_arrays_of_a_configuration_come_back_small_and_large(any_db):
+    small, large = np.arange(3.0), np.arange(300_000, dtype="i8").reshape(3, -1)
+    experiment = heat(
+        start=IterableVariable([small, small + 1]), field={"deep": [large]}
+    )
+    any_db.enrol(experiment)
+    first, second = any_db.get_trials(experiment.id)
+
+    assert first.configuration["start"].tolist() == [0, 1, 2]
+    assert second.configuration["start"].tolist() == [1, 2, 3]
+    assert np.array_equal(large, second.configuration["field"]["deep"][0])
+
+
+def test_equal_arrays_of_a_configuration_are_kept_once(db, tmp_path):
+    values = IterableVariable([np.arange(3.0), np.arange(3.0), np.arange(4.0)])
+    db.enrol(heat(start=values))
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    (count,) = plain.execute("SELECT count(*) FROM arrays").fetchone()
+    plain.close()
+
+    assert count == 2
+
+
+def test_pickled_configuration_warns_and_is_refused_unless_allowed(open_here):
+    db = open_here()
+    with pytest.warns(em.PickledValueWarning, match="'thing' is a builtins.object"):
+        db.enrol(heat(thing=object()))
+
+    with pytest.raises(
+        em.PickleRefusedError, match="configuration of experiment 'heat'"
+    ):
+        db.get_experiment_by_name("heat")
+    assert open_here(allow_pickle=True).get_experiment_by_name("heat")
+
+
+def test_a_hundred_thousand_trials_are_stored_in_order(db):
+    experiment = heat(
+        N=LinearVariable(1, 1000, 1000), seed=IterableVariable(range(100))
+    )
+    db.enrol(experiment)
+
+    assert db.counts(experiment.id)["pending"] == 100_000
+    assert db.unfinished(experiment.id) == [range(100_000)]
+    last = db.get_trial(experiment.trial_ids[99_999])
+    assert last.configuration == {"N": 1000, "seed": 99}
+
+
+def test_what_is_not_there_is_said_with_what_is(any_db):
+    with pytest.raises(NotFoundError, match="it has none yet"):
+        any_db.get_experiment_by_name("heat")
+    any_db.enrol(heat("heat-2024"))
+    any_db.enrol(heat("ising"))
+
+    with pytest.raises(NotFoundError, match=r"did you mean 'heat-2024'\?"):
+        any_db.get_experiment_by_name("heat-2023")
+    with pytest.raises(NotFoundError, match="it has 'heat-2024', 'ising'"):
+        any_db.get_trials_by_name("zzz")
+    with pytest.raises(LookupError, match="no experiment"):
+        any_db.get_trials(uuid.uuid4())
+
+
+@pytest.mark.parametrize("bad", ["", "17", None, 17, "not-an-id", ("a",)])
+def test_what_cannot_be_an_id_is_not_found(any_db, bad):
+    for query in (any_db.get_trial, any_db.get_experiment, any_db.get_snapshots):
+        with pytest.raises(NotFoundError):
+            query(bad)
+
+
+def test_ids_may_be_given_as_text_or_uuid(db, stored):
+    trial_id = stored.trial_ids[2]
+
+    assert db.get_trial(trial_id) == db.get_trial(str(trial_id).upper())
+    assert db.get_experiment(str(stored.id)).name == "heat"
+
+
+def test_the_id_of_another_experiment_is_refused(db, stored):
+    thief = Experiment("thief", configuration={}, function_name="f", id=stored.id)
+    with pytest.raises(DatabaseError, match="belongs to experiment 'heat'"):
+        db.enrol(thief)
+
+    assert [each.name for each in db.get_experiments()] == ["heat"]
+
+
+def test_force_overwrite_replaces_an_experiment_with_all_that_was_its(db, stored):
+    db.complete_trial(stored.trial_ids[0], {"a": 1})
+    db.save_snapshot(stored.trial_ids[1], {"step": 1})
+    changed = heat(N=LinearVariable(1, 2, 2))
+    db.enrol(changed, force_overwrite=True)
+
+    assert [each.id for each in db.get_experiments()] == [changed.id]
+    assert db.counts(changed.id) == {
+        "pending": 2,
+        "running": 0,
+        "failed": 0,
+        "finished": 0,
+    }
+
+
+def test_force_overwrite_takes_the_very_same_experiment_too(db, stored):
+    db.complete_trial(stored.trial_ids[0], {"a": 1})
+    db.enrol(stored, force_overwrite=True)
+
+    assert db.get_ratio_completed_trials_by_name("heat") == 0
+
+
+def test_deleting_removes_everything_of_one_experiment_only(db, stored, tmp_path):
+    other = heat("other")
+    db.enrol(other)
+    for experiment in (stored, other):
+        db.save_snapshot(experiment.trial_ids[0], {"spins": np.arange(4)})
+        db.start_run(experiment.id, {"mode": "SerialMode"})
+    db.delete_experiment(stored.id)
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    tables = ("experiments", "trials", "snapshots", "arrays", "runs")
+    counts = [
+        plain.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables
+    ]
+    plain.close()
+
+    assert counts == [1, 6, 1, 1, 1]
+    with pytest.raises(NotFoundError):
+        db.delete_experiment(stored.id)
+
+
+def test_interrupted_while_storing_leaves_nothing(db, monkeypatch):
+    experiment = heat(N=LinearVariable(1, 20_000, 20_000))
+
+    def interrupted(self, encode):
+        yield from ("{}",) * 15_000
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(experiment.expansion), "documents", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        db.enrol(experiment)
+    monkeypatch.undo()
+
+    assert db.get_experiments() == []
+    db.enrol(heat())
+    assert [each.name for each in db.get_experiments()] == ["heat"]

@@ -1,0 +1,129 @@
+"""Whether an experiment is the stored one, and what is said when it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experimenter_mpi import (
+    Experiment,
+    ExperimentMismatchError,
+    IterableVariable,
+    LinearVariable,
+    MatchIterableVariable,
+    RepeatVariable,
+    restore_from_db,
+)
+from unit.database.making import heat
+
+
+def mismatch(db, **configuration):
+    with pytest.raises(ExperimentMismatchError) as caught:
+        db.restore_from_db(heat(**configuration))
+    return str(caught.value)
+
+
+def test_a_new_name_comes_back_unchanged(any_db):
+    experiment = heat()
+    before = experiment.id
+
+    assert restore_from_db(any_db, experiment) is experiment
+    assert experiment.id == before
+
+
+def test_the_same_experiment_gets_the_stored_id_and_keeps_its_functions(db, stored):
+    def run_heat(configuration, trial_id):
+        return {}
+
+    run_heat.__qualname__ = "run_heat"
+    again = Experiment("heat", configuration=stored.configuration, function=run_heat)
+    restored = db.restore_from_db(again)
+
+    assert restored.id == stored.id
+    assert restored.function is run_heat
+    assert restored[5].id == db.get_trials_by_name("heat")[5].id
+
+
+def test_enrolling_again_restores(db, stored):
+    again = heat()
+    db.enrol(again)
+
+    assert again.id == stored.id
+    assert len(db.get_trials_by_name("heat")) == 6
+
+
+def test_other_words_for_the_same_trials_are_the_same(db, stored):
+    again = heat(seed=RepeatVariable(7, 2), n_steps=10, N=IterableVariable([1, 2, 3]))
+    with pytest.raises(ExperimentMismatchError, match="order of the variables"):
+        db.restore_from_db(again)  # there seed is the outer loop
+
+    same = heat(
+        N=IterableVariable([1, 2, 3]), seed=IterableVariable([7, 7]), n_steps=10
+    )
+    assert db.restore_from_db(same).id == stored.id
+
+
+def test_the_message_names_each_difference_with_both_values(db, stored, tmp_path):
+    said = mismatch(db, n_steps=20, N=LinearVariable(1, 5, 5), extra={"on": True})
+
+    assert said == (
+        f"experiment 'heat' is stored in {tmp_path}/heat.db with another configuration: "
+        "n_steps: 10 -> 20; N: LinearVariable(1, 3, 3) -> LinearVariable(1, 5, 5); "
+        "seed: RepeatVariable(7, 2) -> (removed); extra.on: (new) -> True. "
+        "Rename it, or rerun with --overwrite (force_overwrite=True)."
+    )
+
+
+def test_a_whole_number_is_not_the_same_as_a_float(db, stored):
+    said = mismatch(
+        db, n_steps=10.0, N=LinearVariable(1, 3, 3), seed=stored.configuration["seed"]
+    )
+
+    assert "n_steps: 10 -> 10.0." in said
+
+
+def test_functions_must_match_too(db, stored):
+    other = Experiment(
+        "heat", configuration=stored.configuration, function_name="run_cold"
+    )
+    with pytest.raises(
+        ExperimentMismatchError, match="function_name: run_heat -> run_cold"
+    ):
+        db.restore_from_db(other)
+
+
+def test_long_values_are_cut_and_many_differences_counted(db):
+    db.enrol(heat(text="a" * 500, **{f"key{i}": i for i in range(20)}))
+    said = mismatch(db, text="b" * 500, **{f"key{i}": -i - 1 for i in range(20)})
+
+    assert "text: 'aaaa" in said and "and 11 more" in said
+    assert len(said) < 1000
+
+
+def test_arrays_are_compared_by_content(db):
+    experiment = heat(start=np.arange(4.0), N=LinearVariable(1, 2, 2))
+    db.enrol(experiment)
+    same = heat(start=np.arange(4.0), N=LinearVariable(1, 2, 2))
+
+    assert db.restore_from_db(same).id == experiment.id
+    assert "start: array([0., 1., 2., 3.]) -> array([1., 2., 3., 4.])" in mismatch(
+        db, start=np.arange(4.0) + 1, N=LinearVariable(1, 2, 2)
+    )
+
+
+def test_matched_values_that_differ_in_one_place_are_another_experiment(db):
+    db.enrol(heat(seed=MatchIterableVariable([1, 2, 3])))
+
+    assert "seed: MatchIterableVariable" in mismatch(
+        db, seed=MatchIterableVariable([1, 2, 4])
+    )
+
+
+def test_a_mismatch_leaves_the_experiment_as_it_was(db, stored):
+    other = heat(n_steps=11)
+    before = other.id
+    with pytest.raises(ExperimentMismatchError):
+        db.enrol(other)
+
+    assert other.id == before
+    assert db.get_experiment_by_name("heat").id == stored.id

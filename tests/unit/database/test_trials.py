@@ -1,0 +1,170 @@
+"""Trials as users ask for them, and their own changes to them."""
+
+from __future__ import annotations
+
+import datetime
+import sqlite3
+
+import numpy as np
+import pytest
+
+import experimenter_mpi as em
+from experimenter_mpi import CorruptDocumentError, NotFoundError
+from unit.database.making import failed, finished, heat
+
+RESULTS = {
+    "distance": 2.5,
+    "nan": float("nan"),
+    "state": (1 + 2j, {"a"}, b"raw"),
+    "spins": np.array([[1, -1], [1, 1]], dtype="i1"),
+    "when": datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc),
+}
+
+
+def test_completing_a_trial_stores_its_results(any_db):
+    experiment = heat()
+    any_db.enrol(experiment)
+    any_db.complete_trial(experiment.trial_ids[1], RESULTS)
+    trial = any_db.get_trial(experiment.trial_ids[1])
+
+    assert trial.has_finished and trial.finished_at is not None
+    assert repr(trial.results) == repr(RESULTS)
+
+
+def test_completing_again_replaces_the_results(db, stored):
+    db.complete_trial(stored.trial_ids[1], {"a": 1})
+    db.complete_trial(str(stored.trial_ids[1]), {"a": 2})
+
+    assert db.get_trial(stored.trial_ids[1]).results == {"a": 2}
+
+
+def test_completing_a_failed_trial_forgets_the_failure(db, stored):
+    db.ledger(stored.id).record([failed(0)], ())
+    db.complete_trial(stored.trial_ids[0], {})
+    trial = db.get_trial(stored.trial_ids[0])
+
+    assert (trial.error, trial.error_type, trial.status) == (None, None, "finished")
+
+
+def test_a_trial_marked_incomplete_is_as_if_it_had_never_run(db, stored):
+    untouched = db.get_trial(stored.trial_ids[2])
+    db.ledger(stored.id).record([finished(2)], ())
+    db.save_snapshot(untouched.id, {"step": 3})
+    db.mark_trial_as_incomplete(untouched.id)
+
+    assert db.get_trial(untouched.id) == untouched
+    assert db.latest_snapshot(untouched.id).state == {"step": 3}
+
+
+@pytest.mark.parametrize("results", [None, [1], "text", 3])
+def test_results_that_are_no_dict_are_refused(db, stored, results):
+    with pytest.raises(em.EncodingError, match="results must be a dict"):
+        db.complete_trial(stored.trial_ids[0], results)
+    with pytest.raises(em.EncodingError, match="state must be a dict"):
+        db.save_snapshot(stored.trial_ids[0], results)
+
+
+def test_an_unknown_trial_cannot_be_changed(db, stored):
+    unknown = heat().trial_ids[0]
+    for change in (
+        lambda: db.complete_trial(unknown, {}),
+        lambda: db.mark_trial_as_incomplete(unknown),
+        lambda: db.save_snapshot(unknown, {}),
+        lambda: db.trial_row(unknown),
+    ):
+        with pytest.raises(NotFoundError, match="has no trial"):
+            change()
+
+
+def test_progress_is_a_flat_table_without_results(db, stored):
+    db.ledger(stored.id).record([finished(0), failed(1)], ())
+    rows = db.get_progress("heat")
+
+    assert [row["status"] for row in rows] == ["finished", "failed", *["pending"] * 4]
+    assert rows[0] == {
+        "trial_id": str(stored.trial_ids[0]),
+        "experiment_id": str(stored.id),
+        "experiment_name": "heat",
+        "trial_index": 0,
+        "configuration": {"n_steps": 10, "N": 1, "seed": 7},
+        "has_finished": True,
+        "status": "finished",
+        "attempts": 1,
+        "started_at": "2023-11-14T22:13:20.250000+00:00",
+        "finished_at": "2023-11-14T22:13:21.500000+00:00",
+        "duration": 1.25,
+    }
+
+
+def test_the_ratio_of_completed_trials_counts_finished_ones_only(db, stored):
+    db.ledger(stored.id).record([finished(0), finished(3), failed(1)], ())
+
+    assert db.get_ratio_completed_trials_by_name("heat") == 2 / 6
+
+
+def test_ids_are_given_in_trial_order(db, stored):
+    ids = db.get_trials_ids_by_name("heat")
+
+    assert ids == [trial.id for trial in stored]
+
+
+def test_more_trials_than_one_page_come_in_order(db, monkeypatch):
+    from experimenter_mpi.database import trials
+
+    monkeypatch.setattr(trials, "_ROWS_AT_ONCE", 2)
+    for name in ("before", "heat", "after"):
+        db.enrol(heat(name))
+    indices = [trial.index for trial in db.get_trials_by_name("heat")]
+
+    assert indices == [0, 1, 2, 3, 4, 5]
+
+
+def test_unfinished_trials_are_given_as_ranges(db, stored):
+    ledger = db.ledger(stored.id)
+    assert db.unfinished(stored.id) == [range(6)]
+    ledger.record([finished(0), failed(2), finished(3)], ())
+
+    assert db.unfinished(stored.id) == [range(1, 3), range(4, 6)]
+    assert db.unfinished(stored.id, retry_failed=False) == [range(1, 2), range(4, 6)]
+    ledger.record([finished(index) for index in range(6)], ())
+    assert db.unfinished(stored.id) == []
+
+
+def test_what_shows_trials_reads_no_values(db, stored):
+    db.ledger(stored.id).record([finished(0), failed(1)], ())
+    db.save_snapshot(stored.trial_ids[1], {"step": 1}, "half")
+    run = db.start_run(stored.id, {"mode": "MPIMode", "command_line": "python exp.py"})
+    db.finish_run(run, "failed", db.counts(stored.id))
+    row = db.trial_row(stored.trial_ids[1])
+
+    assert (row["index"], row["experiment"], row["last_label"]) == (1, "heat", "half")
+    assert row["command_line"] == "python exp.py"
+    assert db.failures("heat", 5) == [
+        {"index": 1, "error_type": "ValueError", "error_message": "too hot"}
+    ]
+    assert [each["results"] for each in db.trial_rows("heat")][:2] == [
+        '{"distance":0.0}',
+        None,
+    ]
+    overview = db.overview_of("heat")
+    assert [overview] == db.overview()
+    assert overview["counts"] == db.counts(stored.id)
+    assert overview["last_run"]["ended"] == "failed"
+    assert not overview["is_locked"]
+
+
+def test_a_damaged_document_is_named(db, stored, tmp_path):
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    plain.execute("UPDATE trials SET results = '{' WHERE trial_index = 1")
+    plain.execute(
+        "UPDATE trials SET results = ? WHERE trial_index = 2",
+        ('{"a":{"$array":"' + "0" * 32 + '","dtype":"<f8","shape":[3]}}',),
+    )
+    plain.commit()
+    plain.close()
+
+    for index in (1, 2):
+        with pytest.raises(
+            CorruptDocumentError, match=f"results of trial {stored.trial_ids[index]}"
+        ):
+            db.get_trial(stored.trial_ids[index])
