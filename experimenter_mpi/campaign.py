@@ -1,0 +1,164 @@
+"""Rank 0's story of a run: lock, restore, skip what is finished, run, summarise."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import provenance
+from .drain import Drain, draining_on_signals
+from .errors import ConfigurationError
+from .ledger import Status
+from .preparation import find_functions
+from .shared_arrays import SharedArrays
+from .summary import RunSummary
+from .sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .database.database import ExperimentDatabase
+    from .experiment import Experiment
+    from .options import Options
+    from .progress import Progress
+    from .script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who runs the trials: what is recorded of it, and the function that does it."""
+
+    mode: str
+    ranks: int
+    library: str | None
+    lead: Callable[[Sweep], None]
+
+
+def conduct(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    crew: Crew,
+    options: Options,
+    progress: Progress,
+    include: Script | None = None,
+) -> RunSummary:
+    """Run what is unfinished of ``experiment`` and keep it in ``database``.
+
+    ``experiment.id`` becomes the stored one.
+
+    Raises:
+        ExperimenterError: see ``execute``.
+    """
+    start = time.monotonic()
+    drain = Drain(options.time_limit)
+    # Before anything is stored: a misspelt function must not become part of it.
+    find_functions(experiment, include)
+    with database.writing():
+        for notice in database.notices:
+            progress.note(notice)
+        database.enrol(experiment, force_overwrite=options.force_overwrite)
+        database.release_running(experiment.id)
+        before = database.counts(experiment.id)
+        pending = _pending(experiment, database, options)
+        if pending:
+            sweep = Sweep(
+                experiment,
+                pending,
+                database.ledger(experiment.id),
+                SharedArrays(database.arrays_folder),
+                drain,
+                progress.on_recorded,
+                include,
+                raise_errors=options.on_error == "raise",
+                allow_pickle=database.allow_pickle,
+            )
+            _run(sweep, database, crew, progress, before)
+        after = database.counts(experiment.id)
+    return _summary(experiment, before, after, drain, time.monotonic() - start)
+
+
+def _pending(
+    experiment: Experiment, database: ExperimentDatabase, options: Options
+) -> list[range]:
+    """Give the trials that this run is to run, as ranges of indices."""
+    ranges = database.unfinished(experiment.id, retry_failed=options.retry_failed)
+    if options.only is None:
+        return ranges
+    beyond = max(options.only, default=0)
+    if beyond >= len(experiment):
+        msg = (
+            f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
+            f"none at {beyond}"
+        )
+        raise ConfigurationError(msg)
+    wanted = sorted(options.only)
+    return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
+
+
+def _run(
+    sweep: Sweep,
+    database: ExperimentDatabase,
+    crew: Crew,
+    progress: Progress,
+    before: dict[str, int],
+) -> None:
+    experiment = sweep.experiment
+    progress.start(experiment.name, sum(map(len, sweep.pending)), crew.ranks)
+    with (
+        _recorded_run(database, experiment, crew, before, sweep.drain),
+        draining_on_signals(sweep.drain, progress.on_drain),
+        progress,
+    ):
+        crew.lead(sweep)
+
+
+@contextmanager
+def _recorded_run(
+    database: ExperimentDatabase,
+    experiment: Experiment,
+    crew: Crew,
+    before: dict[str, int],
+    drain: Drain,
+) -> Iterator[None]:
+    """Write the run's own row: when, how, by whom, and how it ended."""
+    facts: dict[str, Any] = provenance.facts(crew.mode, crew.ranks, crew.library)
+    facts["finished_before"] = before.get(Status.FINISHED, 0)
+    run_id = database.start_run(experiment.id, facts)
+    ended = "error"
+    try:
+        yield
+        ended = "stopped" if drain.requested() else "finished"
+    except KeyboardInterrupt:
+        ended = "stopped"
+        raise
+    finally:
+        database.release_running(experiment.id)
+        counts = database.counts(experiment.id)
+        if ended == "finished" and counts.get(Status.FAILED, 0):
+            ended = "failed"
+        database.finish_run(run_id, ended, counts)
+
+
+def _summary(
+    experiment: Experiment,
+    before: dict[str, int],
+    after: dict[str, int],
+    drain: Drain,
+    duration: float,
+) -> RunSummary:
+    skipped, finished = before.get(Status.FINISHED, 0), after.get(Status.FINISHED, 0)
+    failed = after.get(Status.FAILED, 0)
+    remaining = len(experiment) - finished - failed
+    return RunSummary(
+        experiment.id,
+        experiment.name,
+        len(experiment),
+        skipped,
+        finished - skipped,
+        failed,
+        remaining,
+        duration,
+        drain.reason if remaining else None,
+    )

@@ -1,0 +1,1 @@
+"""How trials are run: one module per mode, each given a ``Sweep``."""

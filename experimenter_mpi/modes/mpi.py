@@ -1,0 +1,42 @@
+"""MPIMode: rank 0 coordinates, every other rank works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..errors import ExperimenterError
+    from ..mpi.transport import Transport
+    from ..sweep import Sweep
+
+
+class MPIMode:
+    """Run trials on the ranks that ``mpirun`` started.
+
+    ``batch_size`` is how many trials one message carries; ``"auto"`` sizes batches
+    from measured durations: long trials go one by one, short ones by the hundred.
+    With one rank only, trials run serially.
+
+    Raises:
+        ConfigurationError: ``batch_size`` is neither "auto" nor a whole number >= 1.
+    """
+
+    def __init__(self, batch_size: int | str = "auto") -> None:
+        size = batch_size
+        whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
+        if size != "auto" and not whole:
+            msg = f'batch_size must be "auto" or a whole number >= 1, not {size!r}'
+            raise ConfigurationError(msg)
+        self.batch_size = batch_size
+
+    def __repr__(self) -> str:
+        return f"MPIMode(batch_size={self.batch_size!r})"
+
+    def lead(self, transport: Transport, sweep: Sweep) -> ExperimenterError | None:
+        """Rank 0's part: hand the sweep's trials to the workers; see ``coordinate``."""
+        from ..mpi.coordinator import coordinate
+
+        size = self.batch_size if isinstance(self.batch_size, int) else None
+        return coordinate(transport, sweep, size)

@@ -1,0 +1,118 @@
+"""``execute``: where the coordinator's way and the workers' part."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError, LaunchError
+from .modes.mpi import MPIMode
+from .modes.serial import SerialMode
+from .mpi import launch
+from .options import Options
+from .service import assist
+
+if TYPE_CHECKING:
+    from .database.database import ExperimentDatabase
+    from .experiment import Experiment
+    from .mpi.transport import Transport
+    from .script import Script
+    from .summary import RunSummary
+
+Mode = SerialMode | MPIMode
+
+
+def execute(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    mode: Mode | type[Mode] = SerialMode(),  # noqa: B008 - immutable
+    *,
+    use_progress: bool | str = False,
+    directory: str | os.PathLike[str] | None = None,
+    force_overwrite: bool = False,
+    on_error: str = "record",
+    retry_failed: bool = True,
+    time_limit: float | None = None,
+) -> RunSummary | None:
+    """Run the unfinished trials of ``experiment`` and keep them in ``database``.
+
+    Call it on every rank alike: rank 0 coordinates and gets the summary, the others
+    work and get None. Rank 0's experiment is the one that counts, and when its name
+    is already stored ``experiment.id`` becomes the stored id, on every rank.
+
+    Args:
+        experiment: What to run.
+        database: What ``open_db`` returned.
+        mode: An instance or class of SerialMode or MPIMode.
+        use_progress: True shows a bar on a terminal and lines in a log; or one of
+            "auto", "bar", "log", "none".
+        directory: Changed to on every rank while trials run.
+        force_overwrite: Delete a stored experiment of this name first.
+        on_error: "record" keeps a failed trial's traceback and goes on; "raise" stops
+            at the first failure and raises it.
+        retry_failed: Whether trials that failed in an earlier run are run again.
+        time_limit: Seconds after which no new trial is started.
+
+    Raises:
+        ExperimentMismatchError: the name is stored with another configuration.
+        DatabaseLockedError: another run is writing to the database.
+        ScriptError: a named function is not there.
+        StoreError: the store function failed.
+        TrialError: a trial failed under MPI, with ``on_error="raise"``; in SerialMode
+            the trial's own exception is raised.
+    """
+    options = _options(
+        force_overwrite=force_overwrite,
+        on_error=on_error,
+        retry_failed=retry_failed,
+        time_limit=time_limit,
+    )
+    folder = None if directory is None else os.path.abspath(directory)
+    chosen = as_mode(mode)
+    return run_experiment(experiment, database, chosen, options, use_progress, folder)
+
+
+def run_experiment(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    mode: Mode,
+    options: Options,
+    use_progress: bool | str = False,
+    directory: str | None = None,
+    script: Script | None = None,
+) -> RunSummary | None:
+    """Do what ``execute`` does; ``script`` is what workers must load for it."""
+    transport = _connect(mode)
+    if transport is not None and transport.rank != 0:
+        assist(transport, experiment)
+        return None
+    from .lead import Lead
+
+    lead = Lead(transport, mode, options, use_progress, directory, script)
+    return lead.conduct(experiment, database)
+
+
+def _connect(mode: Mode) -> Transport | None:
+    """Connect to the other ranks; None where this process is alone."""
+    if isinstance(mode, SerialMode) or launch.concerns_mpi():
+        return launch.connect()
+    try:
+        return launch.connect(even_alone=True)
+    except LaunchError:  # a laptop without MPI runs the same file
+        return None
+
+
+def as_mode(mode: Mode | type[Mode]) -> Mode:
+    """Give an instance of a mode that was named by class or instance."""
+    chosen = mode() if isinstance(mode, type) else mode
+    if not isinstance(chosen, (SerialMode, MPIMode)):
+        msg = f"mode must be SerialMode() or MPIMode(), not {mode!r}"
+        raise ConfigurationError(msg)
+    return chosen
+
+
+def _options(**given: Any) -> Options:
+    if given["on_error"] not in ("record", "raise"):
+        msg = f'on_error must be "record" or "raise", not {given["on_error"]!r}'
+        raise ConfigurationError(msg)
+    return Options(**given)

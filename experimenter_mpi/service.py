@@ -1,0 +1,116 @@
+"""A worker rank's part of ``execute``, and of a whole ``run``: do what rank 0 says."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from . import script as scripts
+from .context import Context
+from .drain import SIGNALS
+from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
+from .mpi import messages as m
+from .mpi.job import Job, unpack_configuration
+from .mpi.worker import Line, report_unable, work
+from .preparation import prepare, working_in
+from .shared_arrays import SharedArrays
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+    from .mpi.transport import Transport
+
+
+def assist(transport: Transport, experiment: Experiment) -> None:
+    """Work at this rank's ``experiment`` until rank 0 says it is over.
+
+    Raises:
+        ExperimenterError: what rank 0 could not begin for.
+    """
+    match _order(transport):
+        case m.Begin(content):
+            _work_at(transport, Job.unpack(content), experiment)
+        case m.Dismiss(_, (name, message)):
+            raise rebuilt(name, message)
+        case m.Dismiss(str(experiment_id)):
+            experiment.become(UUID(experiment_id), None)
+        case m.Dismiss():
+            msg = "rank 0 has left while this rank calls execute()"
+            raise ProtocolError(msg)
+
+
+def serve(transport: Transport) -> None:
+    """Work at whatever rank 0 begins until it sends everybody home."""
+    while True:
+        match _order(transport):
+            case m.Begin(content):
+                _work_at(transport, Job.unpack(content), None)
+            case m.Dismiss(None, None):
+                return
+
+
+def _order(transport: Transport) -> m.Message:
+    arrival = transport.receive()
+    if arrival is None or not isinstance(arrival[1], (m.Begin, m.Dismiss)):
+        msg = f"rank 0 sent {arrival} to a rank without an experiment"
+        raise ProtocolError(msg)
+    return arrival[1]
+
+
+def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
+    line = Line(transport, job.time_left)
+    outlive_signals()
+    try:
+        experiment = _experiment(job, local)
+        with working_in(job.directory):
+            _work(line, transport.hostname, job, experiment)
+    except ProtocolError:
+        raise
+    except ExperimenterError as error:
+        report_unable(line, transport.hostname, error)
+
+
+def _work(line: Line, hostname: str, job: Job, experiment: Experiment) -> None:
+    function, store = prepare(experiment, job.include)
+    arrays = SharedArrays(job.arrays_folder, job.lock_token)
+    context = Context(
+        job.name, line, arrays, line, store, allow_pickle=job.allow_pickle
+    )
+    work(line, hostname, experiment, function, context)
+
+
+def _experiment(job: Job, local: Experiment | None) -> Experiment:
+    """Give this rank's own experiment, with rank 0's id and configuration."""
+    if local is None:
+        local = _from_script(job)
+    if local.name != job.name:
+        msg = (
+            f"this rank's script executes experiment '{local.name}' while rank 0 "
+            f"executes '{job.name}': call execute() alike on every rank"
+        )
+        raise ScriptError(msg)
+    configuration = job.configuration
+    known = None if configuration is None else unpack_configuration(configuration)
+    local.become(job.experiment_id, known)
+    return local
+
+
+def _from_script(job: Job) -> Experiment:
+    if job.script is None:
+        msg = f"rank 0 began experiment '{job.name}' without naming its script"
+        raise ProtocolError(msg)
+    module = scripts.load_once(job.script)
+    for experiment in scripts.experiments_of(module):
+        if experiment.name == job.name:
+            return experiment
+    msg = f"on this rank {job.script.path} makes no experiment '{job.name}'"
+    raise ScriptError(msg)
+
+
+def outlive_signals() -> None:
+    """Leave the decision to rank 0: a signal to the whole job reaches it as well."""
+    try:
+        for number in SIGNALS:
+            signal.signal(number, lambda _number, _frame: None)
+    except ValueError:  # not the main thread
+        pass
