@@ -1,0 +1,89 @@
+"""The command line: one module per verb, loaded when that verb is asked for.
+
+Under ``mpirun`` every rank comes here. Rank 0 alone parses the command line and says
+what is wrong with it; the others do what it sends them and then go home.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ..errors import ExperimenterError, LaunchError, TrialError
+from ..mpi import launch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..mpi.transport import Transport
+
+VERBS = {
+    "run": "run every experiment of a script, or go on where it stopped",
+    "status": "how far the experiments of a database are",
+    "show": "one trial explained: what happened, where, and how to run it again",
+    "results": "configuration and results of every trial as a table, CSV or JSON",
+    "export": "copy experiments into a new database",
+    "merge": "add to one database what another has and it lacks",
+    "reset": "make finished or failed trials run again",
+    "delete": "delete an experiment with its trials, snapshots and arrays",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and give the exit code; see ``summary`` for what they mean."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        transport = launch.connect()
+    except LaunchError as error:
+        return _complain(error)
+    if transport is None:
+        return run_verb(given)
+    if transport.rank != 0:
+        from ..service import serve
+
+        serve(transport)
+        return 0
+    return _run_before_workers(transport, given)
+
+
+def _run_before_workers(transport: Transport, arguments: list[str]) -> int:
+    """Run the verb on rank 0, and send the workers home whatever happens."""
+    from ..lead import end_all_ranks
+    from ..mpi.messages import Dismiss
+
+    try:
+        code = run_verb(arguments)
+    except BaseException as error:  # noqa: BLE001 - a bug must not hang the others
+        end_all_ranks(transport, error)
+    transport.send_all(Dismiss())
+    transport.flush()
+    return code
+
+
+def run_verb(arguments: list[str]) -> int:
+    """Run one verb; a user's mistake becomes one line and an exit code."""
+    from .parser import top_parser, verb_of
+
+    try:
+        if not arguments or arguments[0] not in VERBS:
+            top_parser(VERBS).parse_args(arguments or ["--help"])
+        return verb_of(arguments[0])(arguments[1:])
+    except SystemExit as leave:  # argparse has said why
+        return leave.code if isinstance(leave.code, int) else 1
+    except TrialError as error:
+        print(error.traceback, end="", file=sys.stderr)
+        _complain(error)
+        return 1
+    except ExperimenterError as error:
+        return _complain(error)
+    except KeyboardInterrupt:
+        _complain("stopped at once; run again to go on")
+        return 75
+    except BrokenPipeError:  # `... | head` has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _complain(error: object) -> int:
+    print(f"experimenter_mpi: {error}", file=sys.stderr)
+    return 3

@@ -1,0 +1,32 @@
+"""``delete DB NAME``: delete an experiment with everything that belongs to it."""
+
+from __future__ import annotations
+
+from .parser import add_yes, confirm, open_existing, verb_parser
+
+EXAMPLES = """
+  experimenter_mpi delete experiments/experiments.db heat
+  experimenter_mpi delete experiments/experiments.db heat --yes"""
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "delete",
+        "Delete an experiment with its trials, snapshots and arrays. Asks first.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    parser.add_argument("name", metavar="NAME")
+    add_yes(parser)
+    given = parser.parse_args(arguments)
+    with open_existing(given.database, write=True) as database:
+        experiment = database.get_experiment_by_name(given.name)
+        finished = database.counts(experiment.id).get("finished", 0)
+        confirm(
+            f"Delete '{given.name}' with {len(experiment)} trials, {finished} of them "
+            f"finished, from {given.database}?",
+            yes=given.yes,
+        )
+        database.delete_experiment(experiment.id)
+    print(f"deleted '{given.name}'")
+    return 0

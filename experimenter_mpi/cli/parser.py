@@ -1,0 +1,136 @@
+"""What the verbs' command lines have in common: parsers, databases, questions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..errors import ExperimenterError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..database.database import ExperimentDatabase
+
+EXIT_CODES = """exit codes: 0 all finished; 1 some trials failed; 2 usage; 3 the
+environment or the input is wrong; 75 stopped early with work left, run again"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and which command explains it."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def top_parser(verbs: dict[str, str]) -> Parser:
+    width = max(map(len, verbs))
+    lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in verbs.items())
+    parser = Parser(
+        prog="experimenter_mpi",
+        usage="experimenter_mpi VERB ...",
+        description="Run parameter sweeps on a laptop or under mpirun, and keep the "
+        "results in one SQLite file.",
+        epilog=f"verbs:\n{lines}\n\nEach has --help of its own.\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("verb", metavar="VERB", choices=list(verbs))
+    return parser
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return f"experimenter_mpi {__version__}"
+
+
+def verb_of(name: str) -> Callable[[list[str]], int]:
+    module = import_module(f".{name}", __package__)
+    main: Callable[[list[str]], int] = module.main
+    return main
+
+
+def verb_parser(verb: str, description: str, examples: str) -> Parser:
+    """Make a verb's parser; its help ends in examples."""
+    return Parser(
+        prog=f"experimenter_mpi {verb}",
+        description=description,
+        epilog=f"EXAMPLES\n{examples.rstrip()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_yes(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
+    """Open a database that must exist; nothing is made by looking."""
+    from ..database.database import open_db
+
+    if not os.path.exists(path):
+        msg = f"no such database: {path}"
+        raise NotFoundError(msg)
+    folder, name = os.path.split(os.path.abspath(path))
+    return open_db(name, folder, create_folder=False, read_only=not write)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed.
+
+    Raises:
+        ExperimenterError: the answer is no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"{question} Nobody to ask here: say --yes"
+        raise ExperimenterError(msg)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        msg = "nothing was changed"
+        raise ExperimenterError(msg)
+
+
+def index_list(text: str) -> list[int]:
+    """Read trial indices such as ``3``, ``0-4`` or ``1,5,7-9``."""
+    indices: list[int] = []
+    for piece in text.split(","):
+        first, _, last = piece.partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            msg = f"'{text}' is no trial index such as 3, 0-4 or 1,5,7-9"
+            raise argparse.ArgumentTypeError(msg)
+        indices += range(int(first), int(last or first) + 1)
+    return indices
+
+
+_UNITS = (1, 60, 3600)
+
+
+def seconds(text: str) -> float:
+    """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH:MM:SS``."""
+    days, dash, rest = text.rpartition("-")
+    try:
+        parts = [float(part) for part in rest.split(":")]
+        total = float(int(days) * 86400) if dash else 0.0
+    except ValueError:
+        parts, total = [], 0.0
+    if not parts or len(parts) > len(_UNITS) or any(not part >= 0 for part in parts):
+        msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
+        raise argparse.ArgumentTypeError(msg)
+    for part, unit in zip(reversed(parts), _UNITS, strict=False):
+        total += part * unit
+    return total
+
+
+def table_of(rows: list[dict[str, Any]], columns: list[str]) -> list[list[str]]:
+    return [[str(row.get(column, "")) for column in columns] for row in rows]

@@ -1,0 +1,97 @@
+"""``results DB NAME``: configuration and results of every trial."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .parser import open_existing, verb_parser
+from .table import print_table
+from .values import flattened, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = """
+  experimenter_mpi results experiments/experiments.db heat
+  experimenter_mpi results experiments/experiments.db heat --csv > heat.csv
+  experimenter_mpi results experiments/experiments.db heat --json | jq '.[0].results'"""
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "results",
+        "Print a flat table of every trial's configuration and results, in trial "
+        "order. Arrays are named by shape and type; in Python, get_trials_by_name "
+        "gives them whole.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    parser.add_argument("name", metavar="NAME")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(arguments)
+    with open_existing(given.database) as database:
+        rows = database.trial_rows(given.name)
+        if given.json:
+            _print_json(rows)
+        elif given.csv:
+            _print_csv(list(map(_flat, rows)))
+        else:
+            flat = list(map(_flat, rows))
+            columns = _columns(flat)
+            print_table(columns, [_cells(row, columns) for row in flat])
+    return 0
+
+
+def _print_json(rows: Iterator[dict[str, Any]]) -> None:
+    """Print a list, one trial a line: a big experiment is never held whole."""
+    opening = "[\n"
+    for row in rows:
+        entry = {
+            "index": row["index"],
+            "id": row["id"],
+            "status": row["status"],
+            "configuration": json.loads(row["configuration"]),
+            "results": row["results"] and json.loads(row["results"]),
+        }
+        print(opening + json.dumps(entry), end="")
+        opening = ",\n"
+    print("[]" if opening == "[\n" else "\n]")
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Join configuration and results; a result of a key's name is ``results.key``."""
+    flat = {"trial": row["index"], "status": row["status"]}
+    flat.update(flattened(row["configuration"]))
+    for key, value in flattened(row["results"]).items():
+        flat[f"results.{key}" if key in flat else key] = value
+    return flat
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    columns: dict[str, None] = {"trial": None, "status": None}
+    for row in rows:
+        columns.update(dict.fromkeys(row))
+    return list(columns)
+
+
+def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
+    return [short(row[column]) if column in row else "-" for column in columns]
+
+
+def _print_csv(rows: list[dict[str, Any]]) -> None:
+    columns = _columns(rows)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_cell(row.get(column)) for column in columns])
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    return json.dumps(value)

@@ -1,0 +1,212 @@
+"""``run SCRIPT``: every experiment of a script, on this process or on all ranks."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .. import script as scripts
+from ..errors import NotFoundError, ScriptError
+from ..modes.mpi import MPIMode
+from ..modes.serial import SerialMode
+from ..mpi import launch
+from ..options import Options
+from ..preparation import find_functions, working_in
+from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, EXIT_STOPPED
+from .parser import EXIT_CODES, Parser, index_list, seconds, verb_parser
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..database.database import ExperimentDatabase
+    from ..experiment import Experiment
+    from ..script import Script
+    from ..summary import RunSummary
+
+DEFAULT_DATABASE = "experiments/experiments.db"
+
+EXAMPLES = f"""
+  experimenter_mpi run exp.py
+      run every unfinished trial here, one after the other
+  mpirun -n 64 python -m experimenter_mpi run exp.py
+      the same on 64 ranks: rank 0 coordinates, 63 work
+  experimenter_mpi run exp.py --dry-run
+      only say what would be run
+  mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
+      start no new trial after 1 h 50 min and exit with 75; run again to go on
+  experimenter_mpi run exp.py --experiment heat --trial 17 --on-error raise
+      one trial, with its own traceback
+
+{EXIT_CODES}"""
+
+
+def parser() -> Parser:
+    made = verb_parser(
+        "run",
+        "Run every Experiment that SCRIPT makes at module level, in order. Finished "
+        "trials are skipped; failed ones are tried again. Under mpirun the trials run "
+        "on all ranks but rank 0.",
+        EXAMPLES,
+    )
+    add = made.add_argument
+    add("script", metavar="SCRIPT", help="a Python file with experiments")
+    add(
+        "--db",
+        metavar="PATH",
+        default=os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE,
+        help="the database (default: $EXPERIMENTER_DB, else %(default)s)",
+    )
+    add("--experiment", metavar="NAME", help="only the experiment of this name")
+    add(
+        "--trial",
+        metavar="INDEX",
+        type=index_list,
+        help="only these trials: 3, 0-4 or 1,5,7-9",
+    )
+    add("--mode", choices=("serial", "mpi"), help="default: mpi if there are ranks")
+    add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
+    add("--directory", metavar="DIR", help="work in this folder, on every rank")
+    add("--overwrite", action="store_true", help="delete what is stored by that name")
+    add(
+        "--no-retry-failed",
+        action="store_true",
+        help="leave trials alone that failed before",
+    )
+    add(
+        "--on-error",
+        choices=("record", "raise"),
+        default="record",
+        help="keep a failed trial's traceback and go on (default), or stop there",
+    )
+    add(
+        "--time-limit",
+        metavar="TIME",
+        type=seconds,
+        help="start no new trial after this: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
+    )
+    add("--progress", choices=("auto", "bar", "log", "none"), default="auto")
+    add(
+        "--allow-pickle",
+        action="store_true",
+        help="unpickle stored values; only for databases you trust",
+    )
+    add("--dry-run", action="store_true", help="say what would be run, and stop")
+    return made
+
+
+_BATCH_HELP = "trials per message, or auto (default): sized from their durations"
+
+
+def _batch_size(text: str) -> int | str:
+    return text if text == "auto" else int(text)
+
+
+def main(arguments: list[str]) -> int:
+    given = parser().parse_args(arguments)
+    script = scripts.read(given.script)
+    experiments = _chosen(script, given.experiment)
+    _check_functions(experiments, given.directory)
+    if given.dry_run:
+        from .dry_run import describe
+
+        return describe(experiments, given)
+    with _open(given) as database:
+        return _run_all(experiments, database, script, given)
+
+
+def _chosen(script: Script, name: str | None) -> list[Experiment]:
+    """Give the script's experiments, or the one that was asked for."""
+    experiments = scripts.experiments_of(scripts.load(script))
+    if not experiments:
+        msg = (
+            f"{script.path} makes no experiment at module level; it needs a line such "
+            "as `experiment = Experiment('name', function=f, configuration={...})`"
+        )
+        raise ScriptError(msg)
+    names = [experiment.name for experiment in experiments]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        msg = f"{script.path} makes two experiments named '{twice}'; rename one"
+        raise ScriptError(msg)
+    if name is None:
+        return experiments
+    if name not in names:
+        msg = f"{script.path} makes no experiment '{name}', only {', '.join(names)}"
+        raise NotFoundError(msg)
+    return [experiments[names.index(name)]]
+
+
+def _check_functions(experiments: list[Experiment], directory: str | None) -> None:
+    """Look up every function before a database is opened or made for them."""
+    with working_in(directory):
+        for experiment in experiments:
+            find_functions(experiment, scripts.read_include(experiment))
+
+
+def _open(given: Namespace) -> ExperimentDatabase:
+    from ..database.database import open_db
+
+    folder, name = os.path.split(os.path.abspath(given.db))
+    return open_db(name, folder, allow_pickle=given.allow_pickle)
+
+
+def _run_all(
+    experiments: list[Experiment],
+    database: ExperimentDatabase,
+    script: Script,
+    given: Namespace,
+) -> int:
+    code = EXIT_FINISHED
+    for experiment in experiments:
+        summary = _run(experiment, database, script, given)
+        print(summary, flush=True)
+        _print_next(summary, given)
+        code = max(code, summary.exit_code)
+        if summary.exit_code == EXIT_STOPPED:
+            break
+    return code
+
+
+def _run(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    script: Script,
+    given: Namespace,
+) -> RunSummary:
+    from ..runner import run_experiment
+
+    directory = None if given.directory is None else os.path.abspath(given.directory)
+    summary = run_experiment(
+        experiment,
+        database,
+        _mode(given),
+        _options(given),
+        given.progress,
+        directory,
+        script,
+    )
+    assert summary is not None  # noqa: S101 - rank 0 always has one
+    return summary
+
+
+def _mode(given: Namespace) -> Any:
+    chosen = given.mode or ("mpi" if launch.concerns_mpi() else "serial")
+    return MPIMode(given.batch_size) if chosen == "mpi" else SerialMode()
+
+
+def _options(given: Namespace) -> Options:
+    return Options(
+        force_overwrite=given.overwrite,
+        on_error=given.on_error,
+        retry_failed=not given.no_retry_failed,
+        time_limit=given.time_limit,
+        only=None if given.trial is None else frozenset(given.trial),
+    )
+
+
+def _print_next(summary: RunSummary, given: Namespace) -> None:
+    if summary.exit_code == EXIT_FAILED_TRIALS:
+        print(
+            f"see what failed: experimenter_mpi status {given.db} {summary.name!r}",
+            flush=True,
+        )

@@ -1,0 +1,116 @@
+"""``show DB TRIAL``: one trial explained."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFoundError
+from .parser import add_json, open_existing, verb_parser
+from .values import flattened, short
+
+if TYPE_CHECKING:
+    from ..database.database import ExperimentDatabase
+
+EXAMPLES = """
+  experimenter_mpi show experiments/experiments.db heat:17
+  experimenter_mpi show experiments/experiments.db 51c4e9f0-...-000000000011
+  experimenter_mpi show experiments/experiments.db heat:17 --json"""
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "show",
+        "Explain one trial, named by its id or as NAME:INDEX: its state, where it ran "
+        "and for how long, its last snapshot and traceback, and the command that runs "
+        "only it again.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    parser.add_argument("trial", metavar="TRIAL")
+    add_json(parser)
+    given = parser.parse_args(arguments)
+    with open_existing(given.database) as database:
+        row = database.trial_row(_trial_id(database, given.trial))
+        if given.json:
+            print(json.dumps(_as_json(row), indent=2))
+        else:
+            _print(row, given.database)
+    return 0
+
+
+def _trial_id(database: ExperimentDatabase, text: str) -> str:
+    """Read ``NAME:INDEX``, or take the text as an id."""
+    name, colon, index = text.rpartition(":")
+    if not colon or not index.isdigit():
+        return text
+    experiment = database.get_experiment_by_name(name)
+    if int(index) >= len(experiment):
+        msg = f"'{name}' has trials 0 to {len(experiment) - 1}, none at {index}"
+        raise NotFoundError(msg)
+    return str(experiment.trial_ids[int(index)])
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    documents = ("configuration", "results")
+    decoded = {key: row[key] and json.loads(row[key]) for key in documents}
+    return {**row, **decoded}
+
+
+def _print(row: dict[str, Any], path: str) -> None:
+    print(f"trial {row['index']} of '{row['experiment']}': {row['status']}")
+    for name, text in _facts(row):
+        print(f"  {name:13} {text}")
+    for part in ("configuration", "results"):
+        if row[part]:
+            print(f"\n{part}")
+            for key, value in flattened(row[part]).items():
+                print(f"  {key:13} {short(value)}")
+    if row["error"]:
+        print("\ntraceback")
+        for line in row["error"].rstrip().splitlines():
+            print(f"  {line}")
+    print(f"\nrun only this trial again:\n  {_rerun(row, path)}")
+
+
+def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [("id", row["id"]), ("attempts", str(row["attempts"]))]
+    if row["started_at"]:
+        facts.append(("started at", row["started_at"]))
+    if row["finished_at"]:
+        facts.append(("ended at", row["finished_at"]))
+    if row["duration"] is not None:
+        facts.append(("duration", f"{row['duration']:.6g} s"))
+    if row["rank"] is not None:
+        facts.append(("ran on", f"rank {row['rank']} on {row['hostname']}"))
+    if row["snapshots"]:
+        label = f" '{row['last_label']}'" if row["last_label"] else ""
+        last = f"{row['snapshots']}, the last{label} at {row['last_snapshot_at']}"
+        facts.append(("snapshots", last))
+    if row["status"] == "running":
+        facts.append(("note", "if no run is on, the next one starts it again"))
+    return facts
+
+
+def _rerun(row: dict[str, Any], path: str) -> str:
+    name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
+    run = (
+        f"experimenter_mpi run {_script(row['command_line'])} --db {database} "
+        f"--experiment {name} --trial {index} --on-error raise"
+    )
+    if row["status"] != "finished":
+        return run
+    return f"experimenter_mpi reset {database} {name} {index} --yes && {run}"
+
+
+def _quoted(path: str) -> str:
+    return shlex.quote(path)
+
+
+def _script(command_line: str | None) -> str:
+    """Find the script in the command line of the run, so that the hint can be used."""
+    words = shlex.split(command_line or "")
+    scripts = [word for word in words if word.endswith(".py")]
+    known = [word for word in scripts if not word.endswith("__main__.py")]
+    return shlex.quote(known[-1]) if known else "SCRIPT"

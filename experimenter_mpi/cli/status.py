@@ -1,0 +1,139 @@
+"""``status DB [NAME]``: how far the experiments of a database are."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ..progress import duration
+from .parser import add_json, open_existing, verb_parser
+from .table import print_table
+
+if TYPE_CHECKING:
+    from ..database.database import ExperimentDatabase
+
+WATCH_SECONDS = 2.0
+FAILURES_SHOWN = 10
+
+EXAMPLES = """
+  experimenter_mpi status experiments/experiments.db
+  experimenter_mpi status experiments/experiments.db heat --watch
+  experimenter_mpi status experiments/experiments.db --json"""
+
+COLUMNS = ("finished", "failed", "running", "pending")
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "status",
+        "Show each experiment's trials by state and, while a run is on, its rate and "
+        "the time left. With NAME also the trials that failed.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    parser.add_argument("name", metavar="NAME", nargs="?")
+    parser.add_argument(
+        "--watch", action="store_true", help="again every 2 s, until ^C"
+    )
+    add_json(parser)
+    given = parser.parse_args(arguments)
+    with open_existing(given.database) as database:
+        if given.watch:
+            _watch(database, given.name)
+        elif given.json:
+            print(json.dumps(_states(database, given.name), indent=2))
+        else:
+            _print(database, given.name)
+    return 0
+
+
+def _watch(database: ExperimentDatabase, name: str | None) -> None:
+    try:
+        while True:
+            if sys.stdout.isatty():
+                print("\x1b[H\x1b[2J", end="")
+            _print(database, name)
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        pass
+
+
+def _states(database: ExperimentDatabase, name: str | None) -> list[dict[str, Any]]:
+    rows = database.overview() if name is None else [database.overview_of(name)]
+    return [_state(row) for row in rows]
+
+
+def _state(row: dict[str, Any]) -> dict[str, Any]:
+    """Give an experiment's counts, and its pace while a run is on."""
+    counts = {column: row["counts"].get(column, 0) for column in COLUMNS}
+    state = {"name": row["name"], "trials": row["trials"], **counts}
+    run = row["last_run"]
+    state["last_run"] = run
+    if run is not None and run["ended"] is None and row["is_locked"]:
+        done = counts["finished"] - run["finished_before"]
+        elapsed = _seconds_since(run["started_at"])
+        state["rate"] = done / elapsed if done > 0 and elapsed > 0 else None
+        left = counts["pending"] + counts["running"]
+        state["seconds_left"] = left / state["rate"] if state["rate"] else None
+    return state
+
+
+def _seconds_since(started_at: str) -> float:
+    started = datetime.fromisoformat(started_at)
+    return (datetime.now(timezone.utc) - started).total_seconds()
+
+
+def _print(database: ExperimentDatabase, name: str | None) -> None:
+    states = _states(database, name)
+    if not states:
+        print("no experiments yet")
+        return
+    header = ("experiment", "trials", *COLUMNS, "last run")
+    print_table(header, [_row(state) for state in states])
+    if name is not None:
+        _print_failures(database, name)
+
+
+def _row(state: dict[str, Any]) -> list[str]:
+    counts = [str(state[column]) for column in ("trials", *COLUMNS)]
+    return [state["name"], *counts, _last_run(state)]
+
+
+def _last_run(state: dict[str, Any]) -> str:
+    run = state["last_run"]
+    if run is None:
+        return "never run"
+    where = f"{run['mode']} on {run['ranks']} ranks"
+    if run["ranks"] == 1:
+        where = run["mode"]
+    if "rate" not in state:
+        return f"{run['ended'] or 'died'}, {where}"
+    parts = ["running"]
+    if state["rate"]:
+        parts = [f"running, {state['rate']:.3g}/s"]
+        parts.append(f"{duration(state['seconds_left'])} left")
+    return f"{', '.join(parts)}, {where}"
+
+
+def _print_failures(database: ExperimentDatabase, name: str) -> None:
+    failures = database.failures(name, limit=FAILURES_SHOWN + 1)
+    if not failures:
+        return
+    print()
+    rows = [
+        [str(row["index"]), row["error_type"], _first_line(row["error_message"])]
+        for row in failures[:FAILURES_SHOWN]
+    ]
+    print_table(("failed", "error", "message"), rows)
+    if len(failures) > FAILURES_SHOWN:
+        print("...")
+    print(f"\nexplain one: experimenter_mpi show {database.path} {name}:{rows[0][0]}")
+
+
+def _first_line(text: str | None) -> str:
+    lines = (text or "").splitlines()
+    return lines[0][:100] if lines else ""

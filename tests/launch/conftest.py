@@ -1,0 +1,20 @@
+"""Ways to run an exp.py as a user does: alone, and under mpirun."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.experiments import PACKAGE, Folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+@pytest.fixture(params=["serial", "mpirun"])
+def run_cli(request, serial, mpirun):
+    """Run `experimenter_mpi ARGS...` alone, and on four ranks."""
+    if request.param == "serial":
+        return lambda *args, **options: serial(*PACKAGE, *args, **options)
+    return lambda *args, **options: mpirun(4, *PACKAGE, *args, **options)

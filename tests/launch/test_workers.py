@@ -1,0 +1,146 @@
+"""A worker rank imports almost nothing: thousands start in the same second."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.experiments import PACKAGE
+
+LOOKING = """
+import sys
+from experimenter_mpi import {names}
+
+def trial(configuration, trial_id):
+    return {{"modules": sorted(sys.modules)}}
+
+experiment = Experiment(
+    "looking", function=trial, configuration={{"n": LinearVariable(1, 4, 4)}}
+)
+{more}
+"""
+
+HEAVY = {"sqlalchemy", "sqlite3", "_sqlite3", "rich", "numpy", "h5py", "argparse"}
+MOST = 130
+
+
+def modules_of(folder):
+    rows = folder.query("SELECT results ->> '$.modules' FROM trials")
+    return [set(json.loads(modules)) for (modules,) in rows]
+
+
+def test_a_worker_of_run_stays_light(mpirun, folder):
+    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+
+    mpirun(2, *PACKAGE, "run", "exp.py").expect(0)
+
+    for modules in modules_of(folder):
+        assert set() == HEAVY & modules
+        assert MOST >= len(modules), sorted(modules)
+
+
+def test_a_worker_of_a_script_stays_light_whatever_the_script_names(mpirun, folder):
+    names = (
+        "Experiment, LinearVariable, MPIMode, execute, open_db, get_trials, "
+        "ExperimentDatabase, merge_databases, RunSummary, Snapshot"
+    )
+    more = """
+with open_db("experiments.db", "experiments") as database:
+    execute(experiment, database, MPIMode)
+"""
+    folder.write(LOOKING.format(names=names, more=more))
+
+    mpirun(2, "exp.py").expect(0)
+
+    for modules in modules_of(folder):
+        assert set() == HEAVY & modules
+        assert MOST >= len(modules), sorted(modules)
+
+
+def test_a_serial_run_never_imports_mpi(serial, folder):
+    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+
+    serial(*PACKAGE, "run", "exp.py").expect(0)
+
+    for modules in modules_of(folder):
+        assert not any(name.split(".")[0] == "mpi4py" for name in modules)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_each_rank_builds_its_store_once_and_nobody_can_change_it(
+    ranks, mpirun, folder
+):
+    folder.write("""
+import os
+from experimenter_mpi import Experiment, LinearVariable, get_global_store
+
+def build(configuration):
+    with open("built.txt", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    return {"pid": os.getpid(), "limits": {"low": 1}}
+
+def trial(configuration, trial_id):
+    store = get_global_store()
+    refused = 0
+    for change in (
+        lambda: store.__setitem__("pid", 0),
+        lambda: store["limits"].__setitem__("low", 0),
+    ):
+        try:
+            change()
+        except TypeError:
+            refused += 1
+    return {"own": store["pid"] == os.getpid(), "refused": refused}
+
+experiment = Experiment(
+    "store", function=trial, init_store=build,
+    configuration={"n": LinearVariable(1, 30, 30)},
+)
+""")
+
+    mpirun(ranks, *PACKAGE, "run", "exp.py").expect(0)
+
+    assert [(1, 2)] == folder.query(
+        "SELECT DISTINCT results ->> '$.own', results ->> '$.refused' FROM trials"
+    )
+    builders = (folder.path / "built.txt").read_text().split()
+    assert ranks - 1 == len(builders) == len(set(builders))
+
+
+def test_a_missing_store_is_explained(mpirun, folder):
+    folder.write("""
+from experimenter_mpi import Experiment, get_global_store
+
+def trial(configuration, trial_id):
+    return dict(get_global_store())
+
+experiment = Experiment("storeless", function=trial, configuration={})
+""")
+
+    mpirun(2, *PACKAGE, "run", "exp.py").expect(1)
+
+    [(kind, message)] = folder.query("SELECT error_type, error_message FROM trials")
+    assert "StoreError" == kind
+    assert "set init_store=your_function" in message
+
+
+def test_a_store_that_cannot_be_built_ends_the_run_with_one_line(mpirun, folder):
+    folder.write("""
+from experimenter_mpi import Experiment
+
+def build(configuration):
+    return {"data": open("nowhere.dat")}
+
+def trial(configuration, trial_id):
+    return {}
+
+experiment = Experiment("unbuilt", function=trial, init_store=build, configuration={})
+""")
+
+    done = mpirun(3, *PACKAGE, "run", "exp.py", "--progress", "none").expect(3)
+
+    [line] = done.stderr.splitlines()
+    assert "the store function 'build' raised FileNotFoundError" in line
+    assert "rank 1 on " in line
+    assert {"pending": 1} == folder.statuses()
