@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import script
 from .context import Context, current
 from .errors import EncodingError, ExperimenterError, TrialInterrupted
 from .ledger import Failure, Outcome, Status
@@ -70,6 +71,7 @@ def describe(error: BaseException) -> Failure:
     try:
         import traceback
 
+        script.show_sources()
         lines = traceback.format_exception(type(error), error, _users_frames(error))
         text = "".join(lines)
     except Exception:  # noqa: BLE001 - a broken __str__ must not break the run

@@ -202,7 +202,7 @@ class Encoder:
         return "{" + ",".join(parts) + "}"
 
     def _numpy(self, value: Any) -> str | None:
-        if "numpy" not in sys.modules:
+        if sys.modules.get("numpy") is None:
             return None  # not loaded, so this is nothing of numpy's
         from . import ndarrays
 

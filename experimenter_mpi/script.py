@@ -5,7 +5,6 @@ Thousands of ranks opening one file at once is what parallel file systems bear l
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 from types import ModuleType
@@ -74,9 +73,7 @@ def load(script: Script) -> ModuleType:
     folder = os.path.dirname(script.path)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    # Tracebacks show source lines from here instead of opening the file on every rank.
-    lines = script.source.decode("utf-8", "replace").splitlines(keepends=True)
-    linecache.cache[script.path] = len(script.source), None, lines, script.path
+    _loaded.append(script)
     try:
         _run(code, module)
     except ExperimenterError as error:
@@ -85,6 +82,22 @@ def load(script: Script) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise ScriptError(_raised(script, error)) from error
     return module
+
+
+_loaded: list[Script] = []
+
+
+def show_sources() -> None:
+    """Let tracebacks show the lines that were loaded.
+
+    Not those of the file, which may have been edited since, and which a thousand
+    failing ranks would open. Called where a traceback is made: few ranks make one.
+    """
+    import linecache
+
+    for script in _loaded:
+        lines = script.source.decode("utf-8", "replace").splitlines(keepends=True)
+        linecache.cache[script.path] = len(script.source), None, lines, script.path
 
 
 def _run(code: Any, module: ModuleType) -> None:

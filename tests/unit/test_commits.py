@@ -138,8 +138,12 @@ def test_a_commit_is_due_when_many_entries_wait(grouped):
 def test_a_pickle_is_warned_of_once_per_key_and_type(grouped):
     """A sweep of a million trials returns the same class a million times."""
     with pytest.warns(PickledValueWarning) as caught:
-        grouped.add([pickled(0, ("model", "exp.Model")), pickled(1)])
-        grouped.add([pickled(2, ("model", "exp.Model"), ("fit", "exp.Model"))])
+        grouped.add(
+            [
+                pickled(0, ("model", "exp.Model")),
+                pickled(1, ("model", "exp.Model"), ("fit", "exp.Model")),
+            ]
+        )
 
     assert ["'model' is a exp.Model", "'fit' is a exp.Model"] == [
         str(warning.message).partition(",")[0] for warning in caught

@@ -548,6 +548,15 @@ def test_the_failure_of_the_very_last_trial_ends_the_run_too():
     assert everyone(watched) == watched.released
 
 
+def test_a_report_of_nothing_changes_nothing():
+    watched = Watched([range(10)], 1, batch_size=2)
+    watched.ready(1)
+    held = watched.holds(1)
+
+    assert [Record(1, ())] == watched.report(1)
+    assert held == watched.holds(1)
+
+
 # --- what a rank may not say
 
 

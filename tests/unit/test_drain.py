@@ -16,9 +16,12 @@ CHILD = """
 import os, time
 from experimenter_mpi.drain import Drain, draining_on_signals
 
+def notice(name):
+    os.write(1, f"notice {name}\\n".encode())  # a print may be under way
+
 drain = Drain()
 try:
-    with draining_on_signals(drain, lambda name: print("notice", name, flush=True)):
+    with draining_on_signals(drain, notice):
         print("running", flush=True)
         while not drain.requested():
             time.sleep(0.001)

@@ -21,6 +21,8 @@ def compute(configuration, trial_id):
 
 
 class Solver:
+    """Functions may be methods, or objects that can be called."""
+
     def run(self, configuration, trial_id):
         return {}
 

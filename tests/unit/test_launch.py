@@ -1,4 +1,4 @@
-"""Whether MPI is worth asking, told from what real launchers leave in the environment."""
+"""Whether MPI is worth asking, told from what real launchers set."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import types
 
 import pytest
 
 from experimenter_mpi.errors import ScriptError, StoreError
 from experimenter_mpi.experiment import Experiment
-from experimenter_mpi.preparation import find_functions, prepare
+from experimenter_mpi.preparation import find_functions, prepare, working_in
 from experimenter_mpi.script import Script
 from experimenter_mpi.variables import LinearVariable
 
@@ -68,7 +69,7 @@ def test_names_are_looked_up_in_the_included_file_if_there_is_one(included):
 def test_a_function_that_is_missing_is_named_with_the_file_it_is_missing_in(included):
     with pytest.raises(
         ScriptError,
-        match=r"included_functions\.py has no function 'simulat'; did you mean simulate\?",
+        match=r"functions\.py has no function 'simulat'; did you mean simulate\?$",
     ):
         find_functions(make(function_name="simulat"), included)
 
@@ -125,3 +126,39 @@ def test_without_a_store_function_there_is_no_store():
 def test_a_store_that_cannot_be_built_is_an_error_here():
     with pytest.raises(StoreError, match="ZeroDivisionError"):
         prepare(make(function_name="simulate", init_store=lambda _: 1 / 0))
+
+
+# --- the folder to work in
+
+
+def test_a_run_works_in_its_folder_and_comes_back(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    with working_in("data"):
+        inside = os.getcwd()
+
+    assert (str(tmp_path / "data"), str(tmp_path)) == (inside, os.getcwd())
+
+
+def test_a_run_that_fails_comes_back_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError), working_in(os.sep):
+        raise ZeroDivisionError
+
+    assert str(tmp_path) == os.getcwd()
+
+
+def test_without_a_folder_a_run_stays_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with working_in(None):
+        assert str(tmp_path) == os.getcwd()
+
+
+def test_a_folder_that_is_not_there_is_named():
+    with (
+        pytest.raises(
+            ScriptError, match="^cannot change to directory /nowhere: No such"
+        ),
+        working_in("/nowhere"),
+    ):
+        pytest.fail("worked nowhere")

@@ -40,7 +40,11 @@ def clock(monkeypatch):
 @pytest.fixture
 def log(capsys):
     """Give the lines that were logged since the last call."""
-    return lambda: capsys.readouterr().err.splitlines()
+
+    def lines():
+        return capsys.readouterr().err.splitlines()
+
+    return lines
 
 
 def started(style="log", total=100, ranks=1):

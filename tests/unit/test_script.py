@@ -12,6 +12,7 @@ import pytest
 
 from experimenter_mpi import script as scripts
 from experimenter_mpi.errors import ConfigurationError, ScriptError
+from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.script import Script
 
 EXPERIMENTS = """
@@ -83,6 +84,22 @@ def test_a_script_that_cannot_be_read_is_one_line(tmp_path):
 
     with pytest.raises(ScriptError, match=r"^cannot read .*exp\.py: .+"):
         scripts.read(str(path))
+
+
+def test_the_file_an_experiment_includes_is_read(tmp_path):
+    path = tmp_path / "functions.py"
+    path.write_text("a = 1\n")
+    experiment = Experiment(
+        "heat", function_name="f", include_file=path, configuration={}
+    )
+
+    assert Script(str(path), b"a = 1\n") == scripts.read_include(experiment)
+
+
+def test_an_experiment_that_includes_nothing_has_nothing_read():
+    experiment = Experiment("heat", function_name="f", configuration={})
+
+    assert scripts.read_include(experiment) is None
 
 
 # --- loading
@@ -185,6 +202,7 @@ def test_tracebacks_show_its_lines_without_opening_the_file(write, tmp_path):
 
     with pytest.raises(ZeroDivisionError) as caught:
         module.fail()
+    scripts.show_sources()
 
     lines = traceback.format_exception(caught.type, caught.value, caught.tb)
     assert "return 1 / 0  # here" in "".join(lines)

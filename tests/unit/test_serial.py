@@ -352,3 +352,7 @@ def test_it_does_not_end_the_process_a_trial_exits_from():
     ledger = run(lambda *_: sys.exit(0), trials=2)
 
     assert [(0, Status.FAILED), (1, Status.FAILED)] == statuses(ledger)
+
+
+def test_it_shows_how_it_is_written():
+    assert "SerialMode()" == repr(SerialMode())

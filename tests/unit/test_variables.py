@@ -216,3 +216,25 @@ def test_its_length_is_the_number_of_its_values(variable):
 def test_a_variable_does_not_change():
     with pytest.raises(AttributeError):
         LinearVariable(1, 2, 3).n = 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (LinearVariable(1, 100, 3), LogLinearVariable(1, 100, 3)),
+        (LinearVariable(1, 100, 3), LinearVariable(1, 100, 4)),
+        (LinearVariable(1, 100, 3), (1, 100, 3)),
+        (IterableVariable([1, 2]), MatchIterableVariable([1, 2])),
+    ],
+)
+def test_variables_of_other_kinds_or_arguments_are_not_equal(one, other):
+    assert one != other
+
+
+def test_equal_variables_have_equal_hashes():
+    assert 1 == len({LinearVariable(1, 2, 3), LinearVariable(1, 2, 3)})
+
+
+def test_a_variable_is_shown_as_it_is_written():
+    assert "LinearVariable(1, 2, 3)" == repr(LinearVariable(1, 2, 3))
+    assert "RepeatVariable('a', 2)" == repr(RepeatVariable("a", 2))
