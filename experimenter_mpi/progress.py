@@ -134,6 +134,8 @@ class Progress:
             self._print(self.line())
 
     def _line_due(self) -> bool:
+        if self.done >= self._total:
+            return False  # the line at the end says it
         now = time.monotonic()
         silence = min(
             max(FIRST_LINE_SECONDS, (now - self._started) / 4), LONGEST_SILENCE_SECONDS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .parser import add_yes, confirm, open_existing, verb_parser
 
 EXAMPLES = """
-  experimenter_mpi delete experiments/experiments.db heat
-  experimenter_mpi delete experiments/experiments.db heat --yes"""
+  experimenter-mpi delete experiments/experiments.db heat
+  experimenter-mpi delete experiments/experiments.db heat --yes"""
 
 
 def main(arguments: list[str]) -> int:

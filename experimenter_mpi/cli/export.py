@@ -5,8 +5,8 @@ from __future__ import annotations
 from .parser import open_existing, verb_parser
 
 EXAMPLES = """
-  experimenter_mpi export experiments/experiments.db heat-only.db heat
-  experimenter_mpi export experiments/experiments.db everything.db"""
+  experimenter-mpi export experiments/experiments.db heat-only.db heat
+  experimenter-mpi export experiments/experiments.db everything.db"""
 
 
 def main(arguments: list[str]) -> int:

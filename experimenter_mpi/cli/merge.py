@@ -5,7 +5,7 @@ from __future__ import annotations
 from .parser import open_existing, verb_parser
 
 EXAMPLES = """
-  experimenter_mpi merge experiments.db other-machine.db
+  experimenter-mpi merge experiments.db other-machine.db
       add new experiments whole, and results of trials finished only there"""
 
 

@@ -31,8 +31,8 @@ def top_parser(verbs: dict[str, str]) -> Parser:
     width = max(map(len, verbs))
     lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in verbs.items())
     parser = Parser(
-        prog="experimenter_mpi",
-        usage="experimenter_mpi VERB ...",
+        prog="experimenter-mpi",
+        usage="experimenter-mpi VERB ...",
         description="Run parameter sweeps on a laptop or under mpirun, and keep the "
         "results in one SQLite file.",
         epilog=f"verbs:\n{lines}\n\nEach has --help of its own.\n\n{EXIT_CODES}",
@@ -55,10 +55,17 @@ def verb_of(name: str) -> Callable[[list[str]], int]:
     return main
 
 
+def program() -> str:
+    """Name this program as it was started, for commands that people copy."""
+    if os.path.basename(sys.argv[0]) == "experimenter-mpi":
+        return "experimenter-mpi"
+    return "python -m experimenter_mpi"
+
+
 def verb_parser(verb: str, description: str, examples: str) -> Parser:
     """Make a verb's parser; its help ends in examples."""
     return Parser(
-        prog=f"experimenter_mpi {verb}",
+        prog=f"experimenter-mpi {verb}",
         description=description,
         epilog=f"EXAMPLES\n{examples.rstrip()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

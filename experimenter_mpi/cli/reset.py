@@ -6,9 +6,9 @@ from ..errors import NotFoundError
 from .parser import add_yes, confirm, index_list, open_existing, verb_parser
 
 EXAMPLES = """
-  experimenter_mpi reset experiments/experiments.db heat 17
-  experimenter_mpi reset experiments/experiments.db heat 0-9 42 --yes
-  experimenter_mpi reset experiments/experiments.db heat
+  experimenter-mpi reset experiments/experiments.db heat 17
+  experimenter-mpi reset experiments/experiments.db heat 0-9 42 --yes
+  experimenter-mpi reset experiments/experiments.db heat
       every trial of the experiment"""
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = """
-  experimenter_mpi results experiments/experiments.db heat
-  experimenter_mpi results experiments/experiments.db heat --csv > heat.csv
-  experimenter_mpi results experiments/experiments.db heat --json | jq '.[0].results'"""
+  experimenter-mpi results experiments/experiments.db heat
+  experimenter-mpi results experiments/experiments.db heat --csv > heat.csv
+  experimenter-mpi results experiments/experiments.db heat --json | jq '.[0].results'"""
 
 
 def main(arguments: list[str]) -> int:

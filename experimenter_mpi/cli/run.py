@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from .. import script as scripts
@@ -13,7 +14,7 @@ from ..mpi import launch
 from ..options import Options
 from ..preparation import find_functions, working_in
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, EXIT_STOPPED
-from .parser import EXIT_CODES, Parser, index_list, seconds, verb_parser
+from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
 DEFAULT_DATABASE = "experiments/experiments.db"
 
 EXAMPLES = f"""
-  experimenter_mpi run exp.py
+  experimenter-mpi run exp.py
       run every unfinished trial here, one after the other
   mpirun -n 64 python -m experimenter_mpi run exp.py
       the same on 64 ranks: rank 0 coordinates, 63 work
-  experimenter_mpi run exp.py --dry-run
+  experimenter-mpi run exp.py --dry-run
       only say what would be run
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
       start no new trial after 1 h 50 min and exit with 75; run again to go on
-  experimenter_mpi run exp.py --experiment heat --trial 17 --on-error raise
+  experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
       one trial, with its own traceback
 
 {EXIT_CODES}"""
@@ -207,6 +208,7 @@ def _options(given: Namespace) -> Options:
 def _print_next(summary: RunSummary, given: Namespace) -> None:
     if summary.exit_code == EXIT_FAILED_TRIALS:
         print(
-            f"see what failed: experimenter_mpi status {given.db} {summary.name!r}",
+            f"see what failed: {program()} status {quote(given.db)} "
+            f"{quote(summary.name)}",
             flush=True,
         )

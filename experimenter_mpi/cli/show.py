@@ -7,16 +7,16 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError
-from .parser import add_json, open_existing, verb_parser
+from .parser import add_json, open_existing, program, verb_parser
 from .values import flattened, short
 
 if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
 
 EXAMPLES = """
-  experimenter_mpi show experiments/experiments.db heat:17
-  experimenter_mpi show experiments/experiments.db 51c4e9f0-...-000000000011
-  experimenter_mpi show experiments/experiments.db heat:17 --json"""
+  experimenter-mpi show experiments/experiments.db heat:17
+  experimenter-mpi show experiments/experiments.db 51c4e9f0-...-000000000011
+  experimenter-mpi show experiments/experiments.db heat:17 --json"""
 
 
 def main(arguments: list[str]) -> int:
@@ -96,12 +96,12 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
 def _rerun(row: dict[str, Any], path: str) -> str:
     name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
     run = (
-        f"experimenter_mpi run {_script(row['command_line'])} --db {database} "
+        f"{program()} run {_script(row['command_line'])} --db {database} "
         f"--experiment {name} --trial {index} --on-error raise"
     )
     if row["status"] != "finished":
         return run
-    return f"experimenter_mpi reset {database} {name} {index} --yes && {run}"
+    return f"{program()} reset {database} {name} {index} --yes && {run}"
 
 
 def _quoted(path: str) -> str:

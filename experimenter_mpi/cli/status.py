@@ -6,10 +6,11 @@ import json
 import sys
 import time
 from datetime import datetime, timezone
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..progress import duration
-from .parser import add_json, open_existing, verb_parser
+from .parser import add_json, open_existing, program, verb_parser
 from .table import print_table
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ WATCH_SECONDS = 2.0
 FAILURES_SHOWN = 10
 
 EXAMPLES = """
-  experimenter_mpi status experiments/experiments.db
-  experimenter_mpi status experiments/experiments.db heat --watch
-  experimenter_mpi status experiments/experiments.db --json"""
+  experimenter-mpi status experiments/experiments.db
+  experimenter-mpi status experiments/experiments.db heat --watch
+  experimenter-mpi status experiments/experiments.db --json"""
 
 COLUMNS = ("finished", "failed", "running", "pending")
 
@@ -131,7 +132,8 @@ def _print_failures(database: ExperimentDatabase, name: str) -> None:
     print_table(("failed", "error", "message"), rows)
     if len(failures) > FAILURES_SHOWN:
         print("...")
-    print(f"\nexplain one: experimenter_mpi show {database.path} {name}:{rows[0][0]}")
+    trial = quote(f"{name}:{rows[0][0]}")
+    print(f"\nexplain one: {program()} show {quote(database.path or '')} {trial}")
 
 
 def _first_line(text: str | None) -> str:
