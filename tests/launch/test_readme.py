@@ -105,6 +105,7 @@ def test_every_python_block_that_is_no_file_runs_after_the_blocks_before(tmp_pat
         if named := FILE.match(source):
             (tmp_path / named[1]).write_text(source)
     run(Command("python -m experimenter_mpi run exp.py"), tmp_path)
+    assert (tmp_path / "experiments" / "experiments.db").exists()
     snippets = [source for source in blocks("python") if not FILE.match(source)]
 
     for source in snippets:
