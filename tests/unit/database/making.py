@@ -27,9 +27,9 @@ def heat(name: str = "heat", **configuration: Any) -> Experiment:
     return Experiment(name, configuration=chosen, function_name="run_heat")
 
 
-def finished(index: int, results: Any = None, **changes: Any) -> Entry:
-    """The outcome of a trial that went well."""
-    encoded = encode({"distance": index / 2} if results is None else results)
+def finished(index: int, values: Any = None, **changes: Any) -> Entry:
+    """The outcome of a trial that went well; ``changes`` are of its fields."""
+    encoded = encode({"distance": index / 2} if values is None else values)
     outcome = Outcome(
         index, Status.FINISHED, encoded, None, 1_700_000_000.25, 1_700_000_001.5, 1.25
     )

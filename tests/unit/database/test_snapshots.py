@@ -30,8 +30,10 @@ def test_a_trial_without_snapshots_has_none(db, stored):
 
 def test_the_latest_is_decided_without_a_clock(db, stored, monkeypatch):
     """The ancestor confused two snapshots of one second; here time even runs back."""
-    moments = iter(["2026-01-01T00:00:02+00:00", "2026-01-01T00:00:01+00:00"])
-    monkeypatch.setattr(timestamps, "now", lambda: next(moments))
+    seconds = iter(range(59, 0, -1))
+    monkeypatch.setattr(
+        timestamps, "now", lambda: f"2026-01-01T00:00:{next(seconds):02d}+00:00"
+    )
     for step in (1, 2):
         db.save_snapshot(stored.trial_ids[0], {"step": step})
 

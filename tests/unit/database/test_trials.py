@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import sqlite3
 
 import numpy as np
@@ -17,7 +17,7 @@ RESULTS = {
     "nan": float("nan"),
     "state": (1 + 2j, {"a"}, b"raw"),
     "spins": np.array([[1, -1], [1, 1]], dtype="i1"),
-    "when": datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc),
+    "when": dt.datetime(2026, 1, 31, 12, tzinfo=dt.timezone.utc),
 }
 
 
