@@ -60,6 +60,7 @@ def conduct(
             progress.note(notice)
         database.enrol(experiment, force_overwrite=options.force_overwrite)
         database.release_running(experiment.id)
+        database.sweep_leftovers()
         before = database.counts(experiment.id)
         pending = _pending(experiment, database, options)
         if pending:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import script as scripts
 from .campaign import Crew, conduct
-from .errors import ExperimenterError
+from .database.database import ExperimentDatabase
+from .errors import ConfigurationError, ExperimenterError
 from .modes.mpi import MPIMode
 from .modes.serial import SerialMode
 from .mpi import messages as m
@@ -18,7 +19,6 @@ from .progress import Progress
 from .summary import EXIT_STOPPED, EXIT_WRONG
 
 if TYPE_CHECKING:
-    from .database.database import ExperimentDatabase
     from .experiment import Experiment
     from .mpi.transport import Transport
     from .options import Options
@@ -56,6 +56,7 @@ class Lead:
         """Run the experiment; whatever happens, no worker is left waiting."""
         self._database = database
         try:
+            _require_database(database)
             with working_in(self._directory):
                 include = scripts.read_include(experiment)
                 summary = conduct(
@@ -123,6 +124,12 @@ class Lead:
             self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
         else:
             end_all_ranks(self._transport, error)
+
+
+def _require_database(database: object) -> None:
+    if not isinstance(database, ExperimentDatabase):
+        msg = f"execute() needs what open_db() returned, not {database!r}"
+        raise ConfigurationError(msg)
 
 
 def end_all_ranks(transport: Transport, error: BaseException) -> None:

@@ -78,7 +78,7 @@ def facts(mode: str, ranks: int, mpi_library: str | None) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
         "job_id": job_id(),
-        "command_line": shlex.join([sys.executable, *sys.argv]),
+        "command_line": shlex.join(sys.orig_argv),
         "python_version": platform.python_version(),
         "package_version": _package_version(),
         "git_commit": git.commit,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import script as scripts
@@ -17,6 +18,8 @@ from .preparation import prepare, working_in
 from .shared_arrays import SharedArrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .experiment import Experiment
     from .mpi.transport import Transport
 
@@ -41,12 +44,10 @@ def assist(transport: Transport, experiment: Experiment) -> None:
 
 def serve(transport: Transport) -> None:
     """Work at whatever rank 0 begins until it sends everybody home."""
-    while True:
-        match _order(transport):
-            case m.Begin(content):
-                _work_at(transport, Job.unpack(content), None)
-            case m.Dismiss(None, None):
-                return
+    with outliving_signals():
+        while (order := _order(transport)) != m.Dismiss():
+            if isinstance(order, m.Begin):
+                _work_at(transport, Job.unpack(order.job), None)
 
 
 def _order(transport: Transport) -> m.Message:
@@ -59,10 +60,9 @@ def _order(transport: Transport) -> m.Message:
 
 def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     line = Line(transport, job.time_left)
-    outlive_signals()
     try:
         experiment = _experiment(job, local)
-        with working_in(job.directory):
+        with working_in(job.directory), outliving_signals():
             _work(line, transport.hostname, job, experiment)
     except ProtocolError:
         raise
@@ -107,10 +107,17 @@ def _from_script(job: Job) -> Experiment:
     raise ScriptError(msg)
 
 
-def outlive_signals() -> None:
+@contextmanager
+def outliving_signals() -> Iterator[None]:
     """Leave the decision to rank 0: a signal to the whole job reaches it as well."""
+    previous: dict[int, Any] = {}
     try:
         for number in SIGNALS:
-            signal.signal(number, lambda _number, _frame: None)
+            previous[number] = signal.signal(number, lambda _number, _frame: None)
     except ValueError:  # not the main thread
         pass
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

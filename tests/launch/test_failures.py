@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 FRAGILE = """
 import os, sys
 from pathlib import Path
@@ -100,7 +102,7 @@ def test_the_first_failure_can_stop_the_run_and_be_shown(run_cli, folder):
         "run", "exp.py", "--trial", "6-9", "--on-error", "raise", timeout=60
     ).expect(1)
 
-    assert "RuntimeError: trial 6 is fragile" in done.stderr
+    assert re.search(r"RuntimeError: trial [68] is fragile", done.stderr)
     assert folder.statuses().get("failed", 0) in (1, 2)
 
 

@@ -155,7 +155,8 @@ def test_without_a_scheduler_there_is_no_job(monkeypatch):
 
 
 def test_the_facts_of_a_run_say_where_and_how(repository, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["exp.py", "--label", "two words"])
+    command = ["python", "-m", "experimenter_mpi", "run", "two words.py"]
+    monkeypatch.setattr(sys, "orig_argv", command)
     monkeypatch.setenv("PBS_JOBID", "7.server")
     found = facts("MPIMode", 64, "MPICH 5.0")
 
@@ -166,7 +167,7 @@ def test_the_facts_of_a_run_say_where_and_how(repository, monkeypatch):
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
         "job_id": "7.server",
-        "command_line": f"{shlex.quote(sys.executable)} exp.py --label 'two words'",
+        "command_line": "python -m experimenter_mpi run 'two words.py'",
         "python_version": platform.python_version(),
         "git_commit": git("rev-parse", "HEAD"),
         "git_dirty": False,
