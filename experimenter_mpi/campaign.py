@@ -77,7 +77,10 @@ def conduct(
             )
             _run(sweep, database, crew, progress, before)
         after = database.counts(experiment.id)
-    return _summary(experiment, before, after, drain, time.monotonic() - start)
+    to_run, duration = sum(map(len, pending)), time.monotonic() - start
+    return _summary(
+        experiment, before, after, to_run, progress, options, drain, duration
+    )
 
 
 def _pending(
@@ -146,12 +149,17 @@ def _summary(
     experiment: Experiment,
     before: dict[str, int],
     after: dict[str, int],
+    to_run: int,
+    progress: Progress,
+    options: Options,
     drain: Drain,
     duration: float,
 ) -> RunSummary:
     skipped, finished = before.get(Status.FINISHED, 0), after.get(Status.FINISHED, 0)
-    failed = after.get(Status.FAILED, 0)
-    remaining = len(experiment) - finished - failed
+    failed = progress.failed
+    if not options.retry_failed and options.only is None:
+        failed += before.get(Status.FAILED, 0)
+    remaining = to_run - progress.done
     return RunSummary(
         experiment.id,
         experiment.name,

@@ -30,6 +30,9 @@ from __future__ import annotations
 class ExperimenterError(Exception):
     """Base of all errors of this package; the message says what to do next."""
 
+    # Set on a worker for what rank 0 told it, and says itself.
+    said_by_rank_0 = False
+
 
 class ConfigurationError(ExperimenterError, ValueError):
     """The experiment as written cannot be expanded into trials."""

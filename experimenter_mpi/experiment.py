@@ -81,6 +81,16 @@ class TrialIds:
 class Experiment:
     """A named experiment: call ``function`` for each trial of ``configuration``.
 
+        Experiment("walk", function=walk, configuration={
+            "N": IterableVariable([100, 1000]), "seed": LinearVariable(1, 4, 4),
+            "sigma": 0.1,
+        })
+
+    ``configuration`` is a dict of names and values: the variables among them are
+    expanded to their product, as nested ``for`` loops from top to bottom, and the rest
+    is the same in every trial. Give an ``id`` of your own where another experiment
+    names this one's trials: a random one differs each time the file is loaded.
+
     The trial function is ``fn(configuration: dict, trial_id: UUID) -> dict``. Name it
     by ``function_name``, or give the callable itself as ``function``; likewise
     ``init_store_function_name`` or ``init_store`` for the function that builds each

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from . import script
 from .errors import ConfigurationError, LaunchError
 from .modes.mpi import MPIMode
 from .modes.serial import SerialMode
@@ -61,6 +62,7 @@ def execute(
         TrialError: a trial failed under MPI, with ``on_error="raise"``; in SerialMode
             the trial's own exception is raised.
     """
+    script.require_none_loading()
     options = _options(
         force_overwrite=force_overwrite,
         on_error=on_error,
@@ -79,16 +81,16 @@ def run_experiment(
     options: Options,
     use_progress: bool | str = False,
     directory: str | None = None,
-    script: Script | None = None,
+    script_of_workers: Script | None = None,
 ) -> RunSummary | None:
-    """Do what ``execute`` does; ``script`` is what workers must load for it."""
+    """Do what ``execute`` does; ``script_of_workers`` is what they load."""
     transport = _connect(mode)
     if transport is not None and transport.rank != 0:
         assist(transport, experiment)
         return None
     from .lead import Lead
 
-    lead = Lead(transport, mode, options, use_progress, directory, script)
+    lead = Lead(transport, mode, options, use_progress, directory, script_of_workers)
     return lead.conduct(experiment, database)
 
 

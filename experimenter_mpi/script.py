@@ -74,6 +74,7 @@ def load(script: Script) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     _loaded.append(script)
+    _loading.append(script)
     try:
         _run(code, module)
     except ExperimenterError as error:
@@ -81,10 +82,27 @@ def load(script: Script) -> ModuleType:
         raise type(error)(msg) from error
     except (Exception, SystemExit) as error:
         raise ScriptError(_raised(script, error)) from error
+    finally:
+        _loading.pop()
     return module
 
 
 _loaded: list[Script] = []
+_loading: list[Script] = []
+
+
+def require_none_loading() -> None:
+    """Refuse to execute what is only being loaded.
+
+    Raises:
+        ScriptError: a script calls execute() at its top level while it is loaded.
+    """
+    if _loading:
+        msg = (
+            f"{_loading[-1].path} calls execute() while it is loaded: put the call "
+            'under `if __name__ == "__main__":`, or start it as `python` script'
+        )
+        raise ScriptError(msg)
 
 
 def show_sources() -> None:

@@ -34,7 +34,9 @@ def assist(transport: Transport, experiment: Experiment) -> None:
         case m.Begin(content):
             _work_at(transport, Job.unpack(content), experiment)
         case m.Dismiss(_, (name, message)):
-            raise rebuilt(name, message)
+            error = rebuilt(name, message)
+            error.said_by_rank_0 = True
+            raise error
         case m.Dismiss(str(experiment_id)):
             experiment.become(UUID(experiment_id), None)
         case m.Dismiss():

@@ -58,6 +58,15 @@ def _frozen(value: Any) -> Any:
     return value
 
 
+def _where(error: BaseException) -> str:
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    if frames is None:
+        return ""
+    return f" ({frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno})"
+
+
 def build_store(
     init_store: Callable[..., Any] | None, configuration: dict[str, Any]
 ) -> Store | None:
@@ -74,7 +83,8 @@ def build_store(
     except ExperimenterError:
         raise
     except (Exception, SystemExit) as error:
-        msg = f"the store function '{name}' raised {type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {error}{_where(error)}"
+        msg = f"the store function '{name}' raised {what}"
         raise StoreError(msg) from error
     if not isinstance(entries, Mapping):
         kind = type(entries).__name__

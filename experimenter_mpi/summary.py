@@ -18,9 +18,9 @@ class RunSummary(NamedTuple):
     """What one ``execute`` did.
 
     ``trials`` is the number in the experiment, ``skipped`` were finished before,
-    ``finished`` and ``failed`` happened in this run, ``remaining`` are neither
-    finished nor failed now. ``stopped`` says why the run ended early, if it did.
-    ``duration`` is in seconds.
+    ``finished`` and ``failed`` happened in this run (earlier failures count where they
+    were not to be retried), ``remaining`` were to be run and are neither. ``stopped``
+    says why the run ended early, if it did. ``duration`` is in seconds.
     """
 
     experiment_id: UUID
@@ -41,10 +41,12 @@ class RunSummary(NamedTuple):
         return EXIT_FAILED_TRIALS if self.failed else EXIT_FINISHED
 
     def __str__(self) -> str:
-        parts = [f"{self.finished} finished", f"{self.failed} failed"]
+        did = f"{self.finished} finished, {self.failed} failed in {self.duration:.1f} s"
+        parts = [f"{self.name}: {did}"]
         if self.skipped:
-            parts.append(f"{self.skipped} were finished before")
+            parts.append(f"{self.skipped} finished before")
         if self.remaining:
             parts.append(f"{self.remaining} left")
-        text = f"{self.name}: {', '.join(parts)} in {self.duration:.1f} s"
-        return text if self.stopped is None else f"{text}; stopped by {self.stopped}"
+        if self.stopped is not None:
+            parts.append(f"stopped by {self.stopped}")
+        return "; ".join(parts)

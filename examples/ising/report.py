@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experimenter_mpi import Trial, get_trials_by_name, open_db
+from experimenter_mpi import ExperimenterError, Trial, get_trials_by_name, open_db
 
 CRITICAL_TEMPERATURE = 2 / log(1 + sqrt(2))
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
@@ -141,4 +141,7 @@ def main(database: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python report.py DATABASE")
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except ExperimenterError as error:
+        sys.exit(str(error))

@@ -6,7 +6,9 @@ what is wrong with it; the others do what it sends them and then go home.
 
 from __future__ import annotations
 
+import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from ..errors import ExperimenterError, LaunchError, TrialError
@@ -32,6 +34,8 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and give the exit code; see ``summary`` for what they mean."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # names may hold what it cannot encode
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         transport = launch.connect()
     except LaunchError as error:
@@ -67,7 +71,9 @@ def run_verb(arguments: list[str]) -> int:
     try:
         if not arguments or arguments[0] not in VERBS:
             top_parser(VERBS).parse_args(arguments or ["--help"])
-        return verb_of(arguments[0])(arguments[1:])
+        code = verb_of(arguments[0])(arguments[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SystemExit as leave:  # argparse has said why
         return leave.code if isinstance(leave.code, int) else 1
     except TrialError as error:
@@ -80,8 +86,15 @@ def run_verb(arguments: list[str]) -> int:
         _complain("stopped at once; run again to go on")
         return 75
     except BrokenPipeError:  # `... | head` has seen enough
-        sys.stderr.close()
+        _discard_output()
         return 0
+    return code
+
+
+def _discard_output() -> None:
+    """Let Python's last flush succeed: it would complain, and exit with 120."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _complain(error: object) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .parser import add_yes, confirm, open_existing, verb_parser
+from .parser import add_yes, confirm, counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi delete experiments/experiments.db heat
@@ -22,8 +22,9 @@ def main(arguments: list[str]) -> int:
     with open_existing(given.database, write=True) as database:
         experiment = database.get_experiment_by_name(given.name)
         finished = database.counts(experiment.id).get("finished", 0)
+        trials = counted(len(experiment), "trial")
         confirm(
-            f"Delete '{given.name}' with {len(experiment)} trials, {finished} of them "
+            f"Delete '{given.name}' with {trials}, {finished} of them "
             f"finished, from {given.database}?",
             yes=given.yes,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import NotFoundError
+from ..errors import ConfigurationError, NotFoundError
 from .parser import open_existing
 from .table import print_table
 
@@ -18,33 +18,48 @@ if TYPE_CHECKING:
 
 def describe(experiments: list[Experiment], given: Namespace) -> int:
     """Print each experiment's trials and how many of them a run would run."""
-    rows = [[e.name, str(len(e)), "0", str(len(e))] for e in experiments]
     if os.path.exists(given.db):
         with open_existing(given.db) as database:
             rows = [_row(experiment, database, given) for experiment in experiments]
+    else:
+        rows = [_row(experiment, None, given) for experiment in experiments]
     print_table(("experiment", "trials", "skipped", "to run"), rows)
     print(f"\nnothing was run or written; database: {given.db}")
     return 0
 
 
 def _row(
-    experiment: Experiment, database: ExperimentDatabase, given: Namespace
+    experiment: Experiment, database: ExperimentDatabase | None, given: Namespace
 ) -> list[str]:
     total = len(experiment)
-    left = total if given.overwrite else _left(experiment, database, given)
+    ranges = _unfinished(experiment, database, given)
+    left = sum(map(len, ranges))
+    if given.trial is not None:
+        _require_trials(experiment, given.trial)
+        left = sum(any(i in piece for piece in ranges) for i in set(given.trial))
     return [experiment.name, str(total), str(total - left), str(left)]
 
 
-def _left(
-    experiment: Experiment, database: ExperimentDatabase, given: Namespace
-) -> int:
+def _unfinished(
+    experiment: Experiment, database: ExperimentDatabase | None, given: Namespace
+) -> list[range]:
+    everything = [range(len(experiment))]
+    if database is None or given.overwrite:
+        return everything
     try:
         database.get_experiment_by_name(experiment.name)
     except NotFoundError:
-        return len(experiment)
+        return everything
     stored = database.restore_from_db(experiment)
-    retry = not given.no_retry_failed
-    ranges = database.unfinished(stored.id, retry_failed=retry)
-    if given.trial is None:
-        return sum(map(len, ranges))
-    return sum(any(i in piece for piece in ranges) for i in set(given.trial))
+    return database.unfinished(stored.id, retry_failed=not given.no_retry_failed)
+
+
+def _require_trials(experiment: Experiment, chosen: list[int]) -> None:
+    """Refuse what the run would refuse."""
+    beyond = max(chosen)
+    if beyond >= len(experiment):
+        msg = (
+            f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
+            f"none at {beyond}"
+        )
+        raise ConfigurationError(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .parser import open_existing, verb_parser
+from .parser import counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi export experiments/experiments.db heat-only.db heat
@@ -24,5 +24,5 @@ def main(arguments: list[str]) -> int:
         open_existing(given.database) as database,
         database.export_db(given.out, *given.names) as copy,
     ):
-        print(f"{given.out}: {len(copy.get_experiments())} experiments")
+        print(f"{given.out}: {counted(len(copy.overview()), 'experiment')}")
     return 0

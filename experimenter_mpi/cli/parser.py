@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from textwrap import fill
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import ExperimenterError, NotFoundError
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """exit codes: 0 all finished; 1 some trials failed; 2 usage; 3 the
 environment or the input is wrong; 75 stopped early with work left, run again"""
+
+_DESCRIPTION = (
+    "Run parameter sweeps on a laptop or under mpirun, and keep the results in one "
+    "SQLite file."
+)
+_WIDTH = 79
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,8 +40,7 @@ def top_parser(verbs: dict[str, str]) -> Parser:
     parser = Parser(
         prog="experimenter-mpi",
         usage="experimenter-mpi VERB ...",
-        description="Run parameter sweeps on a laptop or under mpirun, and keep the "
-        "results in one SQLite file.",
+        description=fill(_DESCRIPTION, _WIDTH),
         epilog=f"verbs:\n{lines}\n\nEach has --help of its own.\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,12 +68,12 @@ def program() -> str:
     return "python -m experimenter_mpi"
 
 
-def verb_parser(verb: str, description: str, examples: str) -> Parser:
+def verb_parser(verb: str, description: str, examples: str, notes: str = "") -> Parser:
     """Make a verb's parser; its help ends in examples."""
     return Parser(
         prog=f"experimenter-mpi {verb}",
-        description=description,
-        epilog=f"EXAMPLES\n{examples.rstrip()}",
+        description=fill(description, _WIDTH),
+        epilog=f"{notes}EXAMPLES\n{examples.rstrip()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -99,7 +105,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         msg = f"{question} Nobody to ask here: say --yes"
         raise ExperimenterError(msg)
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
@@ -112,11 +118,13 @@ def index_list(text: str) -> list[int]:
     """Read trial indices such as ``3``, ``0-4`` or ``1,5,7-9``."""
     indices: list[int] = []
     for piece in text.split(","):
-        first, _, last = piece.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        first, dash, last = piece.partition("-")
+        if not dash:
+            last = first
+        if not (first.isdecimal() and last.isdecimal()) or int(first) > int(last):
             msg = f"'{text}' is no trial index such as 3, 0-4 or 1,5,7-9"
             raise argparse.ArgumentTypeError(msg)
-        indices += range(int(first), int(last or first) + 1)
+        indices += range(int(first), int(last) + 1)
     return indices
 
 
@@ -139,5 +147,6 @@ def seconds(text: str) -> float:
     return total
 
 
-def table_of(rows: list[dict[str, Any]], columns: list[str]) -> list[list[str]]:
-    return [[str(row.get(column, "")) for column in columns] for row in rows]
+def counted(number: int, what: str) -> str:
+    """Give ``1 trial`` or ``2 trials``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

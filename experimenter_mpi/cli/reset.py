@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import NotFoundError
-from .parser import add_yes, confirm, index_list, open_existing, verb_parser
+from .parser import add_yes, confirm, counted, index_list, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17
@@ -26,15 +26,17 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     with open_existing(given.database, write=True) as database:
         experiment = database.get_experiment_by_name(given.name)
-        indices = [i for indices in given.indices for i in indices]
-        chosen = indices or range(len(experiment))
-        beyond = max(chosen)
+        indices = {i for indices in given.indices for i in indices}
+        chosen = sorted(indices) or range(len(experiment))
+        beyond = max(chosen, default=-1)
         if beyond >= len(experiment):
             msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"
             raise NotFoundError(msg)
-        confirm(f"Drop the results of {len(chosen)} trials?", yes=given.yes)
+        trials = counted(len(chosen), "trial")
+        confirm(f"Drop the results of {trials}?", yes=given.yes)
         with database.writing():
             for index in chosen:
                 database.mark_trial_as_incomplete(experiment.trial_ids[index])
-    print(f"{len(chosen)} trials of '{given.name}' are pending")
+    verb = "is" if len(chosen) == 1 else "are"
+    print(f"{trials} of '{given.name}' {verb} pending")
     return 0

@@ -64,11 +64,11 @@ def _print_json(rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Join configuration and results; a result of a key's name is ``results.key``."""
+    """Join configuration and results; a name that is taken gets a prefix."""
     flat = {"trial": row["index"], "status": row["status"]}
-    flat.update(flattened(row["configuration"]))
-    for key, value in flattened(row["results"]).items():
-        flat[f"results.{key}" if key in flat else key] = value
+    for part in ("configuration", "results"):
+        for key, value in flattened(row[part]).items():
+            flat[f"{part}.{key}" if key in flat else key] = value
     return flat
 
 
@@ -94,4 +94,6 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
 def _csv_cell(value: Any) -> Any:
     if value is None or isinstance(value, (int, float, str)):
         return value
+    if isinstance(value, dict) and "$float" in value:
+        return value["$float"]
     return json.dumps(value)

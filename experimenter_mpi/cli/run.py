@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentTypeError
 from shlex import quote
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from .. import script as scripts
-from ..errors import NotFoundError, ScriptError
+from ..errors import NotFoundError, ScriptError, TrialError
 from ..modes.mpi import MPIMode
 from ..modes.serial import SerialMode
 from ..mpi import launch
 from ..options import Options
 from ..preparation import find_functions, working_in
-from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, EXIT_STOPPED
+from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "experiments/experiments.db"
 
-EXAMPLES = f"""
+EXAMPLES = """
   experimenter-mpi run exp.py
       run every unfinished trial here, one after the other
   mpirun -n 64 python -m experimenter_mpi run exp.py
@@ -36,9 +38,7 @@ EXAMPLES = f"""
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
       start no new trial after 1 h 50 min and exit with 75; run again to go on
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
-      one trial, with its own traceback
-
-{EXIT_CODES}"""
+      one trial, with its own traceback"""
 
 
 def parser() -> Parser:
@@ -48,6 +48,7 @@ def parser() -> Parser:
         "trials are skipped; failed ones are tried again. Under mpirun the trials run "
         "on all ranks but rank 0.",
         EXAMPLES,
+        notes=f"{EXIT_CODES}\n\n",
     )
     add = made.add_argument
     add("script", metavar="SCRIPT", help="a Python file with experiments")
@@ -99,7 +100,12 @@ _BATCH_HELP = "trials per message, or auto (default): sized from their durations
 
 
 def _batch_size(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"'{text}' is neither auto nor a number of at least 1"
+        raise ArgumentTypeError(msg)
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
@@ -163,7 +169,7 @@ def _run_all(
         print(summary, flush=True)
         _print_next(summary, given)
         code = max(code, summary.exit_code)
-        if summary.exit_code == EXIT_STOPPED:
+        if summary.stopped is not None:
             break
     return code
 
@@ -177,15 +183,20 @@ def _run(
     from ..runner import run_experiment
 
     directory = None if given.directory is None else os.path.abspath(given.directory)
-    summary = run_experiment(
-        experiment,
-        database,
-        _mode(given),
-        _options(given),
-        given.progress,
-        directory,
-        script,
-    )
+    try:
+        summary = run_experiment(
+            experiment,
+            database,
+            _mode(given),
+            _options(given),
+            given.progress,
+            directory,
+            script,
+        )
+    except (SystemExit, BrokenPipeError) as error:
+        # A trial's own, with --on-error raise: it must not be taken for the program's.
+        msg = f"a trial of '{experiment.name}' raised {error!r}"
+        raise TrialError(msg, traceback="".join(format_exception(error))) from error
     assert summary is not None  # noqa: S101 - rank 0 always has one
     return summary
 

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 def _trial_id(database: ExperimentDatabase, text: str) -> str:
     """Read ``NAME:INDEX``, or take the text as an id."""
     name, colon, index = text.rpartition(":")
-    if not colon or not index.isdigit():
+    if not colon or not index.isdecimal():
         return text
     experiment = database.get_experiment_by_name(name)
     if int(index) >= len(experiment):

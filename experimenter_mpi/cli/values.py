@@ -50,7 +50,9 @@ def _tagged(value: dict[str, Any]) -> str:
         return f"pickled {value.get('type')}"
     if tag == "$complex":
         real, imaginary = content
-        return f"{short(real)}+{short(imaginary)}j"
+        second = short(imaginary)
+        sign = "" if second.startswith("-") else "+"
+        return f"{short(real)}{sign}{second}j"
     if isinstance(content, str):
         return content
     return f"{tag[1:]} {json.dumps(content)}"

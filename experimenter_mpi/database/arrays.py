@@ -94,7 +94,8 @@ class ArrayFiles:
 
     def remove(self, file: str) -> None:
         """Delete a file that no row refers to any more."""
-        with suppress(OSError):  # what cannot be deleted now is swept later
+        # What cannot be deleted now is swept later, what is not ours never.
+        with suppress(OSError, CorruptDocumentError):
             os.unlink(self._path(file))
 
     def names(self) -> Iterator[str]:
@@ -137,8 +138,9 @@ class ArrayFiles:
     def _path(self, file: str) -> str:
         """Give the path of a file; a database is data, and must not lead elsewhere."""
         folder = os.path.realpath(self.folder)
-        path = os.path.realpath(os.path.join(folder, file))
-        if not path.startswith(folder + os.sep) or "\x00" in file:
+        is_name = "\x00" not in file
+        path = os.path.realpath(os.path.join(folder, file)) if is_name else ""
+        if not path.startswith(folder + os.sep):
             msg = f"the array file {file!r} is outside of {self.folder}: refused"
             raise CorruptDocumentError(msg)
         return path

@@ -47,8 +47,12 @@ def _connect(uri: str) -> Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA synchronous = FULL")
+        try:
+            raw.execute("PRAGMA foreign_keys = ON")
+            raw.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:  # it reads the file, which may be locked or damaged
+            raw.close()
+            raise
         return raw
 
     return create_engine("sqlite://", creator=creator, poolclass=StaticPool).connect()

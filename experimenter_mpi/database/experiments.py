@@ -126,7 +126,8 @@ class Experiments:
             msg = (
                 f"experiment '{experiment.name}' is stored in {self._storage.name} "
                 f"with another configuration: {comparison.summary(lines)}. Rename it, "
-                "or rerun with --overwrite (force_overwrite=True)."
+                "or rerun with --overwrite (force_overwrite=True), which deletes what "
+                "is stored."
             )
             raise ExperimentMismatchError(msg)
 

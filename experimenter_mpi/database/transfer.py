@@ -265,11 +265,18 @@ class _Copy:
 
 
 def _rename(unfinished: str, outfile: str) -> None:
+    """Give the finished copy its name; a file that has appeared there is kept."""
+    try:
+        os.close(os.open(outfile, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        msg = f"cannot create {outfile}: {error.strerror}"
+        raise DatabaseWriteError(msg) from error
     try:
         if os.path.isdir(f"{unfinished}.arrays"):
             os.rename(f"{unfinished}.arrays", f"{outfile}.arrays")
         os.rename(unfinished, outfile)
     except OSError as error:
+        _remove_database(outfile)
         msg = f"cannot create {outfile}: {error.strerror}"
         raise DatabaseWriteError(msg) from error
 

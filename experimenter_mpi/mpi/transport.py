@@ -25,6 +25,8 @@ FRAME_BYTES = 8192
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
 # MPI counts in C ints on many sites: no single message comes near 2 GiB.
+# How long a rank that leaves waits for what nobody may be there to receive.
+CLOSE_SECONDS = 5.0
 CHUNK_BYTES = 256 * 1024 * 1024
 
 
@@ -61,7 +63,7 @@ class Transport:
         self.hostname = os.uname().nodename
         self._ring = self._post_ring()
         self._next = 0
-        self._sending: list[tuple[Any, bytes]] = []
+        self._sending: list[tuple[Any, bytes | memoryview]] = []
 
     def _post_ring(self) -> list[tuple[Any, bytearray]]:
         source = self._mpi.ANY_SOURCE if self.rank == 0 else 0
@@ -111,17 +113,26 @@ class Transport:
         return arrival
 
     def send(self, rank: int, message: Message) -> None:
-        """Send without waiting for the receiver, unless the message is large."""
+        """Send without waiting for the receiver; a worker waits if it is large.
+
+        Rank 0 never waits: the worker may itself be sending something large, and both
+        would wait for ever. A worker has one large message under way at a time.
+        """
         tag, content = _pack(message)
         self._sending = [sent for sent in self._sending if not sent[0].Test()]
         if len(content) <= FRAME_BYTES:
-            request = self._frames.Isend(content, rank, tag)
-            self._sending.append((request, content))
+            self._keep(self._frames.Isend(content, rank, tag), content)
             return
         _, announcement = _pack(Announce(tag, len(content)))
-        self._wait(self._frames.Isend(announcement, rank, Tag.ANNOUNCE))
+        self._keep(self._frames.Isend(announcement, rank, Tag.ANNOUNCE), announcement)
         for chunk in _chunks(content):
-            self._wait(self._payloads.Isend(chunk, rank, tag))
+            self._keep(self._payloads.Isend(chunk, rank, tag), chunk)
+        if self.rank != 0:
+            self.flush()
+
+    def _keep(self, request: Any, content: bytes | memoryview) -> None:
+        """Keep what is being sent alive until it has left."""
+        self._sending.append((request, content))
 
     def send_all(self, message: Message) -> None:
         """Send a message to every worker."""
@@ -152,7 +163,8 @@ class Transport:
         return True
 
     def close(self) -> None:
-        """Take back the posted receives, so that MPI_Finalize finds none."""
+        """Let go what is sent, and take back the posted receives, for MPI_Finalize."""
+        self.flush(CLOSE_SECONDS)
         for request, _ in self._ring:
             request.Cancel()
             request.Wait()
@@ -247,7 +259,7 @@ def _abort_on_uncaught(communicator: Any) -> None:
     def on_uncaught(kind: Any, error: Any, frames: Any) -> None:
         users_mistake = issubclass(kind, ExperimenterError)
         users_mistake = users_mistake and not issubclass(kind, ProtocolError)
-        if users_mistake and communicator.rank != 0:
+        if getattr(error, "said_by_rank_0", False):
             return
         if users_mistake:
             print(f"experimenter_mpi: {error}", file=sys.stderr)

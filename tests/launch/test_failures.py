@@ -78,7 +78,8 @@ def test_the_next_run_retries_only_what_is_unfinished(run_cli, folder):
     done = run_cli("run", "exp.py").expect(0)
 
     assert [0, 2, 4, 6, 8] == ran(folder)
-    assert "5 finished, 0 failed, 5 were finished before" in done.stdout
+    assert "fragile: 5 finished, 0 failed in " in done.stdout
+    assert "; 5 finished before" in done.stdout
     assert [(1, 5), (2, 5)] == folder.query(
         "SELECT attempts, count(*) FROM trials GROUP BY attempts"
     )
@@ -114,5 +115,5 @@ def test_a_run_with_nothing_left_ends_with_0_at_once(run_cli, folder):
 
     done = run_cli("run", "exp.py").expect(0)
 
-    assert "10 were finished before" in done.stdout
+    assert "; 10 finished before" in done.stdout
     assert not (folder.path / "ran.txt").exists()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from experimenter_mpi import codec
@@ -202,6 +203,26 @@ def test_what_a_trial_does_to_its_configuration_no_other_trial_sees():
     } == expansion[0]
 
 
+def test_what_a_trial_does_to_an_array_no_other_trial_sees():
+    expansion = Expansion(
+        {"mask": [np.zeros(2)], "start": IterableVariable([np.zeros(2)])}
+    )
+    first = expansion[0]
+    first["mask"][0][:] = 1
+    first["start"][:] = 1
+
+    assert [0, 0] == expansion[0]["mask"][0].tolist()
+    assert [0, 0] == expansion[0]["start"].tolist()
+
+
+def test_an_object_of_the_users_own_is_the_same_in_all_trials():
+    """It may be large, and nobody else knows how to copy it."""
+    model = object()
+    expansion = Expansion({"model": model, "n": LinearVariable(1, 2, 2)})
+
+    assert expansion[0]["model"] is expansion[1]["model"] is model
+
+
 NAMES = st.text(max_size=5) | st.sampled_from(
     ["$array", "$$", "%s", "%", "%(a)s", '"', "\\", "null", ":null}", "é"]
 )
@@ -235,6 +256,10 @@ def with_matches(draw):
 
 
 @given(with_matches())
+@example({"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable("xyz")})
+@example({"a": LinearVariable(1, 2, 2), "table": {1: "a"}, "empty": {}})
+@example({"a": {"b": {}, "c": IterableVariable([1, 2]), "%s": "%d"}})
+@example({"m": MatchIterableVariable("ab"), "a": IterableVariable([1, 2])})
 def test_documents_are_what_encoding_each_trial_would_give(configuration):
     expansion = Expansion(configuration)
     expected = [to_json(c) for c in configurations(configuration)]

@@ -170,6 +170,14 @@ def test_it_becomes_what_rank_0_has():
     )
 
 
+def test_what_rank_0_has_is_its_configuration_from_then_on():
+    experiment = make()
+    experiment.become(AN_ID, {"n": LinearVariable(7, 8, 2)})
+
+    assert {"n": LinearVariable(7, 8, 2)} == experiment.configuration
+    assert 2 == experiment.expansion.size
+
+
 def test_it_keeps_its_own_configuration_where_rank_0_could_not_send_one():
     experiment = make()
     experiment.become(AN_ID, None)
@@ -191,6 +199,14 @@ def test_a_name_must_be_a_text_that_is_not_empty(name):
 )
 def test_a_callable_is_stored_by_its_name(function, expected):
     assert expected == make(function=function).function_name
+
+
+def test_what_it_was_given_can_be_read_again():
+    configuration = {"n": 3}
+    experiment = make(function=compute, configuration=configuration)
+
+    assert ("heat", compute) == (experiment.name, experiment.function)
+    assert configuration == experiment.configuration
 
 
 def test_the_store_function_may_be_named_or_given():
@@ -244,7 +260,12 @@ def test_a_configuration_that_cannot_be_expanded_is_refused_at_once():
 
 
 def test_names_mean_names_of_the_file_that_creates_the_experiment():
-    assert make().namespace is globals()
+    elsewhere = {"Experiment": Experiment}
+    exec(  # noqa: S102
+        "made = Experiment('heat', function_name='f', configuration={})", elsewhere
+    )
+
+    assert elsewhere["made"].namespace is elsewhere
 
 
 def test_the_path_of_an_included_file_may_be_of_any_kind(tmp_path):

@@ -94,6 +94,17 @@ def test_these_launchers_started_one_of_several(name):
     assert launched(ONE_OF_SEVERAL[name])
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PMI_RANK": "1", "PMI_SIZE": "2"},
+        {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+    ],
+)
+def test_two_are_several(environment):
+    assert launched(environment)
+
+
 @pytest.mark.parametrize("name", BY_ITSELF)
 def test_these_processes_are_by_themselves(name):
     assert not launched(BY_ITSELF[name])
@@ -107,6 +118,10 @@ def test_the_rank_a_launcher_tells_is_found(name):
 def test_under_hydra_the_rank_is_not_that_of_slurms_own_step():
     """Slurm started the proxy, and every rank has inherited its SLURM_PROCID=0."""
     assert 3 == rank_hint({"SLURM_PROCID": "0", **HYDRA})
+
+
+def test_a_rank_that_is_no_number_is_not_taken_for_rank_0():
+    assert 0 != rank_hint({"PMI_RANK": "first"})
 
 
 def test_a_process_by_itself_has_no_rank():

@@ -117,8 +117,8 @@ def test_a_message_is_equal_to_none_of_another_kind(one):
 def test_messages_are_unequal_where_they_are_not_equal():
     pairs = [(one, other) for one in MESSAGES for other in MESSAGES]
 
-    assert [] == [
-        pair for pair in pairs if (pair[0] == pair[1]) is (pair[0] != pair[1])
+    assert [one is not other for one, other in pairs] == [
+        one != other for one, other in pairs
     ]
 
 

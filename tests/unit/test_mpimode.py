@@ -48,3 +48,11 @@ def test_unless_it_is_given_the_size_follows_the_trials():
 
     assert 1 == sizes[0]
     assert 1 < max(sizes) < 100
+
+
+def test_one_trial_a_message_is_a_size_too():
+    assert {1} == set(lead(MPIMode(1)))
+
+
+def test_it_shows_how_it_is_written():
+    assert "MPIMode(batch_size=7)" == repr(MPIMode(7))

@@ -141,6 +141,16 @@ def test_the_silence_grows_no_longer_than_a_minute(clock, log):
     assert 1 == len(log())
 
 
+def test_the_end_of_a_long_run_is_told_once(clock, log):
+    progress = started(total=2)
+    log()
+    with progress:
+        clock.now += 2 * LONGEST_SILENCE_SECONDS
+        progress.on_recorded(finished(2))
+
+    assert 1 == len(log())
+
+
 def test_a_log_ends_with_how_far_it_came(clock, log):
     progress = started(total=2)
     log()
@@ -220,6 +230,19 @@ def test_the_rate_is_of_the_last_half_minute(clock):
     assert rate.per_second() == pytest.approx(10)
 
 
+def test_the_rate_does_not_jump_with_every_commit(clock):
+    """Trials come in batches: forty at once, then none for a while."""
+    rate = Rate()
+    seen = []
+    for second in range(1, 101):
+        clock.now += 1
+        rate.sample(40 * (second // 4))
+        if second > RATE_SECONDS:
+            seen.append(rate.per_second())
+
+    assert all(8 < each < 12 for each in seen)
+
+
 def test_the_rate_of_a_run_that_stalls_falls(clock):
     rate = Rate()
     clock.now += 10
@@ -254,6 +277,7 @@ def test_one_trial_an_hour_has_a_rate_too(clock):
         (100 * 60, "1 h 40 min"),
         (3 * 3600 + 20 * 60, "3 h 20 min"),
         (47 * 3600 + 59 * 60, "47 h 59 min"),
+        (48 * 3600, "2 d 0 h"),
         (52 * 3600, "2 d 4 h"),
     ],
 )
@@ -278,6 +302,22 @@ with progress:
     progress.on_recorded([entry("failed")] * 2 + [entry("finished")] * 598)
 print("end")
 """
+
+
+def test_the_bar_tells_the_rate_and_the_time_left_while_it_runs(clock):
+    rate = Rate()
+    bar = progress_module._bar(100, rate)
+    bar.add_task("heat", total=20, failures="")
+    (task,) = bar.tasks
+    (column,) = [c for c in bar.columns if type(c).__name__ == "RateColumn"]
+    shown = [column.render(task).plain]
+    for done in (10, 20):
+        clock.now += 20
+        rate.sample(done)
+        bar.update(task.id, completed=done)
+        shown.append(column.render(task).plain)
+
+    assert ["", "0.5/s, 20 s left", "0.5/s"] == shown
 
 
 def show(style, columns=120):
@@ -316,6 +356,7 @@ def test_on_a_terminal_it_is_a_bar(bar):
     assert "heat" in shown
     assert "━" in shown
     assert "to run on" not in shown
+    assert "0 failed" not in shown
 
 
 def test_the_bar_ends_full_and_with_what_failed(bar):

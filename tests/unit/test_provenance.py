@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import socket
 import subprocess
 import sys
@@ -76,6 +75,7 @@ def test_git_is_asked_once(repository):
     (repository / "exp.py").write_text("a = 2\n")
 
     assert collect_git() is before
+    assert [before] == provenance._collected
 
 
 def test_outside_a_repository_nothing_is_known(tmp_path, monkeypatch):
@@ -96,6 +96,18 @@ def test_without_git_nothing_is_known(repository, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
 
     assert GitState(None, None) == collect_git()
+
+
+def test_where_git_cannot_tell_it_is_not_said_to_be_clean(
+    repository, monkeypatch, tmp_path
+):
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\n[ "$3" = rev-parse ] && echo abc\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+
+    assert GitState("abc", None) == collect_git()
 
 
 def test_a_git_that_hangs_is_given_up(repository, monkeypatch, tmp_path):
@@ -130,6 +142,17 @@ def test_the_repository_is_that_of_the_script(
     monkeypatch.setattr(sys, "argv", ["__main__.py", *before, f"repository/{script}"])
 
     assert expected == collect_git().commit
+
+
+@pytest.mark.parametrize("argument", ["elsewhere/missing.py", "elsewhere/heat.db"])
+def test_what_is_no_script_names_no_repository(
+    repository, monkeypatch, tmp_path, argument
+):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "heat.db").touch()
+    monkeypatch.setattr(sys, "argv", ["python", str(tmp_path / argument)])
+
+    assert git("rev-parse", "HEAD") == collect_git().commit
 
 
 def test_the_repository_is_not_that_of_this_package(repository, monkeypatch, tmp_path):

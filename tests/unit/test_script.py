@@ -132,11 +132,19 @@ def test_it_imports_what_lies_beside_it(write, tmp_path):
     assert 5 == scripts.load(write("from model_beside_it import a\n")).a
 
 
-def test_its_folder_is_put_on_the_path_once(write, tmp_path):
+def test_its_folder_is_put_on_the_path_first_and_once(write, tmp_path):
     scripts.load(write("", "one_of_two.py"))
     scripts.load(write("", "two_of_two.py"))
 
+    assert str(tmp_path) == sys.path[0]
     assert 1 == sys.path.count(str(tmp_path))
+
+
+def test_its_code_means_what_it_says_and_not_what_this_package_imports(write):
+    """This package's own modules begin with imports from __future__."""
+    module = scripts.load(write("def f(n: int): pass\nkind = f.__annotations__['n']\n"))
+
+    assert int is module.kind
 
 
 def test_a_rank_loads_it_once(write):
@@ -161,6 +169,14 @@ def test_a_script_that_failed_to_load_fails_again(write):
     for _ in range(2):
         with pytest.raises(ScriptError, match="no b"):
             scripts.load_once(script)
+
+
+def test_a_script_that_is_loaded_afresh_takes_the_place_it_had(write):
+    script = write("a = []\n")
+    first, second = scripts.load(script), scripts.load(script)
+
+    assert first.a is not second.a
+    assert second is sys.modules["sweep_of_heat"]
 
 
 @pytest.mark.parametrize("name", ["json.py", "my-sweep.py", "3d.py"])
@@ -329,6 +345,11 @@ def test_a_misspelt_function_is_answered_with_near_names(name):
 def test_a_function_that_is_not_there_is_named_with_the_file(name):
     with pytest.raises(ScriptError, match=f"^exp.py has no function '{name}'"):
         find(name)
+
+
+def test_without_near_names_none_is_suggested():
+    with pytest.raises(ScriptError, match="^exp.py has no function 'xyzzy'$"):
+        find("xyzzy")
 
 
 def test_what_cannot_be_called_is_no_function():

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from experimenter_mpi import summary as summary_module
 from experimenter_mpi.summary import RunSummary
 
 AN_ID = uuid.uuid4()
@@ -39,13 +40,26 @@ def test_the_exit_code_says_what_to_do_next(counts, expected):
         ({}, "heat: 10 finished, 0 failed in 1.2 s"),
         (
             {"finished": 3, "failed": 2, "skipped": 5},
-            "heat: 3 finished, 2 failed, 5 were finished before in 1.2 s",
+            "heat: 3 finished, 2 failed in 1.2 s; 5 finished before",
         ),
         (
             {"finished": 3, "remaining": 7, "stopped": "SIGTERM"},
-            "heat: 3 finished, 0 failed, 7 left in 1.2 s; stopped by SIGTERM",
+            "heat: 3 finished, 0 failed in 1.2 s; 7 left; stopped by SIGTERM",
         ),
     ],
 )
 def test_it_reads_as_a_sentence(counts, expected):
     assert expected == str(summary(**counts))
+
+
+def test_the_exit_codes_are_the_documented_ones():
+    """Job scripts compare them with numbers."""
+    codes = {k: v for k, v in vars(summary_module).items() if k.startswith("EXIT_")}
+
+    assert {
+        "EXIT_FINISHED": 0,
+        "EXIT_FAILED_TRIALS": 1,
+        "EXIT_USAGE": 2,
+        "EXIT_WRONG": 3,
+        "EXIT_STOPPED": 75,
+    } == codes

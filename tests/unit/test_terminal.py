@@ -92,6 +92,13 @@ def test_behind_a_launcher_the_terminal_is_the_launchers(launcher, screen, name)
     assert f"width {COLUMNS}" == run(launcher(name), stderr=screen)
 
 
+def test_between_the_launcher_and_a_rank_there_may_be_others(launcher, screen):
+    """Proxies, wrappers that set up modules, and the site's own scripts."""
+    wrapper = ["/bin/sh", "-c", '"$0" "$@"; :']
+
+    assert f"width {COLUMNS}" == run(launcher("mpiexec"), *wrapper, stderr=screen)
+
+
 def test_behind_a_launcher_that_writes_to_a_file_there_is_none(launcher):
     assert "width None" == run(launcher("mpiexec"), stderr=subprocess.DEVNULL)
 

@@ -69,6 +69,10 @@ def test_whole_powers_of_integer_ends_are_integers_all_the_way():
     )
 
 
+def test_an_end_that_no_float_can_hold_stays_exact():
+    assert 2**60 + 1 == LinearVariable(0, 2**60 + 1, 3).values[-1]
+
+
 def test_where_one_power_is_not_whole_none_is_rounded():
     low, middle, high = LogLinearVariable(1, 10, 3).values
 

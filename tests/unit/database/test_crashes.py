@@ -1,0 +1,274 @@
+"""Killed in the middle, refused by the disk: what was committed is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+
+import pytest
+
+from experimenter_mpi import (
+    CorruptDocumentError,
+    DatabaseError,
+    DatabaseLockedError,
+    DatabaseWriteError,
+    ExperimenterError,
+    LinearVariable,
+)
+from experimenter_mpi.database import engine, filesystem, header
+from unit.database.making import finished, heat
+
+# Opens argv[1], stores 500 trials, then is in the middle of storing others.
+WRITER = """
+import sys
+from experimenter_mpi import Experiment, LinearVariable, open_db
+from experimenter_mpi.database import engine, experiments, filesystem
+experiments._ROWS_AT_ONCE = 500
+if sys.argv[2] == "shared":
+    filesystem.is_local = lambda path: False
+def heat(name, n):
+    values = LinearVariable(1, n, n)
+    return Experiment(name, configuration={"N": values}, function_name="f")
+db = open_db(sys.argv[1], "")
+with db.writing():
+    engine.raw(db._session.storage._connection).execute("PRAGMA cache_size = 5")
+    db.enrol(heat("first", 500))
+    second = heat("second", 8000)
+    documents = second.expansion.documents
+    def slow(encode):
+        for index, document in enumerate(documents(encode)):
+            if index == 4000:
+                print("in the middle", flush=True)
+                sys.stdin.readline()
+            yield document
+    type(second.expansion).documents = lambda self, encode: slow(encode)
+    db.enrol(second)
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture(params=["local", "shared"])
+def writer(request, child, tmp_path):
+    """A process in the middle of a transaction that has reached the disk."""
+    process = child(WRITER, str(tmp_path / "heat.db"), request.param)
+    assert process.line() == "in the middle"
+    process.kind = request.param
+    return process
+
+
+def names(db):
+    return [each.name for each in db.get_experiments()]
+
+
+def test_readers_read_while_a_writer_writes(writer, open_here):
+    """On a laptop there is a WAL; elsewhere a reader waits for the commit."""
+    if writer.kind == "shared":
+        writer.say("go on")
+    with open_here(read_only=True) as reader:
+        if writer.kind == "local":
+            assert names(reader) == ["first"]
+            assert len(reader.get_trials_by_name("first")) == 500
+            writer.say("go on")
+        assert writer.line() == "done"
+        assert writer.end() == 0
+        assert names(reader) == ["first", "second"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_after_a_kill_what_was_committed_is_there(
+    writer, open_here, tmp_path, read_only
+):
+    writer.kill()
+    expected = {"local": "heat.db-wal", "shared": "heat.db-journal"}
+    assert expected[writer.kind] in os.listdir(tmp_path)
+    with open_here(read_only=read_only) as db:
+        assert names(db) == ["first"]
+        assert db.counts(db.get_experiments()[0].id)["pending"] == 500
+
+
+def test_a_reader_that_was_open_goes_on_after_a_kill(open_here, child, tmp_path):
+    reader = open_here()
+    writer = child(WRITER, str(tmp_path / "heat.db"), "shared")
+    assert writer.line() == "in the middle"
+    writer.kill()
+
+    assert names(reader) == ["first"]
+
+
+def test_after_a_kill_the_next_run_goes_on_and_leaves_one_sound_file(
+    writer, open_here, tmp_path
+):
+    writer.kill()
+    with open_here() as db:
+        with db.writing():
+            db.enrol(heat())
+        assert names(db) == ["first", "heat"]
+    assert os.listdir(tmp_path) == ["heat.db"]
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert plain.execute("PRAGMA journal_mode").fetchall() == [("delete",)]
+    plain.close()
+
+
+def test_no_reader_rolls_back_a_writer_that_lives(child, open_here, tmp_path):
+    """Where file locks do nothing, a living writer looks like a dead one."""
+    writer = child(WRITER, str(tmp_path / "heat.db"), "shared")
+    assert writer.line() == "in the middle"
+    shutil.copytree(tmp_path, tmp_path / "copy")  # the same, without SQLite's locks
+    before = (tmp_path / "copy" / "heat.db").read_bytes()
+    with pytest.raises(DatabaseError):
+        open_here("copy/heat.db", read_only=True)
+
+    assert (tmp_path / "copy" / "heat.db").read_bytes() == before
+    writer.kill()
+    with open_here("copy/heat.db", read_only=True) as reader:
+        assert names(reader) == ["first"]
+
+
+def test_a_wal_file_moved_to_a_shared_file_system_is_turned_back(
+    open_here, tmp_path, monkeypatch
+):
+    with open_here() as db:
+        db.enrol(heat())
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    plain.execute("PRAGMA journal_mode = WAL")
+    plain.close()
+    monkeypatch.setattr(filesystem, "is_local", lambda _: False)
+    with open_here() as db:
+        db.enrol(heat("other"))
+        assert not header.is_wal(str(tmp_path / "heat.db"))
+        assert names(db) == ["heat", "other"]
+
+
+def test_a_run_uses_a_wal_on_a_local_disk_only(open_here, tmp_path, monkeypatch):
+    path = str(tmp_path / "heat.db")
+    for local in (True, False):
+        monkeypatch.setattr(filesystem, "is_local", lambda _, local=local: local)
+        with open_here() as db, db.writing():
+            assert header.is_wal(path) is local
+        assert not header.is_wal(path)
+
+
+def test_a_run_ends_well_although_a_reader_is_there(open_here, tmp_path):
+    db, reader = open_here(), open_here(read_only=True)
+    with db.writing():
+        db.enrol(heat())
+        connection = reader._session.storage.reading()
+        connection.__enter__()
+    connection.__exit__(None, None, None)
+    reader.close()
+    db.enrol(heat("other"))
+
+    assert names(db) == ["heat", "other"]
+    db.close()
+    assert os.listdir(tmp_path) == ["heat.db"]
+
+
+# --- what the disk refuses ----------------------------------------------------------
+
+# Stores until the file may not grow any more, says the error, then tries a query.
+FULL = """
+import resource, sys
+from experimenter_mpi import Experiment, ExperimenterError, LinearVariable, open_db
+db = open_db(sys.argv[1], "")
+def heat(name, n):
+    values = LinearVariable(1, n, n)
+    return Experiment(name, configuration={"N": values}, function_name="f")
+db.enrol(heat("first", 100))
+limit = 400_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    db.enrol(heat("second", 20_000))
+except ExperimenterError as error:
+    print(type(error).__name__, error, flush=True)
+print([each.name for each in db.get_experiments()], flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+"""
+
+
+def test_a_full_disk_is_one_line_and_what_was_there_stays(child, tmp_path, open_here):
+    process = child(FULL, str(tmp_path / "heat.db"))
+    error, listed = process.line(), process.line()
+    assert process.end() == 0
+
+    assert error.startswith(f"DatabaseWriteError {tmp_path}/heat.db cannot be written:")
+    assert listed == "['first']"
+    with open_here() as db:
+        assert names(db) == ["first"]
+
+
+def test_a_full_disk_in_the_ledger_is_a_write_error(db, stored, monkeypatch):
+    with db.writing():
+        driver = engine.raw(db._session.storage._connection)
+        (pages,) = driver.execute("PRAGMA page_count").fetchone()
+        driver.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(DatabaseWriteError, match="full: make room|full; the disk"):
+            db.ledger(stored.id).record([finished(0, {"text": "x" * 100_000})], ())
+
+        driver.execute("PRAGMA max_page_count = 100000")
+        db.ledger(stored.id).record([finished(1)], ())
+    assert db.counts(stored.id)["finished"] == 1
+
+
+def test_another_program_that_keeps_the_file_locked_is_named(
+    db, stored, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.0)
+    browser = sqlite3.connect(tmp_path / "heat.db", isolation_level=None)
+    browser.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseWriteError, match="another program keeps it locked"):
+        db.complete_trial(stored.trial_ids[0], {})
+    db.close()
+    browser.execute("ROLLBACK")
+    browser.close()
+
+
+def test_a_reader_that_meets_a_locked_file_says_so(
+    open_here, stored, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.0)
+    browser = sqlite3.connect(tmp_path / "heat.db", isolation_level=None)
+    browser.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseLockedError, match="cannot be read"):
+        open_here(read_only=True)
+    browser.execute("ROLLBACK")
+    browser.close()
+
+
+def test_a_database_whose_file_was_deleted_fails_and_is_not_made_anew(
+    db, stored, tmp_path
+):
+    (tmp_path / "heat.db").unlink()
+    with pytest.raises(DatabaseWriteError):
+        db.complete_trial(stored.trial_ids[0], {})
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_damaged_file_is_said_to_be_damaged(open_here, tmp_path):
+    with open_here() as db:
+        db.enrol(heat(N=LinearVariable(1, 2000, 2000)))
+    path = tmp_path / "heat.db"
+    data = bytearray(path.read_bytes())
+    for page in range(8192, len(data), 4096):
+        data[page : page + 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    with (
+        pytest.raises(CorruptDocumentError, match=r"is damaged .*\.recover"),
+        open_here(read_only=True) as reader,
+    ):
+        reader.get_trials_by_name("heat")
+
+
+def test_no_error_of_sqlalchemy_comes_through(db, stored, tmp_path):
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    plain.execute("DROP TABLE snapshots")
+    plain.commit()
+    plain.close()
+    for request in (
+        lambda: db.latest_snapshot(stored.trial_ids[0]),
+        lambda: db.save_snapshot(stored.trial_ids[0], {}),
+    ):
+        with pytest.raises(ExperimenterError, match="no such table"):
+            request()

@@ -1,0 +1,95 @@
+"""The file between runs and under pressure: sound, alone, and cleaned up safely."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import h5py
+import numpy as np
+import pytest
+
+from experimenter_mpi import DatabaseLockedError, DatabaseWriteError
+from experimenter_mpi.codec import encode
+from unit.database.making import HOLDER, heat
+
+BIG = np.arange(200_000.0)
+
+# Stores results in argv[1] until its files may not grow any more.
+FULL = """
+import resource, sys
+from experimenter_mpi import DatabaseWriteError, open_db
+db = open_db(sys.argv[1], "")
+trials = db.get_trials_by_name("heat")
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+stored = 0
+try:
+    with db.writing():
+        for trial in trials:
+            db.complete_trial(trial.id, {"text": "x" * 100_000})
+            stored += 1
+except DatabaseWriteError:
+    print(stored, flush=True)
+"""
+
+
+def test_after_a_full_disk_the_file_is_sound_and_can_be_written(
+    child, open_here, tmp_path
+):
+    """What was acknowledged before the disk was full is there, and no more."""
+    with open_here() as db:
+        db.enrol(heat())
+    process = child(FULL, str(tmp_path / "heat.db"))
+    stored = int(process.line())
+    assert process.end() == 0
+
+    assert 0 < stored < 6
+    with open_here() as db:
+        finished = [trial.has_finished for trial in db.get_trials_by_name("heat")]
+        assert finished == [True] * stored + [False] * (6 - stored)
+        db.complete_trial(db.get_trials_ids_by_name("heat")[5], {"distance": 1})
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    plain.close()
+
+
+def test_leftovers_are_not_swept_while_another_writes(open_here, child, tmp_path):
+    """A file whose outcome is still on its way to rank 0 looks like a leftover."""
+    db = open_here()
+    written = db._session.storage.files.write(encode({"field": BIG}))
+    path = tmp_path / "heat.db.arrays" / written.arrays[0].file
+    holder = child(HOLDER, str(tmp_path / "heat.db"))
+    assert holder.line() == "holding"
+    with pytest.raises(DatabaseLockedError):
+        db.sweep_leftovers()
+    assert path.exists()
+    holder.say("go")
+    assert holder.end() == 0
+
+    assert db.sweep_leftovers() == 1
+    assert not path.exists()
+
+
+def test_a_reader_never_sweeps(open_here, db):
+    db._session.storage.files.write(encode({"field": BIG}))
+    with pytest.raises(DatabaseWriteError, match="read_only=True"):
+        open_here(read_only=True).sweep_leftovers()
+
+    assert len(list(db._session.storage.files.names())) == 1
+
+
+def test_nothing_stands_beside_the_file_once_writing_ends(open_here, tmp_path):
+    with open_here() as db:
+        with db.writing():
+            db.enrol(heat())
+            assert {"heat.db-wal", "heat.db.lock"} <= set(os.listdir(tmp_path))
+        assert os.listdir(tmp_path) == ["heat.db"]
+
+
+def test_a_dataset_is_named_after_where_its_array_stood(db):
+    files = db._session.storage.files
+    written = files.write(encode({"end": {"spins": [BIG, BIG + 1]}}))
+    with h5py.File(os.path.join(files.folder, written.arrays[0].file)) as file:
+        names = sorted(file)
+
+    assert names == ["end.spins.0", "end.spins.1"]

@@ -1,0 +1,294 @@
+"""``run``: which experiments and trials are run, where they are kept, how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from experimenter_mpi import open_db
+from experimenter_mpi.cli import run_verb
+from support.experiments import PACKAGE
+from support.fakes import WITH_PACKAGE
+from support.libraries import clean_environment
+
+SOURCE = """
+from experimenter_mpi import Experiment, LinearVariable
+
+def trial(configuration, trial_id):
+    with open("ran.txt", "a") as file:
+        print(configuration["name"], configuration["n"], file=file)
+    if configuration["name"] == "heat" and configuration["n"] == 2:
+        ERROR
+    return {"double": 2 * configuration["n"]}
+
+def made(name):
+    n = LinearVariable(1, 4, 4)
+    return Experiment(name, function=trial, configuration={"name": name, "n": n})
+
+wave, heat = made("wave"), made("heat")
+"""
+
+
+class Folder:
+    """An exp.py with two experiments; a trial of the second fails."""
+
+    def __init__(self, path, capsys):
+        self.path = path
+        self._capsys = capsys
+        self.fails_with("raise ValueError('too hot')")
+
+    def fails_with(self, statement):
+        (self.path / "exp.py").write_text(SOURCE.replace("ERROR", statement))
+
+    def run(self, *options):
+        """Give the exit code and what was said on both streams."""
+        self._capsys.readouterr()
+        code = run_verb(["run", "exp.py", "--progress", "none", *options])
+        return code, *self._capsys.readouterr()
+
+    def ran(self):
+        """Give the trials that ran since the last time it was asked."""
+        file = self.path / "ran.txt"
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return lines
+
+    def files(self):
+        return sorted(file.name for file in self.path.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EXPERIMENTER_DB", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return Folder(tmp_path, capsys)
+
+
+HEAT = [f"heat {n}" for n in range(1, 5)]
+WAVE = [f"wave {n}" for n in range(1, 5)]
+
+
+def test_all_experiments_of_a_script_run_in_the_order_they_are_written(folder):
+    code, out, _ = folder.run()
+
+    assert WAVE + HEAT == folder.ran()
+    assert 1 == code
+    assert out.startswith("wave: 4 finished, 0 failed in ")
+    assert "\nheat: 3 finished, 1 failed in " in out
+    assert out.endswith(" status experiments/experiments.db heat\n")
+
+
+def test_a_second_run_runs_only_what_failed(folder):
+    folder.run()
+    folder.ran()
+
+    code, out, _ = folder.run()
+
+    assert 1 == code
+    assert ["heat 2"] == folder.ran()
+    assert "; 4 finished before" in out
+
+
+def test_failed_trials_are_left_alone_if_it_is_said(folder):
+    folder.run()
+    folder.ran()
+
+    code, _, _ = folder.run("--no-retry-failed")
+
+    assert (1, []) == (code, folder.ran())
+
+
+def test_one_experiment_of_a_script_can_be_run(folder):
+    code, out, _ = folder.run("--experiment", "wave")
+
+    assert (0, WAVE) == (code, folder.ran())
+    assert "heat" not in out
+
+
+def test_an_unknown_experiment_is_one_line_that_lists_those_there_are(folder):
+    code, out, err = folder.run("--experiment", "ware")
+
+    assert (3, "") == (code, out)
+    assert 1 == err.count("\n")
+    assert err.endswith("exp.py makes no experiment 'ware', only wave, heat\n")
+    assert ["exp.py"] == folder.files()
+
+
+def test_some_trials_can_be_run_and_that_is_all_that_was_asked(folder):
+    code, out, _ = folder.run("--experiment", "wave", "--trial", "0,2-3,2")
+
+    assert (0, ["wave 1", "wave 3", "wave 4"]) == (code, folder.ran())
+    assert "wave: 3 finished, 0 failed in " in out
+    assert "left" not in out
+
+
+def test_a_finished_trial_is_not_run_again_by_naming_it(folder):
+    folder.run("--experiment", "wave")
+    folder.ran()
+
+    code, _, _ = folder.run("--experiment", "wave", "--trial", "1")
+
+    assert (0, []) == (code, folder.ran())
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_trial_that_is_not_there_is_refused(options, folder):
+    code, _, err = folder.run("--trial", "4", *options)
+
+    assert (3, []) == (code, folder.ran())
+    assert "experiment 'wave' has trials 0 to 3, none at 4\n" in err
+
+
+def test_overwrite_runs_everything_again_and_keeps_nothing(folder):
+    folder.run("--experiment", "wave")
+    with open_db("experiments.db", read_only=True) as database:
+        before = database.get_experiment_by_name("wave").id
+    folder.ran()
+
+    code, _, _ = folder.run("--experiment", "wave", "--overwrite")
+
+    with open_db("experiments.db", read_only=True) as database:
+        assert before != database.get_experiment_by_name("wave").id
+        assert 1 == len(database.get_experiments())
+    assert (0, WAVE) == (code, folder.ran())
+
+
+def rows(out):
+    """Give the cells of a table, without its header and what stands below it."""
+    return [line.split() for line in out.partition("\n\n")[0].splitlines()[1:]]
+
+
+def test_a_dry_run_writes_nothing_at_all(folder):
+    code, out, _ = folder.run("--dry-run")
+
+    assert 0 == code
+    assert [["wave", "4", "0", "4"], ["heat", "4", "0", "4"]] == rows(out)
+    assert ["exp.py"] == folder.files()
+    assert "nothing was run or written; database: experiments/experiments.db" in out
+
+
+def test_a_dry_run_counts_what_is_stored_and_leaves_it_alone(folder):
+    folder.run()
+    folder.ran()
+    stored = (folder.path / "experiments" / "experiments.db").read_bytes()
+
+    _, out, _ = folder.run("--dry-run")
+
+    assert [["wave", "4", "4", "0"], ["heat", "4", "3", "1"]] == rows(out)
+    assert stored == (folder.path / "experiments" / "experiments.db").read_bytes()
+    assert [] == folder.ran()
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--trial", "1-2"],
+        ["--no-retry-failed"],
+        ["--overwrite"],
+        ["--overwrite", "--trial", "0"],
+    ],
+)
+def test_a_dry_run_says_what_the_run_then_runs(options, is_stored, folder):
+    if is_stored:
+        folder.run()
+        folder.ran()
+    _, out, _ = folder.run("--dry-run", *options)
+
+    folder.run(*options)
+
+    ran = [line.split()[0] for line in folder.ran()]
+    counts = [[name, str(ran.count(name))] for name in ("wave", "heat")]
+    assert counts == [[row[0], row[3]] for row in rows(out)]
+
+
+def test_a_dry_run_finds_another_configuration_too(folder):
+    folder.run()
+    changed = (folder.path / "exp.py").read_text().replace("(1, 4, 4)", "(1, 5, 5)")
+    (folder.path / "exp.py").write_text(changed)
+
+    code, _, err = folder.run("--dry-run")
+
+    assert 3 == code
+    assert "wave" in err and 1 == err.count("\n")
+
+
+def test_a_trials_own_exception_ends_the_run_if_it_is_said(folder):
+    with pytest.raises(ValueError, match="too hot"):
+        folder.run("--on-error", "raise")
+
+    assert [*WAVE, "heat 1", "heat 2"] == folder.ran()
+
+
+def test_the_exception_is_shown_with_its_traceback_and_exit_code_1(folder):
+    done = subprocess.run(
+        [sys.executable, *PACKAGE, "run", "exp.py", "--on-error", "raise"],
+        env=clean_environment() | WITH_PACKAGE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert "in trial" in done.stderr
+    assert done.stderr.endswith("ValueError: too hot\n")
+
+
+@pytest.mark.parametrize(
+    "statement", ["import sys; sys.exit(0)", "raise BrokenPipeError"]
+)
+def test_no_exception_of_a_trial_is_taken_for_success(statement, folder):
+    """Both mean something else where the program itself raises them."""
+    folder.fails_with(statement)
+
+    code, _, err = folder.run("--on-error", "raise", "--experiment", "heat")
+
+    assert 1 == code
+    assert "in trial" in err
+    assert "experimenter_mpi: a trial of 'heat' raised" in err
+
+
+def test_a_time_limit_of_nothing_runs_nothing_and_asks_to_be_run_again(folder):
+    code, out, _ = folder.run("--time-limit", "0")
+
+    assert (75, []) == (code, folder.ran())
+    assert "; 4 left; stopped by the time limit" in out
+    assert "stopped by the time limit" in out
+    assert "heat" not in out
+
+
+def test_the_environment_names_the_database(folder, monkeypatch):
+    monkeypatch.setenv("EXPERIMENTER_DB", str(folder.path / "mine.db"))
+
+    folder.run("--experiment", "wave")
+
+    assert ["exp.py", "mine.db", "ran.txt"] == folder.files()
+
+
+def test_the_folder_of_a_new_database_is_made(folder):
+    code, _, _ = folder.run("--experiment", "wave", "--db", "new/deep/mine.db")
+
+    assert 0 == code
+    assert ["mine.db"] == [file.name for file in (folder.path / "new/deep").iterdir()]
+
+
+def test_trials_work_in_the_given_directory(folder):
+    (folder.path / "work").mkdir()
+
+    folder.run("--experiment", "wave", "--directory", "work")
+
+    assert ["ran.txt"] == [file.name for file in (folder.path / "work").iterdir()]
+    assert ["exp.py", "experiments", "work"] == folder.files()
+
+
+def test_a_directory_that_is_not_there_is_one_line_and_no_database(folder):
+    code, _, err = folder.run("--directory", "nowhere")
+
+    assert (3, 1) == (code, err.count("\n"))
+    assert "nowhere" in err
+    assert ["exp.py"] == folder.files()
