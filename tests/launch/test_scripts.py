@@ -165,3 +165,24 @@ second = Experiment(
         "SELECT results ->> '$.state' FROM trials JOIN experiments "
         "ON experiment_id = experiments.id WHERE name = 'second' ORDER BY trial_index"
     )
+
+
+def test_a_workers_own_mistake_ends_the_job_with_its_explanation(mpirun, folder):
+    """The likeliest first mistake: reading results on every rank."""
+    folder.write(SCRIPT + "get_trials(database, experiment.id)\n")
+
+    done = mpirun(3, "exp.py", timeout=30)
+
+    assert 0 != done.returncode
+    assert "only rank 0 holds the database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_script_that_executes_while_it_is_loaded_is_refused(mpirun, folder):
+    """`run` would run it twice, and with --dry-run although it should not at all."""
+    folder.write(SCRIPT)
+
+    done = mpirun(2, "-m", "experimenter_mpi", "run", "exp.py", "--dry-run").expect(3)
+
+    assert 'put the call under `if __name__ == "__main__":`' in done.stderr
+    assert not folder.database.exists()
