@@ -71,7 +71,8 @@ def test_the_message_names_each_difference_with_both_values(db, stored, tmp_path
         "configuration: "
         "n_steps: 10 -> 20; N: LinearVariable(1, 3, 3) -> LinearVariable(1, 5, 5); "
         "seed: RepeatVariable(7, 2) -> (removed); extra.on: (new) -> True. "
-        "Rename it, or rerun with --overwrite (force_overwrite=True)."
+        "Rename it, or rerun with --overwrite (force_overwrite=True), which deletes "
+        "what is stored."
     )
 
 
