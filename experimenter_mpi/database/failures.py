@@ -38,6 +38,10 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         raise translation(error, path, doing) from error
+    except UnicodeEncodeError as error:
+        where = path or "the in-memory database"
+        msg = f"{where}: {error.object!r} is no Unicode text, and cannot be stored"
+        raise DatabaseError(msg) from error
 
 
 def translation(error: Exception, path: str | None, doing: str) -> DatabaseError:

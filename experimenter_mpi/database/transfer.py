@@ -78,7 +78,7 @@ def export(storage: Storage, outfile: str, names: tuple[str, ...]) -> None:
 
 def merge(primary: Storage, secondary: Storage) -> None:
     """Add to ``primary`` what only ``secondary`` has; all of it or nothing."""
-    if primary.path is not None and primary.path == secondary.path:
+    if primary is secondary or (primary.path and primary.path == secondary.path):
         return
     with secondary.reading() as connection:
         query = select(experiments).order_by(experiments.c.sequence)

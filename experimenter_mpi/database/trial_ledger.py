@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..ledger import Entry, Outcome, RunningTrial
     from .storage import Storage
 
-# Plain SQL for the driver's executemany: see experiments.py for what Core's costs.
+# Plain SQL for the driver's executemany, as in experiments.py: 119,000 rows against
+# 65,000 per second of processor time.
 # An attempt was counted when it began, unless it was over before anyone could say so.
 _RECORD = (
     "UPDATE trials SET attempts = attempts + (status <> 'running'), status = ?, "

@@ -84,9 +84,11 @@ def test_a_killed_run_goes_on_where_it_was(start, folder):
     begun = {int(w[1]): int(w[2]) for w in map(str.split, text) if w[0] == "begin"}
     assert before.isdisjoint(begun), "a finished trial was run again"
     assert set(range(12)) == before | set(begun) | (finished(folder) - set(begun))
-    assert {n: saved[n] for n in begun if n in saved} == {
-        n: step for n, step in begun.items() if n in saved
-    }, "a trial did not go on from its latest snapshot"
+    # The last snapshot may be durable and the trial killed before it could say so.
+    behind = {
+        n: step for n, step in begun.items() if step - saved.get(n, 0) not in (0, 1)
+    }
+    assert {} == behind, "a trial did not go on from its latest snapshot"
     assert [("ok",)] == folder.query("PRAGMA integrity_check")
     assert [(12, 20, 20)] == folder.query(
         "SELECT count(*), min(results ->> '$.steps'), max(results ->> '$.steps') "

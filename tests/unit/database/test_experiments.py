@@ -176,6 +176,15 @@ def test_what_is_not_there_is_said_with_what_is(any_db):
         any_db.get_trials(uuid.uuid4())
 
 
+def test_a_name_that_is_no_unicode_is_an_error_of_ours(db):
+    for ask in (
+        lambda: db.enrol(heat("caf\udce9")),
+        lambda: db.get_trials_by_name("\udce9"),
+    ):
+        with pytest.raises(DatabaseError, match="no Unicode text"):
+            ask()
+
+
 @pytest.mark.parametrize("bad", ["", "17", None, 17, "not-an-id", ("a",)])
 def test_what_cannot_be_an_id_is_not_found(any_db, bad):
     for query in (any_db.get_trial, any_db.get_experiment, any_db.get_snapshots):

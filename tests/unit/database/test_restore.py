@@ -11,6 +11,8 @@ from experimenter_mpi import (
     IterableVariable,
     LinearVariable,
     MatchIterableVariable,
+    PickledValueWarning,
+    PickleRefusedError,
     RepeatVariable,
     restore_from_db,
 )
@@ -111,6 +113,15 @@ def test_arrays_are_compared_by_content(db):
     assert "start: array([0., 1., 2., 3.]) -> array([1., 2., 3., 4.])" in mismatch(
         db, start=np.arange(4.0) + 1, N=LinearVariable(1, 2, 2)
     )
+
+
+def test_what_had_to_be_pickled_goes_on_without_reading_it(db):
+    with pytest.warns(PickledValueWarning):
+        db.enrol(heat(thing=frozenset, N=LinearVariable(1, 2, 2)))
+
+    db.enrol(heat(thing=frozenset, N=LinearVariable(1, 2, 2)))
+    with pytest.raises(PickleRefusedError, match="configuration of experiment 'heat'"):
+        db.restore_from_db(heat(thing=frozenset, N=LinearVariable(1, 3, 3)))
 
 
 def test_matched_values_that_differ_in_one_place_are_another_experiment(db):
