@@ -25,11 +25,9 @@ def is_written_alike(row: Row[Any], given: Experiment) -> bool:
     So an experiment that had to be pickled goes on without ``allow_pickle``, and one
     of large arrays without loading them.
     """
-    return (
-        row.function_name == given.function_name
-        and row.init_store_function_name == given.init_store_function_name
-        and row.configuration == _text(given.configuration)
-    )
+    written = row.function_name, row.init_store_function_name, row.configuration
+    names = given.function_name, given.init_store_function_name
+    return (*names, _text(given.configuration)) == written
 
 
 def differences(stored: Experiment, given: Experiment) -> list[str]:

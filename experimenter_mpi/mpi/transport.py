@@ -25,6 +25,8 @@ FRAME_BYTES = 8192
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
 # MPI counts in C ints on many sites: no single message comes near 2 GiB.
+# How long what explains an abort is given to pass through the launcher's pipes.
+ABORT_SECONDS = 0.5
 # How long a rank that leaves waits for what nobody may be there to receive.
 CLOSE_SECONDS = 5.0
 CHUNK_BYTES = 256 * 1024 * 1024
@@ -173,10 +175,16 @@ class Transport:
 
     def abort(self, code: int) -> NoReturn:
         """End every rank at once: the last resort against a silent hang."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _let_words_out()
         self._world.Abort(code)
         raise SystemExit(code)  # pragma: no cover - Abort does not return
+
+
+def _let_words_out() -> None:
+    """Let what was printed reach the launcher, which on Abort drops what has not."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(ABORT_SECONDS)
 
 
 def _pack(message: Message) -> tuple[Tag, bytes]:
@@ -266,8 +274,7 @@ def _abort_on_uncaught(communicator: Any) -> None:
         else:
             _print_place(communicator)
             previous(kind, error, frames)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _let_words_out()
         communicator.Abort(3 if users_mistake else 1)
 
     on_uncaught.aborts_mpi = True  # type: ignore[attr-defined]
