@@ -135,6 +135,16 @@ def test_no_long_trial_waits_for_its_worker_while_another_worker_is_idle(batch_s
         assert not (waiting and watched.idle)
 
 
+def test_nobody_holds_in_advance_what_ranks_still_to_come_could_run():
+    """However short trials seem: the last ones may be the long ones."""
+    watched = Watched([range(4)], 3, batch_size=1)
+    watched.ready(1)
+    watched.finish(1, duration=MICROSECOND)
+    watched.ready(2, 3)
+
+    assert [[1], [2], [3]] == [watched.holds(rank) for rank in watched.ranks]
+
+
 def test_a_worker_that_is_ready_after_all_work_is_handed_out_waits():
     """Its node was slow to load the script. It is still needed if another dies."""
     watched = Watched([range(2)], 2, batch_size=2)
@@ -731,6 +741,15 @@ def test_a_long_trial_in_the_middle_of_a_report_counts_as_at_its_end():
     )
 
     assert 20 > max(sizes(given), default=0)
+
+
+def test_one_short_trial_among_long_ones_changes_nothing():
+    """It found its result in a cache, or had nothing to do."""
+    watched = Watched([range(1_000_000)], 1)
+    watched.ready(1)
+    watched.finish(1, duration=1.0)
+
+    assert {1} == set(sizes(watched.finish(1, duration=MICROSECOND)))
 
 
 def test_one_long_trial_does_not_slow_all_that_follow():
