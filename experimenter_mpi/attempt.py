@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import script
 from .context import Context, current
-from .errors import EncodingError, ExperimenterError, TrialInterrupted
+from .errors import EncodingError, ExperimenterError, TrialError, TrialInterrupted
 from .ledger import Failure, Outcome, Status
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .codec import Encoded
     from .experiment import Trial
+    from .ledger import Entry
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -77,6 +78,19 @@ def describe(error: BaseException) -> Failure:
     except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
         text = f"{type(error).__name__}: {message}"
     return Failure(type(error).__name__, message, text)
+
+
+def trial_error(entry: Entry) -> TrialError:
+    """Give a trial's failure as an exception that carries where it happened."""
+    place, failure = entry.place, entry.outcome.failure
+    kind, text = (failure.type, failure.message) if failure else ("", "")
+    return TrialError(
+        f"trial {entry.outcome.index} failed on rank {place.rank} "
+        f"({place.hostname}): {kind}: {text}",
+        traceback=failure.traceback if failure else "",
+        rank=place.rank,
+        hostname=place.hostname,
+    )
 
 
 def _users_frames(error: BaseException) -> TracebackType | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..attempt import trial_error
 from ..commits import GroupedCommits
-from ..errors import ExperimenterError, ProtocolError, TrialError, rebuilt
+from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from . import messages as m
+from .answers import Answers
 from .dispatch import Dispatcher, Instruction, Record, Send
 
 if TYPE_CHECKING:
@@ -44,10 +46,10 @@ class _Coordinator:
         self, transport: Transport, sweep: Sweep, dispatcher: Dispatcher
     ) -> None:
         self._transport = transport
-        self._ledger = sweep.ledger
         self._drain = sweep.drain
         self._dispatcher = dispatcher
         self._commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
+        self._answers = Answers(sweep.ledger, self._commits)
         self._places: dict[int, Place] = {}
         self._running: dict[int, RunningTrial] = {}
         self._raise_errors = sweep.raise_errors
@@ -77,14 +79,15 @@ class _Coordinator:
 
     def _on(self, rank: int, message: m.Message) -> None:
         match message:
-            case m.SaveSnapshot(trial_id, state, label):
-                self._answer(rank, self._on_save_snapshot, trial_id, state, label)
-            case m.FetchSnapshot(trial_id):
-                self._answer(rank, self._on_fetch_snapshot, trial_id)
-            case m.FetchResults(trial_id):
-                self._answer(rank, self._on_fetch_results, trial_id)
-            case m.CompleteTrial(trial_id, results):
-                self._answer(rank, self._on_complete_trial, trial_id, results)
+            case (
+                m.SaveSnapshot()
+                | m.FetchSnapshot()
+                | m.FetchResults()
+                | m.CompleteTrial()
+            ):
+                # What was finished before the question must be seen by its answer.
+                self._commit()
+                self._transport.send(rank, self._answers.to(message))
             case m.Ready(hostname) | m.Unable(hostname):
                 self._places[rank] = Place(rank, hostname)
                 self._carry_out(self._dispatcher.on(rank, message))
@@ -125,32 +128,6 @@ class _Coordinator:
             fresh.append(running)
         return fresh
 
-    def _answer(self, rank: int, respond: Any, *question: Any) -> None:
-        """Send the response, or the error that the trial is to see."""
-        # What was finished before the question must be seen by its answer.
-        self._commit()
-        try:
-            reply = respond(*question)
-        except ExperimenterError as error:
-            reply = m.Refused(type(error).__name__, str(error))
-        self._transport.send(rank, reply)
-
-    def _on_save_snapshot(self, trial_id: str, state: Any, label: Any) -> m.Message:
-        self._commits.warn_of_pickles(state)
-        self._ledger.save_snapshot(trial_id, state, label)
-        return m.Done()
-
-    def _on_fetch_snapshot(self, trial_id: str) -> m.Message:
-        return m.SnapshotFound(self._ledger.latest_snapshot(trial_id))
-
-    def _on_fetch_results(self, trial_id: str) -> m.Message:
-        return m.ResultsFound(self._ledger.results_of(trial_id))
-
-    def _on_complete_trial(self, trial_id: str, results: Any) -> m.Message:
-        self._commits.warn_of_pickles(results)
-        self._ledger.complete(trial_id, results)
-        return m.Done()
-
     def _remember_failure(self, entries: Sequence[Entry]) -> None:
         if self._first_failure is None:
             failed = (e for e in entries if e.outcome.status == Status.FAILED)
@@ -163,18 +140,5 @@ class _Coordinator:
             msg = f"rank {rank} on {first.hostname}: {first.message}"
             return rebuilt(first.error, msg)
         if self._raise_errors and self._first_failure is not None:
-            return _trial_error(self._first_failure)
+            return trial_error(self._first_failure)
         return None
-
-
-def _trial_error(entry: Entry) -> TrialError:
-    """Give a trial's failure as an exception that carries where it happened."""
-    place, failure = entry.place, entry.outcome.failure
-    kind, text = (failure.type, failure.message) if failure else ("", "")
-    return TrialError(
-        f"trial {entry.outcome.index} failed on rank {place.rank} "
-        f"({place.hostname}): {kind}: {text}",
-        traceback=failure.traceback if failure else "",
-        rank=place.rank,
-        hostname=place.hostname,
-    )

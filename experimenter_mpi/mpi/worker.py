@@ -1,38 +1,39 @@
-"""A worker rank's loop: take a batch, run its trials, report, go on.
-
-Also the worker's desk: what a trial asks for becomes a message to rank 0, and the call
-returns with the answer.
-"""
+"""A worker rank's loop: take a batch, run its trials, report, go on."""
 
 from __future__ import annotations
 
 import time
+from _thread import allocate_lock  # threading would be two more modules on every rank
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..attempt import attempt
 from ..errors import ProtocolError, rebuilt
 from . import messages as m
+from .questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..codec import Encoded
     from ..context import Context
     from ..experiment import Experiment
-    from ..ledger import Outcome, StoredSnapshot
+    from ..ledger import Outcome
     from .transport import Transport
 
 # Finished trials leave together, but none waits for more than this much other work.
 HOLD_SECONDS = 0.01
 
 
-class Line:
-    """A worker's line to rank 0: what comes unasked waits until it is looked at."""
+class Line(Questions):
+    """A worker's line to rank 0: what comes unasked waits until it is looked at.
+
+    Trials on several threads may share it: one asks at a time.
+    """
 
     def __init__(self, transport: Transport, time_left: float | None = None) -> None:
         self._transport = transport
         self._inbox: deque[m.Message] = deque()
+        self._in_use = allocate_lock()
         self._deadline = None if time_left is None else time.monotonic() + time_left
         self.draining = False
 
@@ -46,19 +47,16 @@ class Line:
         return self._next()
 
     def ask(self, question: m.Message, expected: type) -> Any:
-        """Send a question and give its answer; orders that come between are kept.
-
-        Raises:
-            ExperimenterError: rank 0 refused, with its reason.
-        """
-        self.send(question)
-        while True:
-            message = self._next()
-            if isinstance(message, m.Refused):
-                raise rebuilt(message.error, message.message)
-            if isinstance(message, expected):
-                return message
-            self._inbox.append(message)
+        """Send a question and give its answer; orders that come between are kept."""
+        with self._in_use:
+            self.send(question)
+            while True:
+                message = self._next()
+                if isinstance(message, m.Refused):
+                    raise rebuilt(message.error, message.message)
+                if isinstance(message, expected):
+                    return message
+                self._inbox.append(message)
 
     def _next(self) -> m.Message:
         arrival = self._transport.receive()
@@ -74,32 +72,22 @@ class Line:
     # What a trial may know about the end of the run (see context.Watch).
 
     def requested(self) -> bool:
+        # Whoever is asking just now looks at what comes, and notices it.
+        if self._in_use.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._in_use.release()
+        return self.draining
+
+    def _look(self) -> None:
         while (arrival := self._transport.poll()) is not None:
             self._inbox.append(self._noticed(arrival[1]))
-        return self.draining
 
     def time_left(self) -> float | None:
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - time.monotonic())
-
-    # What a trial may ask for (see context.Desk); mirrors the coordinator's answers.
-
-    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
-        self.ask(m.SaveSnapshot(trial_id, state, label), m.Done)
-
-    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
-        answer = self.ask(m.FetchSnapshot(trial_id), m.SnapshotFound)
-        snapshot: StoredSnapshot | None = answer.snapshot
-        return snapshot
-
-    def results_of(self, trial_id: str) -> Encoded | None:
-        answer = self.ask(m.FetchResults(trial_id), m.ResultsFound)
-        results: Encoded | None = answer.results
-        return results
-
-    def complete(self, trial_id: str, results: Encoded) -> None:
-        self.ask(m.CompleteTrial(trial_id, results), m.Done)
 
 
 def work(

@@ -1,0 +1,51 @@
+"""What rank 0 answers to the questions of running trials; mirrors ``questions``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ExperimenterError, ProtocolError
+from . import messages as m
+
+if TYPE_CHECKING:
+    from ..codec import Encoded
+    from ..commits import GroupedCommits
+    from ..ledger import Ledger
+
+
+class Answers:
+    """Answers from the ledger; what is to be kept is durable when it is answered."""
+
+    def __init__(self, ledger: Ledger, commits: GroupedCommits) -> None:
+        self._ledger = ledger
+        self._commits = commits
+
+    def to(self, question: m.Message) -> m.Message:
+        """Give the answer, or the error that the trial is to see."""
+        try:
+            return self._answer(question)
+        except ProtocolError:
+            raise
+        except ExperimenterError as error:
+            return m.Refused(type(error).__name__, str(error))
+
+    def _answer(self, question: m.Message) -> m.Message:
+        match question:
+            case m.SaveSnapshot(trial_id, state, label):
+                self._commits.warn_of_pickles(state)
+                self._ledger.save_snapshot(trial_id, state, label)
+                return m.Done()
+            case m.FetchSnapshot(trial_id):
+                return m.SnapshotFound(self._ledger.latest_snapshot(trial_id))
+            case m.FetchResults(trial_id):
+                return m.ResultsFound(self._ledger.results_of(trial_id))
+            case m.CompleteTrial(trial_id, results):
+                return self._complete(trial_id, results)
+            case _:
+                msg = f"{type(question).__name__} is no question"
+                raise ProtocolError(msg)
+
+    def _complete(self, trial_id: str, results: Encoded) -> m.Message:
+        self._commits.warn_of_pickles(results)
+        self._ledger.complete(trial_id, results)
+        return m.Done()

@@ -1,0 +1,42 @@
+"""What a running trial asks of rank 0, as messages: one question, one answer.
+
+Mirrors ``answers``, which is the other end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import messages as m
+
+if TYPE_CHECKING:
+    from ..codec import Encoded
+    from ..ledger import StoredSnapshot
+
+
+class Questions:
+    """Implements ``context.Desk`` for whoever can ``ask`` rank 0 and wait."""
+
+    def ask(self, question: m.Message, expected: type) -> Any:
+        """Send a question and give its answer.
+
+        Raises:
+            ExperimenterError: rank 0 refused, with its reason.
+        """
+        raise NotImplementedError
+
+    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
+        self.ask(m.SaveSnapshot(trial_id, state, label), m.Done)
+
+    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
+        answer = self.ask(m.FetchSnapshot(trial_id), m.SnapshotFound)
+        snapshot: StoredSnapshot | None = answer.snapshot
+        return snapshot
+
+    def results_of(self, trial_id: str) -> Encoded | None:
+        answer = self.ask(m.FetchResults(trial_id), m.ResultsFound)
+        results: Encoded | None = answer.results
+        return results
+
+    def complete(self, trial_id: str, results: Encoded) -> None:
+        self.ask(m.CompleteTrial(trial_id, results), m.Done)
