@@ -68,8 +68,15 @@ if TYPE_CHECKING:
         Experiment,
         Trial,
     )
+    from .modes.distributed import (
+        DistributedMode,
+        HeterogeneousMode,
+    )
     from .modes.mpi import (
         MPIMode,
+    )
+    from .modes.multithreaded import (
+        MultithreadedMode,
     )
     from .modes.serial import (
         SerialMode,
@@ -98,18 +105,21 @@ __all__ = [
     "DatabaseError",
     "DatabaseLockedError",
     "DatabaseWriteError",
+    "DistributedMode",
     "EncodingError",
     "Experiment",
     "ExperimentDatabase",
     "ExperimentMismatchError",
     "ExperimenterError",
     "ForeignDatabaseError",
+    "HeterogeneousMode",
     "IterableVariable",
     "LaunchError",
     "LinearVariable",
     "LogLinearVariable",
     "MPIMode",
     "MatchIterableVariable",
+    "MultithreadedMode",
     "NotCoordinatorError",
     "NotFoundError",
     "OutsideTrialError",
@@ -174,7 +184,9 @@ _NAMES = {
         ProtocolError SchemaVersionError ScriptError StoreError TrialError
         TrialInterrupted""",
     "experiment": "Experiment Trial",
+    "modes.distributed": "DistributedMode HeterogeneousMode",
     "modes.mpi": "MPIMode",
+    "modes.multithreaded": "MultithreadedMode",
     "modes.serial": "SerialMode",
     "runner": "execute",
     "snapshot": "Snapshot",

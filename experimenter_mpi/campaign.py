@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import provenance
-from .drain import Drain, draining_on_signals
+from .drain import Drain
 from .errors import ConfigurationError
+from .interruption import draining_on_signals
 from .ledger import Status
 from .preparation import find_functions
 from .shared_arrays import SharedArrays
 from .summary import RunSummary
 from .sweep import Sweep
+from .terminal import is_interactive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who runs the trials: what is recorded of it, and the function that does it."""
+    """Who runs the trials: what is recorded of it, and the function that does it.
+
+    ``where`` says it to people: 4 ranks, 2 workers of 8 threads.
+    """
 
     mode: str
     ranks: int
     library: str | None
     lead: Callable[[Sweep], None]
+    where: str
 
 
 def conduct(
@@ -109,10 +115,12 @@ def _run(
     before: dict[str, int],
 ) -> None:
     experiment = sweep.experiment
-    progress.start(experiment.name, sum(map(len, sweep.pending)), crew.ranks)
+    progress.start(experiment.name, sum(map(len, sweep.pending)), crew.where)
     with (
         _recorded_run(database, experiment, crew, before, sweep.drain),
-        draining_on_signals(sweep.drain, progress.on_drain),
+        draining_on_signals(
+            sweep.drain, progress.on_drain, impatient=not is_interactive()
+        ),
         progress,
     ):
         crew.lead(sweep)

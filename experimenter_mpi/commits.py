@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import PickledValueWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .codec import Encoded
     from .ledger import Entry, Ledger, RunningTrial
@@ -22,7 +24,8 @@ MAX_SECONDS = 0.1
 class GroupedCommits:
     """Outcomes on their way to a ledger.
 
-    ``on_recorded`` is called with the entries of each transaction after it.
+    ``on_recorded`` is called with the entries of each transaction after it. Threads may
+    share it.
     """
 
     def __init__(
@@ -32,11 +35,15 @@ class GroupedCommits:
         self._on_recorded = on_recorded
         self._waiting: list[Entry] = []
         self._last = float("-inf")
+        self._guard = threading.RLock()
+        self._broken: Exception | None = None
         self._warned: set[tuple[str, str]] = set()
 
     def add(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._waiting.append(entry)
+        added = list(entries)
+        with self._guard:
+            self._waiting += added
+        for entry in added:
             results = entry.outcome.results
             if results is not None and results.pickled:
                 self.warn_of_pickles(results)
@@ -49,13 +56,43 @@ class GroupedCommits:
 
     def flush(self, running: Sequence[RunningTrial] = ()) -> None:
         """Commit what waits, and mark ``running`` trials, in one transaction."""
-        entries = self._waiting
-        if entries or running:
-            self._ledger.record(entries, running)
-            self._waiting = []
-        self._last = time.monotonic()
-        if entries:
-            self._on_recorded(entries)
+        with self._guard:
+            if self._broken is not None:
+                raise self._broken
+            entries = self._waiting
+            if entries or running:
+                self._ledger.record(entries, running)
+                self._waiting = []
+            self._last = time.monotonic()
+            if entries:
+                self._on_recorded(entries)
+
+    @contextmanager
+    def in_background(self) -> Iterator[None]:
+        """Let nothing wait for long while the calling thread is busy with a trial."""
+        over = threading.Event()
+        thread = threading.Thread(
+            target=self._keep_committing,
+            args=(over,),
+            name="experimenter_mpi commits",
+            daemon=True,
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep_committing(self, over: threading.Event) -> None:
+        while not over.wait(MAX_SECONDS):
+            try:
+                if self._waiting and self.due():
+                    self.flush()
+            except Exception as error:  # noqa: BLE001 - raised by the thread that waits
+                with self._guard:
+                    self._broken = error
+                return
 
     def warn_of_pickles(self, encoded: Encoded) -> None:
         """Warn once per key and type: the run may return it a million times."""

@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -26,6 +21,8 @@ class Drain:
 
     def __init__(self, time_limit: float | None = None) -> None:
         self.reason: str | None = None
+        # Whether a trial runs on the main thread, which it may hold for ever.
+        self.in_trial = False
         self._deadline = None if time_limit is None else time.monotonic() + time_limit
 
     def request(self, reason: str) -> None:
@@ -43,33 +40,3 @@ class Drain:
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - time.monotonic())
-
-
-@contextmanager
-def draining_on_signals(
-    drain: Drain, notice: Callable[[str], None] = lambda _: None
-) -> Iterator[None]:
-    """Turn signals into a drain; a second SIGINT raises KeyboardInterrupt at once.
-
-    Only the main thread can: elsewhere nothing is installed.
-    """
-
-    def on_signal(number: int, _frame: Any) -> None:
-        name = signal.Signals(number).name
-        if drain.reason is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if drain.reason is None:
-            drain.request(name)
-            notice(name)
-
-    previous = {}
-    try:
-        for number in SIGNALS:
-            previous[number] = signal.signal(number, on_signal)
-    except ValueError:  # not the main thread
-        pass
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,7 +1,8 @@
-"""Rank 0's part of ``execute``: what the workers are told, and when."""
+"""Rank 0's part of ``execute``: who runs the trials, and what workers are told."""
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -9,17 +10,24 @@ from typing import TYPE_CHECKING
 from . import script as scripts
 from .campaign import Crew, conduct
 from .database.database import ExperimentDatabase
-from .errors import ConfigurationError, ExperimenterError
+from .errors import ConfigurationError, ExperimenterError, ScriptError
+from .modes.distributed import HeterogeneousMode
 from .modes.mpi import MPIMode
+from .modes.multithreaded import MultithreadedMode
 from .modes.serial import SerialMode
 from .mpi import messages as m
-from .mpi.job import Job, pack_configuration
+from .mpi.job import Job, Main, pack_if_possible
 from .preparation import working_in
 from .progress import Progress
-from .summary import EXIT_STOPPED, EXIT_WRONG
+from .summary import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
+from .terminal import is_interactive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
     from .experiment import Experiment
+    from .modes import Mode
     from .mpi.transport import Transport
     from .options import Options
     from .script import Script
@@ -35,7 +43,7 @@ class Lead:
     def __init__(
         self,
         transport: Transport | None,
-        mode: SerialMode | MPIMode,
+        mode: Mode,
         options: Options,
         use_progress: bool | str,
         directory: str | None,
@@ -62,7 +70,7 @@ class Lead:
                 summary = conduct(
                     experiment,
                     database,
-                    self._crew(),
+                    self._crew(experiment),
                     self._options,
                     self._progress,
                     include,
@@ -73,18 +81,38 @@ class Lead:
         self._dismiss(m.Dismiss(str(experiment.id)))
         return summary
 
-    def _crew(self) -> Crew:
-        transport = self._transport
-        if transport is None:
-            if isinstance(self._mode, MPIMode):
-                self._progress.note("there is one rank only: running serially")
-            return Crew("SerialMode", 1, None, SerialMode().run)
-        if isinstance(self._mode, SerialMode):
+    # --- who runs the trials
+
+    def _crew(self, experiment: Experiment) -> Crew:
+        mode, transport = self._mode, self._transport
+        if isinstance(mode, HeterogeneousMode):
+            return self._ranks(mode, experiment)
+        if isinstance(mode, MPIMode) and transport is not None:
+            return self._crew_of(_counted(transport.size, "rank"), self._lead)
+        if isinstance(mode, MPIMode):
+            self._progress.note("there is one rank only: running serially")
+            mode = SerialMode()
+        if transport is not None:
+            name = type(mode).__name__
             self._progress.note(
-                f"SerialMode uses 1 of {transport.size} ranks; MPIMode() uses them all"
+                f"{name} uses 1 of {transport.size} ranks; MPIMode() uses them all"
             )
-            return Crew("SerialMode", transport.size, transport.library, self._mode.run)
-        return Crew("MPIMode", transport.size, transport.library, self._lead)
+        if isinstance(mode, MultithreadedMode):
+            where = _counted(mode.threads, "thread")
+            return self._crew_of(where, self._on_threads(mode))
+        return Crew("SerialMode", self._size, self._library, mode.run, "1 rank")
+
+    def _crew_of(self, where: str, lead: Callable[[Sweep], None]) -> Crew:
+        name = type(self._mode).__name__
+        return Crew(name, self._size, self._library, lead, where)
+
+    @property
+    def _size(self) -> int:
+        return 1 if self._transport is None else self._transport.size
+
+    @property
+    def _library(self) -> str | None:
+        return None if self._transport is None else self._transport.library
 
     def _lead(self, sweep: Sweep) -> None:
         transport, mode = self._transport, self._mode
@@ -97,12 +125,75 @@ class Lead:
         if error is not None:
             raise error
 
-    def _job(self, sweep: Sweep) -> Job:
+    def _on_threads(self, mode: MultithreadedMode) -> Callable[[Sweep], None]:
+        def run(sweep: Sweep) -> None:
+            self._workers = WORKING
+            mode.run(sweep)
+            self._workers = RELEASED
+
+        return run
+
+    # --- executors over worker ranks
+
+    def _ranks(self, mode: HeterogeneousMode, experiment: Experiment) -> Crew:
+        transport = self._transport
+        if transport is None:
+            workers = mode.workers_when_alone
+            script = self._script or _script_of(experiment)
+            return Crew(
+                type(mode).__name__,
+                1 + workers,
+                None,
+                lambda sweep: self._lead_spawned(mode, workers, script, sweep),
+                _described(workers, mode.threads_per_worker),
+            )
+        workers = _workers_of(mode, transport.size)
+        return self._crew_of(
+            _described(workers, mode.threads_per_worker),
+            lambda sweep: self._lead_ranks(mode, transport, workers, sweep),
+        )
+
+    def _lead_ranks(
+        self, mode: HeterogeneousMode, transport: Transport, workers: int, sweep: Sweep
+    ) -> None:
+        order = m.Begin(self._job(sweep, mode.threads_per_worker).pack())
+        for rank in range(1, transport.size):
+            others = m.Dismiss(str(sweep.experiment.id))
+            transport.send(rank, order if rank <= workers else others)
+        self._workers = WORKING
+        error = mode.lead(transport, range(1, 1 + workers), sweep)
+        self._workers = RELEASED
+        if error is not None:
+            raise error
+
+    def _lead_spawned(
+        self,
+        mode: HeterogeneousMode,
+        workers: int,
+        script: Script | None,
+        sweep: Sweep,
+    ) -> None:
+        from .mpi.spawn import spawned
+
+        error: ExperimenterError | None = None
+        with spawned(workers) as transport:
+            self._transport, self._script = transport, script
+            job = self._job(sweep, mode.threads_per_worker)
+            main = _main_of(sweep.experiment)
+            transport.send_all(m.Begin(job._replace(main=main).pack()))
+            self._workers = WORKING
+            error = mode.lead(transport, range(1, transport.size), sweep)
+            self._workers = RELEASED
+        self._transport = None
+        if error is not None:
+            raise error
+
+    def _job(self, sweep: Sweep, lanes: int | None = None) -> Job:
         database, experiment = self._database, sweep.experiment
         return Job(
             experiment.name,
             experiment.id,
-            pack_configuration(experiment.configuration),
+            pack_if_possible(experiment.configuration),
             self._script,
             sweep.include,
             self._directory,
@@ -110,20 +201,23 @@ class Lead:
             database.lock_token if database else None,
             sweep.drain.time_left(),
             sweep.allow_pickle,
+            lanes,
         )
+
+    # --- the end
 
     def _dismiss(self, message: m.Dismiss) -> None:
         if self._transport is not None and self._workers == WAITING:
             self._transport.send_all(message)
 
     def _tell(self, error: BaseException) -> None:
-        """Let no worker wait for a rank 0 that has stopped."""
-        if self._transport is None or self._workers == RELEASED:
-            return
+        """Let no worker wait for a rank 0 that has stopped, and no thread hold it."""
         if self._workers == WAITING:
             self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
-        else:
-            end_all_ranks(self._transport, error)
+        elif self._workers == WORKING and self._transport is not None:
+            end_all(error, self._transport.abort)
+        elif self._workers == WORKING and not is_interactive():
+            end_all(error, _leave)
 
 
 def _require_database(database: object) -> None:
@@ -132,13 +226,67 @@ def _require_database(database: object) -> None:
         raise ConfigurationError(msg)
 
 
-def end_all_ranks(transport: Transport, error: BaseException) -> None:
-    """Say what happened and end every rank: workers are busy and cannot be told."""
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _described(workers: int, threads: int) -> str:
+    described = _counted(workers, "worker")
+    return described if threads == 1 else f"{described} of {threads} threads"
+
+
+def _workers_of(mode: HeterogeneousMode, size: int) -> int:
+    """Give how many of mpirun's ranks are to work."""
+    there = size - 1
+    if mode.workers is not None and mode.workers > there:
+        msg = (
+            f"{mode!r} asks for {_counted(mode.workers, 'worker')}, and mpirun started "
+            f"{there} beside rank 0: use `mpirun -n {mode.workers + 1}`, or leave "
+            "workers out"
+        )
+        raise ConfigurationError(msg)
+    return mode.workers or there
+
+
+def _script_of(experiment: Experiment) -> Script | None:
+    """Read the file that defines the experiment, for workers that must load it."""
+    if experiment.include_file is not None:
+        return None
+    path = experiment.namespace.get("__file__")
+    if path is None or not os.path.isfile(path):
+        msg = (
+            f"experiment '{experiment.name}' is not defined in a file, and workers "
+            "load one: save it as a script or name one with include_file=, or use "
+            "MultithreadedMode()"
+        )
+        raise ScriptError(msg)
+    return scripts.read(path)
+
+
+def _main_of(experiment: Experiment) -> Main:
+    return Main(
+        sys.argv,
+        experiment.namespace.get("__name__") == "__main__",
+        pack_if_possible((experiment.function, experiment.init_store)),
+        experiment.function_name or "",
+        experiment.init_store_function_name,
+    )
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process although trials run on its threads, which nobody can stop."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
+    """Say what happened and leave: whoever runs trials is busy and cannot be told."""
     if isinstance(error, KeyboardInterrupt):
         print("experimenter_mpi: stopped at once; run again to go on", file=sys.stderr)
-        transport.abort(EXIT_STOPPED)
+        leave(EXIT_STOPPED)
     if isinstance(error, ExperimenterError):
         print(f"experimenter_mpi: {error}", file=sys.stderr)
-        transport.abort(EXIT_WRONG)
+        leave(EXIT_WRONG)
     traceback.print_exception(error)
-    transport.abort(1)
+    leave(EXIT_FAILED_TRIALS)

@@ -72,14 +72,13 @@ class Progress:
         self._name = ""
         self._total = self.done = self.failed = 0
 
-    def start(self, name: str, total: int, ranks: int) -> None:
-        """Say what begins: ``total`` trials on ``ranks`` ranks."""
+    def start(self, name: str, total: int, where: str) -> None:
+        """Say what begins: ``total`` trials on, say, "4 ranks"."""
         self._name, self._total = name, total
         self._rate = Rate()
         self._started = self._last_line = time.monotonic()
         if self._style == "log":
-            on = "1 rank" if ranks == 1 else f"{ranks} ranks"
-            self._print(f"{name}: {_trials(total)} to run on {on}")
+            self._print(f"{name}: {_trials(total)} to run on {where}")
 
     def note(self, text: str) -> None:
         """Print a line for people, above the bar if there is one."""
@@ -87,8 +86,9 @@ class Progress:
 
     def on_drain(self, reason: str) -> None:
         """Say why no new trial starts; called from a signal handler."""
+        may = "step back for a second" if reason == "SIGINT" else "finish"
         text = (
-            f"\nexperimenter_mpi: {reason}: no new trials; running ones may finish. "
+            f"\nexperimenter_mpi: {reason}: no new trials; running ones may {may}. "
             "Ctrl-C again stops at once; run again to go on.\n"
         )
         # A signal may come while Python writes to stderr, which must not be re-entered.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import script
 from .errors import ConfigurationError, LaunchError
-from .modes.mpi import MPIMode
+from .modes import MODES
 from .modes.serial import SerialMode
 from .mpi import launch
 from .options import Options
@@ -16,11 +16,10 @@ from .service import assist
 if TYPE_CHECKING:
     from .database.database import ExperimentDatabase
     from .experiment import Experiment
+    from .modes import Mode
     from .mpi.transport import Transport
     from .script import Script
     from .summary import RunSummary
-
-Mode = SerialMode | MPIMode
 
 
 def execute(
@@ -44,7 +43,8 @@ def execute(
     Args:
         experiment: What to run.
         database: What ``open_db`` returned.
-        mode: An instance or class of SerialMode or MPIMode.
+        mode: An instance or class of SerialMode, MultithreadedMode, DistributedMode,
+            HeterogeneousMode or MPIMode.
         use_progress: True shows a bar on a terminal and lines in a log; or one of
             "auto", "bar", "log", "none".
         directory: Changed to on every rank while trials run.
@@ -59,8 +59,9 @@ def execute(
         DatabaseLockedError: another run is writing to the database.
         ScriptError: a named function is not there.
         StoreError: the store function failed.
-        TrialError: a trial failed under MPI, with ``on_error="raise"``; in SerialMode
-            the trial's own exception is raised.
+        TrialError: a trial failed on another rank, with ``on_error="raise"``; in
+            SerialMode and MultithreadedMode the trial's own exception is raised.
+        LaunchError: workers were to be started, and this MPI starts none.
     """
     script.require_none_loading()
     options = _options(
@@ -96,7 +97,7 @@ def run_experiment(
 
 def _connect(mode: Mode) -> Transport | None:
     """Connect to the other ranks; None where this process is alone."""
-    if isinstance(mode, SerialMode) or launch.concerns_mpi():
+    if type(mode).__name__ != "MPIMode" or launch.concerns_mpi():
         return launch.connect()
     try:
         return launch.connect(even_alone=True)
@@ -104,12 +105,17 @@ def _connect(mode: Mode) -> Transport | None:
         return None
 
 
-def as_mode(mode: Mode | type[Mode]) -> Mode:
+def as_mode(mode: Any) -> Mode:
     """Give an instance of a mode that was named by class or instance."""
-    chosen = mode() if isinstance(mode, type) else mode
-    if not isinstance(chosen, (SerialMode, MPIMode)):
-        msg = f"mode must be SerialMode() or MPIMode(), not {mode!r}"
+    kind = mode if isinstance(mode, type) else type(mode)
+    if kind.__name__ not in MODES or not kind.__module__.startswith(f"{__package__}."):
+        msg = f"mode must be one of {', '.join(MODES)}, not {mode!r}"
         raise ConfigurationError(msg)
+    try:
+        chosen: Mode = mode() if isinstance(mode, type) else mode
+    except TypeError:  # HeterogeneousMode does not guess
+        msg = f"{kind.__name__} needs an argument, as in {kind.__name__}(4)"
+        raise ConfigurationError(msg) from None
     return chosen
 
 

@@ -179,6 +179,9 @@ def experiments_of(module: ModuleType) -> list[Experiment]:
     return found
 
 
+_HOW_TO_NAME = ": define it at the top level of the file, with a name of its own"
+
+
 def find_function(
     name: str, given: Callable[..., Any] | None, namespace: dict[str, Any], where: str
 ) -> Callable[..., Any]:
@@ -192,7 +195,8 @@ def find_function(
     try:
         value = _looked_up(name, namespace)
     except (KeyError, AttributeError):
-        msg = f"{where} has no function '{name}'{_near(name, namespace)}"
+        hint = _HOW_TO_NAME if "<" in name else _near(name, namespace)
+        msg = f"{where} has no function '{name}'{hint}"
         raise ScriptError(msg) from None
     if not callable(value):
         msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"

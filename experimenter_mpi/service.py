@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,8 +12,9 @@ from . import script as scripts
 from .context import Context
 from .drain import SIGNALS
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
+from .experiment import Experiment
 from .mpi import messages as m
-from .mpi.job import Job, unpack_configuration
+from .mpi.job import Job, Main, unpack
 from .mpi.worker import Line, report_unable, work
 from .preparation import prepare, working_in
 from .shared_arrays import SharedArrays
@@ -20,7 +22,6 @@ from .shared_arrays import SharedArrays
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .experiment import Experiment
     from .mpi.transport import Transport
 
 
@@ -45,7 +46,7 @@ def assist(transport: Transport, experiment: Experiment) -> None:
 
 
 def serve(transport: Transport) -> None:
-    """Work at whatever rank 0 begins until it sends everybody home."""
+    """Work at whatever rank 0 begins until it sends this rank home."""
     with outliving_signals():
         while (order := _order(transport)) != m.Dismiss():
             if isinstance(order, m.Begin):
@@ -65,20 +66,25 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     try:
         experiment = _experiment(job, local)
         with working_in(job.directory), outliving_signals():
-            _work(line, transport.hostname, job, experiment)
+            _work(line, transport, job, experiment)
     except ProtocolError:
         raise
     except ExperimenterError as error:
         report_unable(line, transport.hostname, error)
 
 
-def _work(line: Line, hostname: str, job: Job, experiment: Experiment) -> None:
+def _work(line: Line, transport: Transport, job: Job, experiment: Experiment) -> None:
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token)
     context = Context(
         job.name, line, arrays, line, store, allow_pickle=job.allow_pickle
     )
-    work(line, hostname, experiment, function, context)
+    if job.lanes is None:
+        work(line, transport.hostname, experiment, function, context)
+        return
+    from .mpi.lanes import work_in_lanes
+
+    work_in_lanes(line, transport, experiment, function, context, job.lanes)
 
 
 def _experiment(job: Job, local: Experiment | None) -> Experiment:
@@ -91,22 +97,60 @@ def _experiment(job: Job, local: Experiment | None) -> Experiment:
             f"executes '{job.name}': call execute() alike on every rank"
         )
         raise ScriptError(msg)
-    configuration = job.configuration
-    known = None if configuration is None else unpack_configuration(configuration)
-    local.become(job.experiment_id, known)
+    configuration = None if job.configuration is None else unpack(job.configuration)
+    local.become(job.experiment_id, configuration)
     return local
 
 
 def _from_script(job: Job) -> Experiment:
+    """Load what rank 0 sent and give the experiment that it makes."""
+    if job.main is not None:
+        sys.argv = job.main.argv  # a script may look at how it was called
     if job.script is None:
-        msg = f"rank 0 began experiment '{job.name}' without naming its script"
-        raise ProtocolError(msg)
+        return _remade(job, {})
     module = scripts.load_once(job.script)
+    if job.main is not None and job.main.is_main:
+        sys.modules["__main__"] = module
     for experiment in scripts.experiments_of(module):
         if experiment.name == job.name:
             return experiment
-    msg = f"on this rank {job.script.path} makes no experiment '{job.name}'"
-    raise ScriptError(msg)
+    return _remade(job, vars(module))
+
+
+def _remade(job: Job, namespace: dict[str, Any]) -> Experiment:
+    """Make the experiment again that rank 0 made where loading the script does not."""
+    path = job.script.path if job.script else "its script"
+    if job.main is None or job.configuration is None:
+        msg = f"on this rank {path} makes no experiment '{job.name}'"
+        raise ScriptError(msg)
+    function, init_store = _functions(job.main)
+    experiment = Experiment(
+        job.name,
+        configuration=unpack(job.configuration),
+        function=function,
+        function_name=None if function else job.main.function_name,
+        init_store=init_store,
+        init_store_function_name=(
+            None if init_store else job.main.init_store_function_name
+        ),
+    )
+    experiment.namespace = namespace
+    return experiment
+
+
+def _functions(main: Main) -> tuple[Any, Any]:
+    """Give the trial and the store function; None where only the name is known."""
+    if main.functions is None:
+        return None, None
+    try:
+        function, init_store = unpack(main.functions)
+    except Exception as error:  # as many as there are ways to define a function
+        msg = (
+            f"a worker cannot find the function '{main.function_name}' ({error}): "
+            "define it at the top level of the script, or of a module beside it"
+        )
+        raise ScriptError(msg) from error
+    return function, init_store
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TextIO
 
 _LAUNCHERS = {"mpiexec", "mpirun", "mpiexec.hydra", "prterun", "orterun", "srun"}
@@ -50,3 +51,8 @@ def _width_of_device(path: str) -> int | None:
         return os.get_terminal_size(device).columns
     finally:
         os.close(device)
+
+
+def is_interactive() -> bool:
+    """Whether somebody's notebook or prompt would go down with this process."""
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive)

@@ -52,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_before_workers(transport: Transport, arguments: list[str]) -> int:
     """Run the verb on rank 0, and send the workers home whatever happens."""
-    from ..lead import end_all_ranks
+    from ..lead import end_all
     from ..mpi.messages import Dismiss
 
     try:
         code = run_verb(arguments)
     except BaseException as error:  # noqa: BLE001 - a bug must not hang the others
-        end_all_ranks(transport, error)
+        end_all(error, transport.abort)
     transport.send_all(Dismiss())
     transport.flush()
     return code

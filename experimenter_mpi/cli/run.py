@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import script as scripts
 from ..errors import NotFoundError, ScriptError, TrialError
+from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
+from ..modes.multithreaded import MultithreadedMode
 from ..modes.serial import SerialMode
 from ..mpi import launch
 from ..options import Options
@@ -33,6 +35,8 @@ EXAMPLES = """
       run every unfinished trial here, one after the other
   mpirun -n 64 python -m experimenter_mpi run exp.py
       the same on 64 ranks: rank 0 coordinates, 63 work
+  experimenter-mpi run exp.py --mode multithreaded --threads 8
+      eight trials at a time, on threads of this process
   experimenter-mpi run exp.py --dry-run
       only say what would be run
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
@@ -65,7 +69,25 @@ def parser() -> Parser:
         type=index_list,
         help="only these trials: 3, 0-4 or 1,5,7-9",
     )
-    add("--mode", choices=("serial", "mpi"), help="default: mpi if there are ranks")
+    add(
+        "--mode",
+        metavar="MODE",
+        choices=MODES,
+        help=f"{', '.join(MODES[:-1])} or mpi (default: mpi if there are ranks, else "
+        "serial)",
+    )
+    add(
+        "--workers",
+        metavar="N",
+        type=_count,
+        help="how many ranks work, in the modes distributed and heterogeneous",
+    )
+    add(
+        "--threads",
+        metavar="N",
+        type=_count,
+        help="threads (multithreaded), or threads on each worker (heterogeneous)",
+    )
     add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
     add("--directory", metavar="DIR", help="work in this folder, on every rank")
     add("--overwrite", action="store_true", help="delete what is stored by that name")
@@ -96,6 +118,11 @@ def parser() -> Parser:
     return made
 
 
+MODES = ("serial", "multithreaded", "distributed", "heterogeneous", "mpi")
+# Which modes each option means something to.
+_WORKERS = ("distributed", "heterogeneous")
+_THREADS = ("multithreaded", "heterogeneous")
+
 _BATCH_HELP = "trials per message, or auto (default): sized from their durations"
 
 
@@ -108,8 +135,17 @@ def _batch_size(text: str) -> int | str:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"'{text}' is no number of at least 1"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
 def main(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+    made = parser()
+    given = made.parse_args(arguments)
+    _check_mode(made, given)
     script = scripts.read(given.script)
     experiments = _chosen(script, given.experiment)
     _check_functions(experiments, given.directory)
@@ -201,9 +237,27 @@ def _run(
     return summary
 
 
+def _check_mode(made: Parser, given: Namespace) -> None:
+    """Refuse what the mode would silently ignore."""
+    for option, modes in (("workers", _WORKERS), ("threads", _THREADS)):
+        if getattr(given, option) is not None and given.mode not in modes:
+            made.error(f"--{option} goes with --mode {' or --mode '.join(modes)}")
+    if given.mode == "heterogeneous" and given.threads is None:
+        made.error("--mode heterogeneous needs --threads N, for each worker")
+
+
 def _mode(given: Namespace) -> Any:
-    chosen = given.mode or ("mpi" if launch.concerns_mpi() else "serial")
-    return MPIMode(given.batch_size) if chosen == "mpi" else SerialMode()
+    match given.mode or ("mpi" if launch.concerns_mpi() else "serial"):
+        case "mpi":
+            return MPIMode(given.batch_size)
+        case "multithreaded":
+            return MultithreadedMode(given.threads)
+        case "distributed":
+            return DistributedMode(given.workers)
+        case "heterogeneous":
+            return HeterogeneousMode(given.threads, given.workers)
+        case _:
+            return SerialMode()
 
 
 def _options(given: Namespace) -> Options:

@@ -37,6 +37,12 @@ _RUN = (
     "status = 'running', started_at = ?, rank = ?, hostname = ? "
     "WHERE id = ? AND status <> 'finished'"
 )
+# A trial that was completed while it ran, by itself or by another, and was never marked
+# as running: its results stay, and its attempt counts all the same.
+_COUNT_ATTEMPT = (
+    "UPDATE trials SET attempts = attempts + 1, started_at = ?, duration = ?, "
+    "rank = ?, hostname = ? WHERE id = ? AND status = 'finished' AND rank IS NULL"
+)
 
 
 class TrialLedger:
@@ -60,7 +66,10 @@ class TrialLedger:
             for trial_id, encoded in payloads:
                 self._keep_arrays(connection, trial_id, encoded)
             if rows:
-                connection.exec_driver_sql(_RECORD, rows)
+                changed = connection.exec_driver_sql(_RECORD, rows).rowcount
+                if changed < len(rows):
+                    count = [(row[5], *row[7:]) for row in rows]
+                    connection.exec_driver_sql(_COUNT_ATTEMPT, count)
             if marks:
                 connection.exec_driver_sql(_RUN, marks)
 

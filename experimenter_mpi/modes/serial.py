@@ -72,18 +72,22 @@ def run_serially(sweep: Sweep) -> None:
     )
     place = Place(0, os.uname().nodename)
     try:
-        for index in sweep.indices():
-            if sweep.drain.requested():
-                break
-            if commits.due():
-                # Also says which trial runs now, for whoever watches the database.
-                commits.flush([RunningTrial(index, time.time(), place)])
-            trial = sweep.experiment[index]
-            outcome, exception = attempt(prepared.function, trial, context)
-            commits.add([Entry(outcome, place)])
-            if isinstance(exception, KeyboardInterrupt):
-                sweep.drain.request("KeyboardInterrupt")
-            if sweep.raise_errors and outcome.status == Status.FAILED and exception:
-                raise exception
+        with commits.in_background():
+            for index in sweep.indices():
+                if sweep.drain.requested():
+                    break
+                if commits.due():
+                    # Also says which trial runs now, for whoever watches the database.
+                    commits.flush([RunningTrial(index, time.time(), place)])
+                trial = sweep.experiment[index]
+                sweep.drain.in_trial = True
+                outcome, exception = attempt(prepared.function, trial, context)
+                sweep.drain.in_trial = False
+                commits.add([Entry(outcome, place)])
+                if isinstance(exception, KeyboardInterrupt):
+                    sweep.drain.request("KeyboardInterrupt")
+                failed = outcome.status == Status.FAILED
+                if sweep.raise_errors and failed and exception:
+                    raise exception
     finally:
         commits.flush()

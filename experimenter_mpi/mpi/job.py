@@ -11,13 +11,30 @@ if TYPE_CHECKING:
     from ..script import Script
 
 
+class Main(NamedTuple):
+    """What a worker lacks that rank 0 has started: how the script was called.
+
+    ``is_main`` says that its module is ``__main__``, where pickles look for its
+    classes. ``functions`` are the trial and the store function, pickled by reference,
+    and None where they have no name to be found by.
+    """
+
+    argv: list[str]
+    is_main: bool
+    functions: bytes | None
+    function_name: str
+    init_store_function_name: str | None
+
+
 class Job(NamedTuple):
     """One experiment, as rank 0 has it; rank 0's is the one that counts.
 
     ``configuration`` is pickled by itself, since it may need the script's own classes,
     and is None where it cannot be: then each rank's own script makes the same one.
     ``arrays_folder`` and ``lock_token`` let a worker find out whether it shares the
-    database's folder. ``time_left`` is in seconds.
+    database's folder. ``time_left`` is in seconds. ``lanes`` is in how many the workers
+    serve executors, None where rank 0 itself hands out the trials. ``main`` is for
+    workers that were not started with the script.
     """
 
     name: str
@@ -30,6 +47,8 @@ class Job(NamedTuple):
     lock_token: str | None
     time_left: float | None
     allow_pickle: bool
+    lanes: int | None = None
+    main: Main | None = None
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
@@ -41,16 +60,15 @@ class Job(NamedTuple):
         return job
 
 
-def pack_configuration(configuration: dict[str, Any]) -> bytes | None:
-    """Pickle a configuration; None if something in it cannot be."""
+def pack_if_possible(value: Any) -> bytes | None:
+    """Pickle a configuration, or functions; None if something in it cannot be."""
     try:
-        return pickle.dumps(configuration, pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001 - pickle raises whatever an object's hook raises
         return None
 
 
-def unpack_configuration(content: bytes) -> dict[str, Any]:
-    """Give the configuration back; the script's classes must be loaded."""
+def unpack(content: bytes) -> Any:
+    """Give back what was packed; the script's classes must be loaded."""
     # From this job's own rank 0, never from a file.
-    configuration: dict[str, Any] = pickle.loads(content)  # noqa: S301
-    return configuration
+    return pickle.loads(content)  # noqa: S301

@@ -52,6 +52,11 @@ def launched(environment: Mapping[str, str] = os.environ) -> bool:
     return not sizes and any(name in environment for name in _RANKS)
 
 
+def has_launcher(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a launcher of MPI programs started this process, alone or not."""
+    return any(name in environment for name in _RANKS)
+
+
 def rank_hint(environment: Mapping[str, str] = os.environ) -> int | None:
     """Which rank the launcher says this is: never to be relied on for a role."""
     for name in (*_RANKS, "SLURM_PROCID"):
@@ -88,7 +93,9 @@ def world_rank() -> int:
     """Give this process's rank in ``COMM_WORLD``, 0 where there is but one."""
     if not concerns_mpi():
         return 0
-    rank: int = _transport().world().rank
+    transport = _transport()
+    known = transport.adopted()
+    rank: int = transport.world().rank if known is None else known.rank
     return rank
 
 

@@ -3,6 +3,9 @@
 A worker says ``Ready`` and is given two batches; each time it has finished one it
 reports and is given another, so that it never idles for a round trip. While a trial
 runs its worker may ask questions, each of which rank 0 answers.
+
+Where executors of mpi4py.futures hand out the trials, ``Form`` follows ``Ready``, and
+only questions and ``Begun`` travel here until the ``Release``.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ class Tag(IntEnum):
     SNAPSHOT_FOUND = 16
     RESULTS_FOUND = 17
     REFUSED = 18
+    FORM = 19
+    BEGUN = 20
 
 
 T = TypeVar("T", bound=type)
@@ -147,12 +152,29 @@ class Drain(NamedTuple):
 
 @message(Tag.DRAINED)
 class Drained(NamedTuple):
-    """Worker to coordinator: all I hold and have not reported is untouched."""
+    """Worker to coordinator: all I hold and have not reported is untouched.
+
+    In answer to Release, where executors hand out the trials: nothing comes after it.
+    """
 
 
 @message(Tag.RELEASE)
 class Release(NamedTuple):
     """Coordinator to worker: this experiment is over."""
+
+
+@message(Tag.FORM)
+class Form(NamedTuple):
+    """Coordinator to worker: serve mpi4py.futures' executors, as one of these ranks."""
+
+    ranks: tuple[int, ...]
+
+
+@message(Tag.BEGUN)
+class Begun(NamedTuple):
+    """Worker to coordinator: this trial, the first of a batch, runs here now."""
+
+    index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
 
 
 @message(Tag.SAVE_SNAPSHOT)
@@ -224,6 +246,8 @@ Message = (
     | Unable
     | Finished
     | Drained
+    | Form
+    | Begun
     | SaveSnapshot
     | FetchSnapshot
     | FetchResults

@@ -13,22 +13,23 @@ import os
 import pickle
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ExperimenterError, LaunchError, ProtocolError
 from .messages import TAGS, TYPES, Announce, Message, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 FRAME_BYTES = 8192
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
-# MPI counts in C ints on many sites: no single message comes near 2 GiB.
 # How long what explains an abort is given to pass through the launcher's pipes.
 ABORT_SECONDS = 0.5
 # How long a rank that leaves waits for what nobody may be there to receive.
 CLOSE_SECONDS = 5.0
+# MPI counts in C ints on many sites: no single message comes near 2 GiB.
 CHUNK_BYTES = 256 * 1024 * 1024
 
 
@@ -53,11 +54,17 @@ class Backoff:
 
 
 class Transport:
-    """Messages between rank 0 and the workers of one communicator."""
+    """Messages between rank 0 and the workers of one communicator.
 
-    def __init__(self, mpi: Any, communicator: Any) -> None:
+    ``has_launcher`` says that what this rank prints passes through ``mpirun``.
+    """
+
+    def __init__(
+        self, mpi: Any, communicator: Any, *, has_launcher: bool = True
+    ) -> None:
+        self.has_launcher = has_launcher
         self._mpi = mpi
-        self._world = communicator
+        self.world = communicator
         self._frames = communicator.Dup()
         self._payloads = communicator.Dup()
         self.rank: int = communicator.rank
@@ -77,6 +84,24 @@ class Transport:
             request.Start()
             ring.append((request, frame))
         return ring
+
+    @property
+    def serves_threads(self) -> bool:
+        """Whether several threads of a rank may use MPI at once."""
+        return bool(self._mpi.Query_thread() >= self._mpi.THREAD_MULTIPLE)
+
+    @contextmanager
+    def lanes(self, ranks: Sequence[int], count: int) -> Iterator[list[Any]]:
+        """Give communicators of rank 0 and these ``ranks``, all of which come here."""
+        world = self.world.Get_group()
+        chosen = world.Incl([0, *ranks])
+        made = [self.world.Create_group(chosen)]
+        made += [made[0].Dup() for _ in range(count - 1)]
+        world.Free()
+        chosen.Free()
+        yield made
+        for communicator in made:
+            communicator.Free()
 
     @property
     def library(self) -> str:
@@ -173,11 +198,17 @@ class Transport:
             request.Free()
         self._ring = []
 
+    def free(self) -> None:
+        """Give the communicators back; all ranks do so together."""
+        for communicator in (self._frames, self._payloads, self.world):
+            communicator.Free()
+
     def abort(self, code: int) -> NoReturn:
         """End every rank at once: the last resort against a silent hang."""
-        _let_words_out()
-        self._world.Abort(code)
-        raise SystemExit(code)  # pragma: no cover - Abort does not return
+        if self.has_launcher:
+            _let_words_out()
+        self.world.Abort(code)
+        os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
 
 
 def _let_words_out() -> None:
@@ -217,7 +248,7 @@ def world() -> Any:
     Raises:
         LaunchError: no MPI library can be loaded.
     """
-    communicator = _load().COMM_WORLD
+    communicator = load().COMM_WORLD
     if communicator.size > 1:
         _abort_on_uncaught(communicator)
     return communicator
@@ -231,17 +262,34 @@ def connect() -> Transport | None:
     Raises:
         LaunchError: no MPI library can be loaded.
     """
+    if _connected:
+        return _connected[0]
     communicator = world()
     if communicator.size == 1:
         return None
-    if not _connected:
-        transport = Transport(_load(), communicator)
-        atexit.register(transport.close)
-        _connected.append(transport)
-    return _connected[0]
+    transport = Transport(load(), communicator)
+    atexit.register(transport.close)
+    _connected.append(transport)
+    return transport
 
 
-def _load() -> Any:
+def adopt(transport: Transport) -> None:
+    """Make this the process's transport: a spawned worker's world is not its own."""
+    _abort_on_uncaught(transport.world)
+    _connected.append(transport)
+
+
+def adopted() -> Transport | None:
+    """Give the process's transport, None before it has one."""
+    return _connected[0] if _connected else None
+
+
+def load() -> Any:
+    """Give the module ``mpi4py.MPI``, which starts MPI unless told otherwise.
+
+    Raises:
+        LaunchError: no MPI library can be loaded.
+    """
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

@@ -38,7 +38,8 @@ class Line(Questions):
         self.draining = False
 
     def send(self, message: m.Message) -> None:
-        self._transport.send(0, message)
+        with self._in_use:
+            self._transport.send(0, message)
 
     def receive(self) -> m.Message:
         """Give the next order, waiting for it."""
@@ -49,7 +50,7 @@ class Line(Questions):
     def ask(self, question: m.Message, expected: type) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
         with self._in_use:
-            self.send(question)
+            self._transport.send(0, question)
             while True:
                 message = self._next()
                 if isinstance(message, m.Refused):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from support.experiments import PACKAGE
+from support.ways import WAYS
 
 LOOKING = """
 import sys
@@ -56,6 +57,27 @@ with open_db("experiments.db", "experiments") as database:
     for modules in modules_of(folder):
         assert set() == HEAVY & modules
         assert MOST >= len(modules), sorted(modules)
+
+
+@pytest.mark.parametrize("name", ["distributed", "heterogeneous", "distributed-alone"])
+def test_a_worker_of_an_executor_loads_mpi4py_futures_and_nothing_else(
+    name, launches, serial, folder
+):
+    """Nothing beyond what MPIMode's workers load, but for our own modules."""
+    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+    WAYS["coordinated"].start_run(launches, library="mpich").wait(60).expect(0)
+    usual = set.union(*modules_of(folder))
+    futures = "import sys, threading, mpi4py.futures._core; print(*sys.modules)"
+    futures_modules = set(serial("-c", futures).expect(0).stdout.split())
+    folder.database.unlink()
+
+    WAYS[name].start_run(launches, library="mpich").wait(60).expect(0)
+
+    for modules in modules_of(folder):
+        others = modules - usual - futures_modules
+        assert set() == {m for m in others if not m.startswith("experimenter_mpi.")}
+        assert set() == HEAVY & modules
+        assert 8 >= len(others)
 
 
 def test_a_serial_run_never_imports_mpi(serial, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import pytest
@@ -12,7 +13,7 @@ from experimenter_mpi.errors import DatabaseWriteError, PickledValueWarning
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import RunningTrial, Status
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import HERE, FakeClock, ListLedger, encoded, entry
+from support.fakes import HERE, PATIENCE, FakeClock, ListLedger, encoded, entry
 
 RUNNING = RunningTrial(5, 100.0, HERE)
 
@@ -158,3 +159,34 @@ def test_a_trial_without_results_warns_of_nothing(grouped, ledger):
     grouped.flush()
 
     assert [0, 1] == ledger.indices
+
+
+# --- while the thread that adds is busy
+
+
+def test_what_waits_is_committed_while_the_thread_that_added_it_is_busy(ledger):
+    committed = threading.Event()
+    grouped = GroupedCommits(ledger, lambda _: committed.set())
+
+    with grouped.in_background():
+        grouped.add([entry(0)])
+
+        assert committed.wait(PATIENCE)
+    assert [0] == ledger.indices
+
+
+def test_what_goes_wrong_there_is_raised_by_the_next_who_commits(ledger):
+    failed = threading.Event()
+
+    def break_down(entries, running):
+        failed.set()
+        raise DatabaseWriteError("the disk is full")
+
+    ledger.record = break_down
+    grouped = GroupedCommits(ledger, lambda _: None)
+    with grouped.in_background():
+        grouped.add([entry(0)])
+        assert failed.wait(PATIENCE)
+
+    with pytest.raises(DatabaseWriteError, match="the disk is full"):
+        grouped.flush()

@@ -8,13 +8,15 @@ import threading
 import pytest
 
 from experimenter_mpi import drain as drain_module
-from experimenter_mpi.drain import SIGNALS, Drain, draining_on_signals
+from experimenter_mpi.drain import SIGNALS, Drain
+from experimenter_mpi.interruption import draining_on_signals
 from support.fakes import WITH_PACKAGE, FakeClock
 
 # A run whose trial goes on, once the drain was asked for, until there is a file "go".
 CHILD = """
 import os, time
-from experimenter_mpi.drain import Drain, draining_on_signals
+from experimenter_mpi.drain import SIGNALS, Drain
+from experimenter_mpi.interruption import draining_on_signals
 
 def notice(name):
     os.write(1, f"notice {name}\\n".encode())  # a print may be under way

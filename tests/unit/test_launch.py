@@ -160,6 +160,9 @@ class FakeModule:
         self.asked += 1
         return types.SimpleNamespace(rank=self.rank)
 
+    def adopted(self):
+        return None
+
 
 @pytest.fixture
 def transport(monkeypatch):

@@ -34,6 +34,8 @@ MESSAGES = [
     m.Finished((outcome(3), outcome(4, Status.PENDING))),
     m.Finished((Outcome(5, Status.FAILED, None, FAILURE, 1.5, 2.5, 1.0),)),
     m.Drained(),
+    m.Form((1, 3, 7)),
+    m.Begun(2**60),
     m.SaveSnapshot("an id", STATE, "half way"),
     m.SaveSnapshot("an id", STATE, None),
     m.FetchSnapshot("an id"),

@@ -47,9 +47,9 @@ def log(capsys):
     return lines
 
 
-def started(style="log", total=100, ranks=1):
+def started(style="log", total=100, where="1 rank"):
     progress = Progress(style)
-    progress.start("heat", total, ranks)
+    progress.start("heat", total, where)
     return progress
 
 
@@ -61,14 +61,14 @@ def finished(count, status=Status.FINISHED):
 
 
 @pytest.mark.parametrize(
-    ("total", "ranks", "expected"),
+    ("total", "where", "expected"),
     [
-        (1, 1, "heat: 1 trial to run on 1 rank"),
-        (2500, 64, "heat: 2,500 trials to run on 64 ranks"),
+        (1, "1 rank", "heat: 1 trial to run on 1 rank"),
+        (2500, "64 ranks", "heat: 2,500 trials to run on 64 ranks"),
     ],
 )
-def test_a_log_begins_with_what_there_is_to_do(log, total, ranks, expected):
-    started(total=total, ranks=ranks)
+def test_a_log_begins_with_what_there_is_to_do(log, total, where, expected):
+    started(total=total, where=where)
 
     assert [expected] == log()
 
@@ -295,7 +295,7 @@ def entry(status):
     return Entry(Outcome(0, status, None, None, 0, 0, 0), Place(0, "here"))
 
 progress = Progress(STYLE)
-progress.start("heat", 1200, 4)
+progress.start("heat", 1200, "4 ranks")
 with progress:
     progress.on_recorded([entry("finished")] * 600)
     progress.note("a [note] that is no markup")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -198,7 +199,8 @@ def test_closing_takes_back_what_was_posted(world):
     assert [0, 0, 0] == [transport._frames.posted for transport in world.transports]
 
 
-def test_an_abort_ends_every_rank_with_its_code(world):
+def test_an_abort_ends_every_rank_with_its_code(world, monkeypatch):
+    monkeypatch.setattr(transport_module.os, "_exit", sys.exit)
     with pytest.raises(SystemExit) as caught:
         world[1].abort(75)
 

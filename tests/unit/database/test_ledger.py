@@ -168,3 +168,14 @@ def test_a_run_is_recorded_with_how_it_ended(db, stored):
     )
     assert (ended["ended"], ended["finished"], ended["failed"]) == ("stopped", 3, 0)
     assert begun["started_at"] == ended["started_at"] <= ended["finished_at"]
+
+
+def test_a_trial_that_completes_itself_has_been_attempted_once(db, stored, ledger):
+    """However soon it did so; and what it completed itself with is what stays."""
+    ledger.complete(str(stored.trial_ids[2]), encode({"by": "itself"}))
+    for _ in range(2):
+        ledger.record([finished(2, {"by": "its return"})], ())
+    trial = db.get_trial(stored.trial_ids[2])
+
+    assert (trial.results, trial.attempts) == ({"by": "itself"}, 1)
+    assert (trial.rank, trial.duration) == (3, 1.25)

@@ -1,0 +1,65 @@
+"""Run a batch of trials where an executor calls: on a thread, or on a worker rank."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .attempt import Attempt, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .context import Context
+    from .experiment import Experiment
+    from .ledger import Place
+    from .mpi.messages import Ranges
+
+# A batch was sized for short trials. Where they are not, the rest of it goes back.
+LONGEST_SECONDS = 0.1
+
+
+class Station(NamedTuple):
+    """What trials are run with: one per process, shared by its threads.
+
+    ``say_begun`` is told the first trial of each batch as it begins.
+    """
+
+    experiment: Experiment
+    function: Callable[..., Any]
+    context: Context
+    place: Place
+    say_begun: Callable[[int], object]
+
+
+class Report(NamedTuple):
+    """What became of a batch, and where; trials not in it are untouched."""
+
+    place: Place
+    attempts: tuple[Attempt, ...]
+
+    def to_send(self) -> Report:
+        """Give the report without exceptions, which need not survive pickling."""
+        kept = tuple(Attempt(each.outcome) for each in self.attempts)
+        return self._replace(attempts=kept)
+
+
+def indices_of(ranges: Ranges) -> list[int]:
+    """Give the trials that ranges of indices, without their ends, name."""
+    return [index for start, stop in ranges for index in range(start, stop)]
+
+
+def run_batch(station: Station, ranges: Ranges) -> Report:
+    """Run trials in order, until the run drains or they turn out to be long."""
+    attempts: list[Attempt] = []
+    give_back_at = time.monotonic() + LONGEST_SECONDS
+    for index in indices_of(ranges):
+        if station.context.watch.requested():
+            break
+        if attempts and time.monotonic() >= give_back_at:
+            break
+        if not attempts:
+            station.say_begun(index)
+        trial = station.experiment[index]
+        attempts.append(attempt(station.function, trial, station.context))
+    return Report(station.place, tuple(attempts))

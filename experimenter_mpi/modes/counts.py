@@ -1,0 +1,26 @@
+"""How many threads or workers a mode uses."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import ConfigurationError
+
+
+def available_cores() -> int:
+    """Give the number of cores that this process may use, which a job may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_count(what: str, value: object) -> int:
+    """Give a number of threads or workers.
+
+    Raises:
+        ConfigurationError: it is no whole number of at least 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        msg = f"{what} must be a whole number >= 1, not {value!r}"
+        raise ConfigurationError(msg)
+    return value

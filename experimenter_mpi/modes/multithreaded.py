@@ -1,0 +1,88 @@
+"""MultithreadedMode: several trials at once, on threads of this process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .counts import available_cores, checked_count
+
+if TYPE_CHECKING:
+    from ..batches import Station
+    from ..ledger import Place
+    from ..sweep import Sweep
+    from .pool import Inbox, ThreadDesk
+
+
+class MultithreadedMode:
+    """Run trials on ``threads`` threads of this process, one per core by default.
+
+    They share one store. It pays where trials wait, or compute in code that lets other
+    threads run meanwhile, as numpy does; pure Python takes turns. The threads are those
+    of mpi4py.futures where an MPI library loads, else Python's own.
+
+    Raises:
+        ConfigurationError: ``threads`` is no whole number >= 1.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        given = available_cores() if threads is None else threads
+        self.threads = checked_count("threads", given)
+
+    def __repr__(self) -> str:
+        return f"MultithreadedMode(threads={self.threads})"
+
+    def run(self, sweep: Sweep) -> None:
+        """Run all trials of the sweep, or until it drains.
+
+        Raises:
+            BaseException: what a trial raised, if the sweep is to raise errors.
+        """
+        _run_on_threads(sweep, self.threads)
+
+
+def _run_on_threads(sweep: Sweep, threads: int) -> None:
+    from queue import SimpleQueue
+
+    from ..batches import run_batch
+    from ..ledger import Place
+    from ..mpi.executors import thread_pool
+    from .pool import Lane, ThreadDesk, run_in_pool
+
+    place = Place(0, os.uname().nodename)
+    inbox: Inbox = SimpleQueue()
+    desk = ThreadDesk(inbox, place)
+    station = _station(sweep, desk, inbox, place)
+    pool = thread_pool(threads)
+    lane = Lane(lambda ranges: pool.submit(run_batch, station, ranges), threads)
+    try:
+        failed = run_in_pool(sweep, [lane], inbox)
+    finally:
+        desk.close()
+        # After an interruption trials may still run: nobody can stop a thread.
+        pool.shutdown(wait=not lane.futures, cancel_futures=True)
+    if sweep.raise_errors and failed is not None and failed.exception is not None:
+        raise failed.exception
+
+
+def _station(sweep: Sweep, desk: ThreadDesk, inbox: Inbox, place: Place) -> Station:
+    from ..batches import Station
+    from ..context import Context
+    from ..mpi.messages import Begun
+    from ..preparation import prepare
+    from .pool import Heard
+
+    function, store = prepare(sweep.experiment, sweep.include)
+    context = Context(
+        sweep.experiment.name,
+        desk,
+        sweep.arrays,
+        sweep.drain,
+        store,
+        allow_pickle=sweep.allow_pickle,
+    )
+
+    def say_begun(index: int) -> None:
+        inbox.put(Heard(place, Begun(index), lambda _: None))
+
+    return Station(sweep.experiment, function, context, place, say_begun)

@@ -1,0 +1,246 @@
+"""Rank 0's loop where executors run the trials: batches out, outcomes and questions in.
+
+Executors tell of ends on threads of theirs, trials ask from wherever they run. All of
+it goes into one queue, so that this thread alone touches the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..batches import indices_of
+from ..commits import GroupedCommits
+from ..errors import ProtocolError, rebuilt
+from ..ledger import Entry, Place, RunningTrial, Status
+from ..mpi import messages as m
+from ..mpi.answers import Answers
+from ..mpi.dispatch import BATCHES_HELD, Pace, Pool
+from ..mpi.questions import Questions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from ..batches import Report
+    from ..sweep import Sweep
+
+# How often an idle rank 0 looks at signals, the time limit and the progress display.
+LOOK_SECONDS = 0.25
+
+
+class Heard(NamedTuple):
+    """A trial asks, or a batch begins; ``reply`` takes the answer, if there is one."""
+
+    place: Place
+    message: m.Message
+    reply: Callable[[m.Message], object]
+
+
+class Ended(NamedTuple):
+    """An executor is done with a batch."""
+
+    lane: Lane
+    ranges: m.Ranges
+    future: Future[Report]
+
+
+class Broken(NamedTuple):
+    """Whoever feeds the queue cannot go on."""
+
+    error: BaseException
+
+
+Inbox = SimpleQueue[Heard | Ended | Broken]
+
+
+class Lane:
+    """An executor, how many tasks it runs at once, and how many it has."""
+
+    def __init__(
+        self, submit: Callable[[m.Ranges], Future[Report]], workers: int
+    ) -> None:
+        self.submit = submit
+        self.workers = workers
+        self.futures: set[Future[Report]] = set()
+
+
+class Failed(NamedTuple):
+    """The first trial that failed, and its exception if it ran in this process."""
+
+    entry: Entry
+    exception: BaseException | None
+
+
+def run_in_pool(
+    sweep: Sweep,
+    lanes: Sequence[Lane],
+    inbox: Inbox,
+    tell_draining: Callable[[str], object] = lambda _: None,
+) -> Failed | None:
+    """Run the sweep's trials on the lanes, or until it drains; give what failed first.
+
+    ``tell_draining`` is called once, with the reason. Whatever this raises came while
+    trials were still running.
+    """
+    return _PoolRun(sweep, lanes, inbox, tell_draining).run()
+
+
+class _PoolRun:
+    def __init__(
+        self,
+        sweep: Sweep,
+        lanes: Sequence[Lane],
+        inbox: Inbox,
+        tell_draining: Callable[[str], object],
+    ) -> None:
+        self._drain = sweep.drain
+        self._raise_errors = sweep.raise_errors
+        self._lanes = lanes
+        self._inbox = inbox
+        self._tell_draining = tell_draining
+        self._draining = False
+        self._pool = Pool(sweep.pending)
+        self._pace = Pace(None)
+        self._workers = sum(lane.workers for lane in lanes)
+        self._commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
+        self._answers = Answers(sweep.ledger, self._commits)
+        self._out: set[int] = set()
+        self._begun: list[RunningTrial] = []
+        self._first_failure: Failed | None = None
+
+    def run(self) -> Failed | None:
+        try:
+            self._hand_out()
+            while self._out:
+                self._step()
+        finally:
+            self._commits.flush()
+        return self._first_failure
+
+    def _step(self) -> None:
+        event = self._take()
+        if self._drain.requested() and not self._draining:
+            self._begin_draining()
+        match event:
+            case Ended():
+                self._on_ended(event)
+            case Heard():
+                self._on_heard(event)
+            case Broken(error):
+                raise error
+        self._hand_out()
+
+    def _take(self) -> Heard | Ended | Broken | None:
+        """Give what comes next; commit before waiting for it."""
+        if self._inbox.empty() or self._commits.due():
+            self._commit()
+        try:
+            return self._inbox.get(timeout=LOOK_SECONDS)
+        except Empty:
+            return None
+
+    def _hand_out(self) -> None:
+        """Give every lane what it can run, and short batches one in advance."""
+        if self._draining or self._drain.requested():
+            return
+        for lane in self._lanes:
+            while self._pool.size and self._has_room(lane):
+                self._submit(lane)
+
+    def _has_room(self, lane: Lane) -> bool:
+        held = len(lane.futures)
+        if held < lane.workers:
+            return True
+        size = self._pace.size(self._pool.size, self._workers)
+        return held < BATCHES_HELD * lane.workers and self._pace.is_short(size)
+
+    def _submit(self, lane: Lane) -> None:
+        pieces = self._pool.take(self._pace.size(self._pool.size, self._workers))
+        ranges = tuple((piece.start, piece.stop) for piece in pieces)
+        self._out.update(indices_of(ranges))
+        future = lane.submit(ranges)
+        lane.futures.add(future)
+        future.add_done_callback(
+            lambda done: self._inbox.put(Ended(lane, ranges, done))
+        )
+
+    def _on_ended(self, ended: Ended) -> None:
+        ended.lane.futures.discard(ended.future)
+        handed = indices_of(ended.ranges)
+        self._out.difference_update(handed)
+        if ended.future.cancelled():
+            self._pool.put_back(handed)
+            return
+        report = ended.future.result()
+        self._record(report)
+        done = {each.outcome.index for each in report.attempts}
+        self._pool.put_back([index for index in handed if index not in done])
+
+    def _record(self, report: Report) -> None:
+        self._pace.learn([each.outcome for each in report.attempts])
+        entries = [Entry(each.outcome, report.place) for each in report.attempts]
+        self._commits.add(entries)
+        for entry, (outcome, exception) in zip(entries, report.attempts, strict=True):
+            if isinstance(exception, KeyboardInterrupt):
+                self._drain.request("KeyboardInterrupt")
+            if outcome.status == Status.FAILED and self._first_failure is None:
+                self._first_failure = Failed(entry, exception)
+                if self._raise_errors:
+                    self._drain.request("a failed trial")
+
+    def _on_heard(self, heard: Heard) -> None:
+        if isinstance(heard.message, m.Begun):
+            now = RunningTrial(heard.message.index, time.time(), heard.place)
+            self._begun.append(now)
+            return
+        # What was finished before the question must be seen by its answer.
+        self._commit()
+        heard.reply(self._answers.to(heard.message))
+
+    def _commit(self) -> None:
+        """Commit what ended, and mark what runs, unless it is over by now."""
+        begun = [trial for trial in self._begun if trial.index in self._out]
+        self._commits.flush(begun)
+        self._begun.clear()
+
+    def _begin_draining(self) -> None:
+        self._draining = True
+        self._tell_draining(self._drain.reason or "")
+        for lane in self._lanes:
+            for future in lane.futures:
+                future.cancel()
+
+
+class ThreadDesk(Questions):
+    """Lets trials on threads of this process ask the thread that runs the loop."""
+
+    def __init__(self, inbox: Inbox, place: Place) -> None:
+        self._inbox = inbox
+        self._place = place
+        self._closed = False
+
+    def ask(self, question: m.Message, expected: type) -> Any:
+        """Ask the loop's thread, and wait for it."""
+        answers: SimpleQueue[m.Message] = SimpleQueue()
+        self._inbox.put(Heard(self._place, question, answers.put))
+        answer = self._refusal if self._closed else answers.get()
+        if isinstance(answer, m.Refused):
+            raise rebuilt(answer.error, answer.message)
+        if not isinstance(answer, expected):
+            msg = f"{type(question).__name__} was answered by {answer}"
+            raise ProtocolError(msg)
+        return answer
+
+    _refusal = m.Refused(
+        "OutsideTrialError", "the run is over: this trial was stopped and runs again"
+    )
+
+    def close(self) -> None:
+        """Refuse what is still asked: the loop answers no more."""
+        self._closed = True
+        while not self._inbox.empty():
+            event = self._inbox.get()
+            if isinstance(event, Heard):
+                event.reply(self._refusal)

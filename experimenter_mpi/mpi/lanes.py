@@ -1,0 +1,101 @@
+"""A worker's part where mpi4py.futures hands out the trials: it serves in lanes.
+
+A lane is a communicator with rank 0 and a thread that runs what comes over it: one in
+DistributedMode, several in HeterogeneousMode. All lanes of a worker share its store,
+and its line to rank 0 for what trials ask.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..batches import Report, Station, run_batch
+from ..errors import ProtocolError
+from ..ledger import Place
+from . import executors
+from . import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..context import Context
+    from ..experiment import Experiment
+    from .messages import Ranges
+    from .transport import Transport
+    from .worker import Line
+
+
+class Lane(NamedTuple):
+    """What a lane's thread finds when a task calls: the station, and who waits."""
+
+    station: Station
+    opened: threading.Event
+
+
+_lane: ContextVar[Lane] = ContextVar("_lane")
+
+
+def run_batch_here(ranges: Ranges) -> Report:
+    """Run a batch at this worker's station: the task that rank 0 submits."""
+    return run_batch(_lane.get().station, ranges).to_send()
+
+
+def say_opened() -> None:
+    """Let the next lane open: rank 0 opens them one after the other, too."""
+    _lane.get().opened.set()
+
+
+def work_in_lanes(
+    line: Line,
+    transport: Transport,
+    experiment: Experiment,
+    function: Callable[..., Any],
+    context: Context,
+    lanes: int,
+) -> None:
+    """Serve in so many lanes until rank 0 releases this rank."""
+    line.send(m.Ready(transport.hostname))
+    match line.receive():
+        case m.Form(ranks):
+            station = Station(
+                experiment,
+                function,
+                context,
+                Place(transport.rank, transport.hostname),
+                lambda index: line.send(m.Begun(index)),
+            )
+            with transport.lanes(ranks, lanes) as communicators:
+                _serve_all(communicators, station)
+        case m.Release():
+            return
+        case message:
+            msg = f"rank 0 sent {type(message).__name__} to a rank without lanes"
+            raise ProtocolError(msg)
+    while not isinstance(line.receive(), m.Release):
+        pass
+    line.send(m.Drained())  # nothing of this experiment comes after it
+
+
+def _serve_all(communicators: Sequence[Any], station: Station) -> None:
+    """Serve each communicator on a thread, the last one on this."""
+    threads = []
+    for communicator in communicators[:-1]:
+        lane = Lane(station, threading.Event())
+        thread = threading.Thread(target=_serve, args=(communicator, lane))
+        thread.start()
+        lane.opened.wait()
+        threads.append(thread)
+    _serve(communicators[-1], Lane(station, threading.Event()))
+    for thread in threads:
+        thread.join()
+
+
+def _serve(communicator: Any, lane: Lane) -> None:
+    token = _lane.set(lane)
+    try:
+        executors.serve_pool(communicator)
+    finally:
+        _lane.reset(token)
+        lane.opened.set()

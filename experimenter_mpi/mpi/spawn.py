@@ -1,0 +1,207 @@
+"""Start worker ranks from a process that was started alone, with ``MPI_Comm_spawn``.
+
+An MPI that cannot spawn may abort the process or wait for ever, and says so to nobody.
+So it is tried first in a child process, before MPI starts in this one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LaunchError
+from . import launch
+from . import transport as transports
+from .messages import Dismiss
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Longer than a cold parallel file system takes to give Python to the workers.
+PATIENCE_SECONDS = 60.0
+EXIT_WRONG = 3
+
+INSTEAD = (
+    "start the script as `mpirun -n N python -m experimenter_mpi run SCRIPT --mode mpi`"
+)
+
+
+@contextmanager
+def spawned(workers: int) -> Iterator[Transport]:
+    """Give a transport to so many new worker ranks, which serve until the end.
+
+    An exception inside means that they are busy: then they are left as they are.
+
+    Raises:
+        LaunchError: this MPI, or the scheduler, starts no processes.
+    """
+    _require_possible()
+    parents = _start(transports.load(), workers)
+    communicator = parents.Merge(high=False)
+    transport = Transport(transports.load(), communicator, has_launcher=False)
+    yield transport
+    transport.send_all(Dismiss())
+    leave(transport, parents)
+
+
+@contextmanager
+def parent() -> Iterator[Transport]:
+    """Give a spawned worker's transport to whoever spawned it."""
+    mpi = transports.load()
+    parents = mpi.Comm.Get_parent()
+    if parents == mpi.COMM_NULL:
+        msg = "this is for processes that MPI_Comm_spawn starts: see DistributedMode"
+        raise LaunchError(msg)
+    transport = Transport(mpi, parents.Merge(high=True))
+    transports.adopt(transport)
+    # Blocked while this process was started; see _apart.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    yield transport
+    leave(transport, parents)
+
+
+def leave(transport: Transport, parents: Any) -> None:
+    """Part from the other side, which does the same."""
+    transport.close()
+    transport.free()
+    parents.Disconnect()
+
+
+def try_it() -> int:
+    """Spawn one worker and send it home: what the child process does."""
+    try:
+        _require_mpiexec()
+        parents = _start(transports.load(), 1)
+    except LaunchError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_WRONG
+    transport = Transport(transports.load(), parents.Merge(high=False))
+    transport.send_all(Dismiss())
+    leave(transport, parents)
+    return 0
+
+
+def _require_possible() -> None:
+    # MPI forbids forking once it has started, and needs no trial where mpirun is there.
+    if "mpi4py.MPI" in sys.modules or launch.has_launcher():
+        _require_mpiexec()
+        return
+    code, words = _tried()
+    if code == EXIT_WRONG and words:
+        raise LaunchError(words)
+    if code != 0:
+        msg = f"MPI cannot start workers from here ({words}): {INSTEAD}"
+        raise LaunchError(msg)
+
+
+def _tried() -> tuple[int, str]:
+    """Try it in a child process; give its exit code and its last words."""
+    import subprocess
+
+    # A session of its own: an MPI that gives up may kill the whole process group.
+    child = subprocess.Popen(  # noqa: S603 - this Python, with text of ours
+        [*_python(), _program("mpi.spawn", "try_it")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _, words = child.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 1, f"no worker came in {PATIENCE_SECONDS:.0f} s"
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    lines = [line.strip() for line in words.decode(errors="replace").splitlines()]
+    return child.returncode, next((line for line in reversed(lines) if line), "")
+
+
+def _require_mpiexec() -> None:
+    """MPICH starts processes with the mpiexec that it finds, and aborts without."""
+    import shutil  # not on workers, which import this file too
+
+    library = transports.load().Get_library_version()
+    if "MPICH" not in library or shutil.which("mpiexec"):
+        return
+    folder = os.path.dirname(sys.executable)
+    beside = os.path.exists(os.path.join(folder, "mpiexec"))
+    hint = f"put {folder} on PATH, or " if beside else ""
+    msg = f"MPICH starts workers with mpiexec, which is not on PATH: {hint}{INSTEAD}"
+    raise LaunchError(msg)
+
+
+def _start(mpi: Any, workers: int) -> Any:
+    """Spawn the workers and give the intercommunicator with them."""
+    deadline = threading.Timer(PATIENCE_SECONDS, _give_up)
+    deadline.daemon = True
+    deadline.start()
+    command, *arguments = _python()
+    arguments.append(_program("spawned", "main"))
+    try:
+        with _apart():
+            return mpi.COMM_SELF.Spawn(command, arguments, workers)
+    except mpi.Exception as error:
+        msg = f"MPI cannot start workers from here ({error}): {INSTEAD}"
+        raise LaunchError(msg) from error
+    finally:
+        deadline.cancel()
+
+
+def _give_up() -> None:
+    """End the process: nothing wakes a thread that waits inside MPI_Comm_spawn."""
+    text = f"no worker came in {PATIENCE_SECONDS:.0f} s: {INSTEAD}"
+    os.write(2, f"experimenter_mpi: {text}\n".encode())
+    os._exit(EXIT_WRONG)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keep what starts the workers out of the terminal's and the shell's signals.
+
+    MPICH's mpiexec becomes a child of this process, dies of a Ctrl-C with all workers,
+    and when this process ends badly it kills its process group: that of the shell
+    script that started us. It inherits both the mask and the group.
+    """
+    group, own = os.getpgrp(), os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    moved = group != own and _moved_to(0)
+    try:
+        yield
+    finally:
+        if moved:
+            _moved_to(group)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _moved_to(group: int) -> bool:
+    """Move this process to a process group, 0 for one of its own."""
+    try:
+        os.setpgid(0, group)
+    except OSError:  # the leader of a session may not
+        return False
+    return True
+
+
+def _python() -> list[str]:
+    """Give the command that starts a Python such as this one."""
+    from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
+
+    return [sys.executable, *_args_from_interpreter_flags(), "-c"]
+
+
+def _program(module: str, function: str) -> str:
+    """Give the text of a program; this package is where it was found here."""
+    package, folder = __name__.partition(".")[0], os.path.abspath(__file__)
+    for _ in range(3):
+        folder = os.path.dirname(folder)
+    return (
+        f"import sys; sys.path.append({folder!r}); "
+        f"from {package}.{module} import {function}; sys.exit({function}())"
+    )
