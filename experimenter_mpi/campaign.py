@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import provenance
+from . import provenance, walltime
 from .drain import Drain
 from .errors import ConfigurationError
 from .interruption import draining_on_signals
@@ -58,7 +58,7 @@ def conduct(
         ExperimenterError: see ``execute``.
     """
     start = time.monotonic()
-    drain = Drain(options.time_limit)
+    drain = Drain(options.time_limit, grace=options.grace, walltime=walltime.left())
     # Before anything is stored: a misspelt function must not become part of it.
     find_functions(experiment, include)
     with database.writing():
@@ -119,7 +119,7 @@ def _run(
     with (
         _recorded_run(database, experiment, crew, before, sweep.drain),
         draining_on_signals(
-            sweep.drain, progress.on_drain, impatient=not is_interactive()
+            sweep.drain, progress.on_drain, bounded=not is_interactive()
         ),
         progress,
     ):
@@ -141,7 +141,7 @@ def _recorded_run(
     ended = "error"
     try:
         yield
-        ended = "stopped" if drain.requested() else "finished"
+        ended = "stopped" if drain.requested() or drain.shortage else "finished"
     except KeyboardInterrupt:
         ended = "stopped"
         raise
@@ -177,5 +177,5 @@ def _summary(
         failed,
         remaining,
         duration,
-        drain.reason if remaining else None,
+        (drain.reason or drain.shortage) if remaining else None,
     )

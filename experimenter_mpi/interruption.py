@@ -1,8 +1,4 @@
-"""Turn signals into a drain, and a Ctrl-C into an end within two seconds.
-
-Who presses Ctrl-C waits for the prompt, so it leaves running trials little time to step
-back; what a scheduler sends leaves them theirs.
-"""
+"""Turn signals into a drain, and end it when running trials have had their time."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,38 +18,45 @@ if TYPE_CHECKING:
 
     from .drain import Drain
 
-# A prompt must be back within two seconds of Ctrl-C: this much for running trials to
-# step back, then an interruption, then this much for it to be heeded.
-INTERRUPT_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+# Two that come so close are one: a terminal and a launcher both send it.
+SAME_SECONDS = 0.25
+# How long an interrupted trial has to heed it, before the process ends with it.
 HEED_SECONDS = 0.4
 
 
 @contextmanager
 def draining_on_signals(
     drain: Drain,
-    notice: Callable[[str], None] = lambda _: None,
+    notice: Callable[[str, float], None] = lambda _reason, _seconds: None,
     *,
-    impatient: bool = False,
+    bounded: bool = False,
 ) -> Iterator[None]:
     """Turn signals into a drain; a second SIGINT raises KeyboardInterrupt at once.
 
-    When ``impatient`` the first SIGINT is followed by a second one by itself, and a
-    trial that does not heed that ends with the process. Only the main thread can have
-    handlers: elsewhere nothing is installed.
+    When ``bounded`` that also comes by itself after the grace period, and a trial that
+    does not heed it ends with the process. ``notice`` is called with the reason and the
+    seconds left, maybe by a signal handler. Only the main thread can have handlers:
+    elsewhere nothing is installed.
     """
-    impatience = _Impatience(drain) if impatient else None
+    told = _Told(drain, notice)
+    watch = _Watch(drain, told) if bounded else None
+    first_at = 0.0
 
     def on_signal(number: int, _frame: Any) -> None:
-        if impatience is not None and impatience.is_over():
-            return  # it pressed the key in the very moment in which all was done
-        if drain.reason is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        nonlocal first_at
+        if watch is not None and watch.is_over():
+            return  # it came in the very moment in which all was done
         if drain.reason is None:
-            name = signal.Signals(number).name
-            drain.request(name)
-            notice(name)
-            if impatience is not None and number == signal.SIGINT:
-                impatience.begin()
+            first_at = time.monotonic()
+            drain.request(signal.Signals(number).name)
+            told.once()
+        elif number == signal.SIGINT and not is_same(time.monotonic()):
+            raise KeyboardInterrupt
+
+    def is_same(now: float) -> bool:
+        ours = watch is not None and watch.has_interrupted
+        return not ours and now - first_at < SAME_SECONDS
 
     previous = {}
     try:
@@ -63,24 +67,34 @@ def draining_on_signals(
     try:
         yield
     finally:
-        if impatience is not None:
-            impatience.end()
+        if watch is not None:
+            watch.end()
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-class _Impatience:
-    """Presses Ctrl-C a second time, from a thread of its own.
+class _Told:
+    """Tells people once why the run drains, and how long its trials have."""
 
-    It waits for the first one at a lock: a signal handler may not wait for anything,
-    which setting an Event does.
-    """
-
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: Drain, notice: Callable[[str, float], None]) -> None:
         self._drain = drain
-        self._gate = threading.Lock()
-        self._gate.acquire()
-        self._begun = False
+        self._notice = notice
+        self._done = False
+
+    def once(self) -> None:
+        left = self._drain.time_left()
+        if not self._done and left is not None:
+            self._done = True
+            self._notice(self._drain.reason or "", left)
+
+
+class _Watch:
+    """Interrupts the main thread when running trials have had their time."""
+
+    def __init__(self, drain: Drain, told: _Told) -> None:
+        self._drain = drain
+        self._told = told
+        self.has_interrupted = False
         self._over = threading.Event()
         self._thread = threading.Thread(
             target=self._watch, name="experimenter_mpi interruption", daemon=True
@@ -90,28 +104,30 @@ class _Impatience:
     def is_over(self) -> bool:
         return self._over.is_set()
 
-    def begin(self) -> None:
-        """Count from now; called once, from a signal handler."""
-        self._begun = True
-        self._gate.release()
-
     def end(self) -> None:
         """Let go: no interruption comes after this."""
         self._over.set()
-        if not self._begun:
-            self._gate.release()
         self._thread.join()
 
     def _watch(self) -> None:
-        self._gate.acquire()
-        if self._over.wait(INTERRUPT_SECONDS) or "pdb" in sys.modules:
+        while not self._drain.is_over():
+            if self._drain.requested():
+                self._told.once()
+            if self._over.wait(LOOK_SECONDS):
+                return
+        if "pdb" in sys.modules:  # somebody looks at a trial, and takes all the time
             return
-        main = threading.main_thread().ident
-        if main is not None:
-            signal.pthread_kill(main, signal.SIGINT)
+        self._interrupt()
         while not self._over.wait(HEED_SECONDS):
             if self._drain.in_trial:
                 _end_process()
+
+    def _interrupt(self) -> None:
+        """Press Ctrl-C once more, as a person would."""
+        self.has_interrupted = True
+        main = threading.main_thread().ident
+        if main is not None:
+            signal.pthread_kill(main, signal.SIGINT)
 
 
 def _end_process() -> None:

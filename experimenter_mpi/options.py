@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Options(NamedTuple):
-    """See ``execute``; ``time_limit`` is in seconds.
+    """See ``execute``; ``time_limit`` and ``grace`` are in seconds.
 
     ``only`` are the indices of the trials to run, None for all.
     """
@@ -15,4 +15,5 @@ class Options(NamedTuple):
     on_error: str = "record"
     retry_failed: bool = True
     time_limit: float | None = None
+    grace: float | None = None
     only: frozenset[int] | None = None

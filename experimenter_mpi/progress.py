@@ -84,12 +84,15 @@ class Progress:
         """Print a line for people, above the bar if there is one."""
         self._print(f"experimenter_mpi: {text}")
 
-    def on_drain(self, reason: str) -> None:
-        """Say why no new trial starts; called from a signal handler."""
-        may = "step back for a second" if reason == "SIGINT" else "finish"
+    def on_drain(self, reason: str, seconds: float) -> None:
+        """Say why no new trial starts, and how long running ones may go on.
+
+        Called from a signal handler.
+        """
         text = (
-            f"\nexperimenter_mpi: {reason}: no new trials; running ones may {may}. "
-            "Ctrl-C again stops at once; run again to go on.\n"
+            f"\nexperimenter_mpi: {reason}: no new trials; running ones have "
+            f"{duration(seconds)} to end. Ctrl-C again stops at once; run again to go "
+            "on.\n"
         )
         # A signal may come while Python writes to stderr, which must not be re-entered.
         os.write(2, text.encode())

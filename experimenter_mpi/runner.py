@@ -33,6 +33,7 @@ def execute(
     on_error: str = "record",
     retry_failed: bool = True,
     time_limit: float | None = None,
+    grace: float | None = None,
 ) -> RunSummary | None:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -53,6 +54,9 @@ def execute(
             at the first failure and raises it.
         retry_failed: Whether trials that failed in an earlier run are run again.
         time_limit: Seconds after which no new trial is started.
+        grace: Seconds that running trials have to end once the run is stopping: after
+            a signal, at the time limit, or before the scheduler ends the job. None: a
+            minute, or one second after Ctrl-C.
 
     Raises:
         ExperimentMismatchError: the name is stored with another configuration.
@@ -69,6 +73,7 @@ def execute(
         on_error=on_error,
         retry_failed=retry_failed,
         time_limit=time_limit,
+        grace=grace,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)

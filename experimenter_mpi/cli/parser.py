@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from math import nan
 from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
+from .. import walltime
 from ..errors import ExperimenterError, NotFoundError
 
 if TYPE_CHECKING:
@@ -128,22 +130,15 @@ def index_list(text: str) -> list[int]:
     return indices
 
 
-_UNITS = (1, 60, 3600)
-
-
 def seconds(text: str) -> float:
     """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH:MM:SS``."""
-    days, dash, rest = text.rpartition("-")
     try:
-        parts = [float(part) for part in rest.split(":")]
-        total = float(int(days) * 86400) if dash else 0.0
+        total = walltime.seconds(text)
     except ValueError:
-        parts, total = [], 0.0
-    if not parts or len(parts) > len(_UNITS) or any(not part >= 0 for part in parts):
+        total = nan
+    if not total >= 0:
         msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
         raise argparse.ArgumentTypeError(msg)
-    for part, unit in zip(reversed(parts), _UNITS, strict=False):
-        total += part * unit
     return total
 
 

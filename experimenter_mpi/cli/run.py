@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import ArgumentTypeError
 from shlex import quote
 from traceback import format_exception
@@ -108,6 +109,13 @@ def parser() -> Parser:
         type=seconds,
         help="start no new trial after this: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
     )
+    add(
+        "--grace",
+        metavar="TIME",
+        type=seconds,
+        help="how long running trials have to end when the run stops (default: a "
+        "minute; a second after Ctrl-C)",
+    )
     add("--progress", choices=("auto", "bar", "log", "none"), default="auto")
     add(
         "--allow-pickle",
@@ -146,6 +154,9 @@ def main(arguments: list[str]) -> int:
     made = parser()
     given = made.parse_args(arguments)
     _check_mode(made, given)
+    # One limit for all experiments of the script, from now on.
+    limit = given.time_limit
+    given.ends = None if limit is None else time.monotonic() + limit
     script = scripts.read(given.script)
     experiments = _chosen(script, given.experiment)
     _check_functions(experiments, given.directory)
@@ -265,7 +276,8 @@ def _options(given: Namespace) -> Options:
         force_overwrite=given.overwrite,
         on_error=given.on_error,
         retry_failed=not given.no_retry_failed,
-        time_limit=given.time_limit,
+        time_limit=None if given.ends is None else given.ends - time.monotonic(),
+        grace=given.grace,
         only=None if given.trial is None else frozenset(given.trial),
     )
 

@@ -77,12 +77,12 @@ def run_in_pool(
     sweep: Sweep,
     lanes: Sequence[Lane],
     inbox: Inbox,
-    tell_draining: Callable[[str], object] = lambda _: None,
+    tell_draining: Callable[[m.Drain], object] = lambda _: None,
 ) -> Failed | None:
     """Run the sweep's trials on the lanes, or until it drains; give what failed first.
 
-    ``tell_draining`` is called once, with the reason. Whatever this raises came while
-    trials were still running.
+    ``tell_draining`` is called once, with what workers are to be told. Whatever this
+    raises came while trials were still running.
     """
     return _PoolRun(sweep, lanes, inbox, tell_draining).run()
 
@@ -93,7 +93,7 @@ class _PoolRun:
         sweep: Sweep,
         lanes: Sequence[Lane],
         inbox: Inbox,
-        tell_draining: Callable[[str], object],
+        tell_draining: Callable[[m.Drain], object],
     ) -> None:
         self._drain = sweep.drain
         self._raise_errors = sweep.raise_errors
@@ -143,11 +143,18 @@ class _PoolRun:
 
     def _hand_out(self) -> None:
         """Give every lane what it can run, and short batches one in advance."""
-        if self._draining or self._drain.requested():
+        if self._draining or self._drain.requested() or self._runs_out():
             return
         for lane in self._lanes:
             while self._pool.size and self._has_room(lane):
                 self._submit(lane)
+
+    def _runs_out(self) -> bool:
+        """Whether no trial would end in the time left."""
+        if not self._pool.size:
+            return False
+        size = self._pace.size(self._pool.size, self._workers)
+        return self._drain.runs_out(self._pace.expected(size))
 
     def _has_room(self, lane: Lane) -> bool:
         held = len(lane.futures)
@@ -188,7 +195,7 @@ class _PoolRun:
             if outcome.status == Status.FAILED and self._first_failure is None:
                 self._first_failure = Failed(entry, exception)
                 if self._raise_errors:
-                    self._drain.request("a failed trial")
+                    self._drain.request("a failed trial", for_ever=True)
 
     def _on_heard(self, heard: Heard) -> None:
         if isinstance(heard.message, m.Begun):
@@ -207,7 +214,7 @@ class _PoolRun:
 
     def _begin_draining(self) -> None:
         self._draining = True
-        self._tell_draining(self._drain.reason or "")
+        self._tell_draining(m.Drain(self._drain.reason or "", self._drain.time_left()))
         for lane in self._lanes:
             for future in lane.futures:
                 future.cancel()

@@ -98,7 +98,7 @@ def _run(
     lanes = [Lane(_submitting(pool), len(places)) for pool in pools]
     listener = _Listener(transport, places, inbox)
     failed = run_in_pool(
-        sweep, lanes, inbox, lambda reason: _send(transport, places, m.Drain(reason))
+        sweep, lanes, inbox, lambda order: _send(transport, places, order)
     )
     for pool in pools:
         pool.shutdown(wait=False)

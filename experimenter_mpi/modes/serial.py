@@ -58,7 +58,9 @@ def run_serially(sweep: Sweep) -> None:
     Raises:
         BaseException: what a trial raised, if the sweep is to raise errors.
     """
-    from ..commits import GroupedCommits  # not on workers, which import this mode
+    # Not on workers, which import this mode.
+    from ..commits import GroupedCommits
+    from ..mpi.dispatch import Pace
 
     commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
     prepared = prepare(sweep.experiment, sweep.include)
@@ -71,10 +73,11 @@ def run_serially(sweep: Sweep) -> None:
         allow_pickle=sweep.allow_pickle,
     )
     place = Place(0, os.uname().nodename)
+    pace = Pace(1)
     try:
         with commits.in_background():
             for index in sweep.indices():
-                if sweep.drain.requested():
+                if sweep.drain.requested() or sweep.drain.runs_out(pace.expected(1)):
                     break
                 if commits.due():
                     # Also says which trial runs now, for whoever watches the database.
@@ -84,6 +87,7 @@ def run_serially(sweep: Sweep) -> None:
                 outcome, exception = attempt(prepared.function, trial, context)
                 sweep.drain.in_trial = False
                 commits.add([Entry(outcome, place)])
+                pace.learn([outcome])
                 if isinstance(exception, KeyboardInterrupt):
                     sweep.drain.request("KeyboardInterrupt")
                 failed = outcome.status == Status.FAILED

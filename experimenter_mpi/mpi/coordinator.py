@@ -37,6 +37,7 @@ def coordinate(
         range(1, transport.size),
         batch_size,
         stop_on_failure=sweep.raise_errors,
+        runs_out=sweep.drain.runs_out if sweep.drain.time_left() is not None else None,
     )
     return _Coordinator(transport, sweep, dispatcher).run()
 
@@ -70,7 +71,8 @@ class _Coordinator:
         if arrival is None:
             arrival = self._transport.receive(LOOK_SECONDS, self._wake)
         if self._drain.requested():
-            self._carry_out(self._dispatcher.drain(self._drain.reason or ""))
+            left = self._drain.time_left()
+            self._carry_out(self._dispatcher.drain(self._drain.reason or "", left))
         if arrival is not None:
             self._on(*arrival)
 

@@ -25,7 +25,7 @@ from .messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..ledger import Outcome
 
@@ -148,6 +148,10 @@ class Pace:
         fair = left // (2 * BATCHES_HELD * max(workers, 1))
         return max(1, min(enough, fair, LARGEST_BATCH))
 
+    def expected(self, trials: int) -> float | None:
+        """Give how many seconds so many trials take, None before any was run."""
+        return None if self._duration is None else trials * self._duration
+
     def is_short(self, trials: int) -> bool:
         """Whether a round trip is worth saving, for a batch of so many trials."""
         return self._duration is not None and trials * self._duration < SHORT_SECONDS
@@ -158,6 +162,8 @@ class Dispatcher:
 
     ``batch_size`` fixes how many trials one message carries; None sizes batches from
     measured durations. ``stop_on_failure`` drains at the first failed trial.
+    ``runs_out`` says whether what takes so many seconds (None: nobody knows) would be
+    stopped before its end; from then on nothing is handed out.
     """
 
     def __init__(
@@ -167,12 +173,15 @@ class Dispatcher:
         batch_size: int | None = None,
         *,
         stop_on_failure: bool = False,
+        runs_out: Callable[[float | None], bool] | None = None,
     ) -> None:
+        self._runs_out = runs_out
         self._pool = Pool(pending)
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
         self.workers = {rank: Worker() for rank in workers}
         self.draining = False
+        self.running_out = False
         self.unable: dict[int, Unable] = {}
 
     @property
@@ -206,12 +215,16 @@ class Dispatcher:
                 msg = f"rank {rank} may not send {kind} while it is {stage.value}"
                 raise ProtocolError(msg)
 
-    def drain(self, reason: str) -> list[Instruction]:
-        """Stop handing out trials; ask every worker for what it has not started."""
+    def drain(self, reason: str, seconds: float | None = None) -> list[Instruction]:
+        """Stop handing out trials; ask every worker for what it has not started.
+
+        ``seconds`` is how long their running trials have.
+        """
         if self.draining:
             return []
         self.draining = True
-        return [self._ask_to_drain(rank, reason) for rank in self._at(Stage.READY)]
+        order = Drain(reason, seconds)
+        return [self._ask_to_drain(rank, order) for rank in self._at(Stage.READY)]
 
     def lose(self, rank: int) -> list[Instruction]:
         """Requeue what a dead rank held."""
@@ -227,7 +240,7 @@ class Dispatcher:
     def _on_ready(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.READY
         if self.draining:
-            return [self._ask_to_drain(rank, "the run is stopping")]
+            return [self._ask_to_drain(rank, Drain("the run is stopping"))]
         return self._assign(rank) or self._close()
 
     def _on_finished(
@@ -262,12 +275,19 @@ class Dispatcher:
         In advance only if that saves something, and never what an idle rank could run.
         """
         held = self.workers[rank].batches
-        if not self._pool.size or len(held) >= BATCHES_HELD:
+        if not self._pool.size or len(held) >= BATCHES_HELD or self._too_late():
             return False
         if not held:
             return True
         idle = sum(not self.workers[other].batches for other in self._present())
         return self._pool.size > idle and self._pace.is_short(len(held[0]))
+
+    def _too_late(self) -> bool:
+        """Whether no batch would come to its end any more; it is so for good."""
+        if self._runs_out is not None and not self.running_out:
+            size = self._pace.size(self._pool.size, len(self._present()))
+            self.running_out = self._runs_out(self._pace.expected(size))
+        return self.running_out
 
     def _close(self) -> list[Instruction]:
         """Release all workers once no trial is left anywhere.
@@ -275,7 +295,8 @@ class Dispatcher:
         Until then idle ones stay: they are given what a dead rank leaves behind.
         """
         working = any(worker.batches for worker in self.workers.values())
-        if self.draining or working or (self._pool.size and self._present()):
+        left = self._pool.size and self._present() and not self.running_out
+        if self.draining or working or left:
             return []
         return [order for r in self._at(Stage.READY) for order in self._release(r)]
 
@@ -290,9 +311,9 @@ class Dispatcher:
         self._pool.put_back(worker.unreported())
         worker.batches.clear()
 
-    def _ask_to_drain(self, rank: int, reason: str) -> Instruction:
+    def _ask_to_drain(self, rank: int, order: Drain) -> Instruction:
         self.workers[rank].stage = Stage.DRAINING
-        return Send(rank, Drain(reason))
+        return Send(rank, order)
 
     def _release(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.GONE

@@ -102,9 +102,10 @@ def world_rank() -> int:
 def _transport() -> Any:
     """Import what loads MPI, after the last chance to start a child process."""
     if rank_hint() in (0, None):
-        from .. import provenance
+        from .. import provenance, walltime
 
         provenance.collect_git()
+        walltime.collect()
     from . import transport
 
     return transport

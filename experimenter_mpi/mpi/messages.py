@@ -145,9 +145,13 @@ class Finished(NamedTuple):
 
 @message(Tag.DRAIN)
 class Drain(NamedTuple):
-    """Coordinator to worker: start no trial; the running one may step back."""
+    """Coordinator to worker: start no trial; the running one may step back.
+
+    It has ``seconds`` for that, None as long as it likes.
+    """
 
     reason: str
+    seconds: float | None = None
 
 
 @message(Tag.DRAINED)

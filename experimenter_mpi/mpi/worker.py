@@ -34,7 +34,7 @@ class Line(Questions):
         self._transport = transport
         self._inbox: deque[m.Message] = deque()
         self._in_use = allocate_lock()
-        self._deadline = None if time_left is None else time.monotonic() + time_left
+        self._deadline = _deadline(time_left)
         self.draining = False
 
     def send(self, message: m.Message) -> None:
@@ -67,7 +67,9 @@ class Line(Questions):
         return self._noticed(arrival[1])
 
     def _noticed(self, message: m.Message) -> m.Message:
-        self.draining = self.draining or isinstance(message, m.Drain)
+        if isinstance(message, m.Drain):
+            self.draining = True
+            self._deadline = _deadline(message.seconds)
         return message
 
     # What a trial may know about the end of the run (see context.Watch).
@@ -89,6 +91,10 @@ class Line(Questions):
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - time.monotonic())
+
+
+def _deadline(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def work(

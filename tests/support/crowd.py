@@ -19,7 +19,7 @@ from experimenter_mpi.mpi.messages import (
 from support.fakes import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from experimenter_mpi.ledger import Outcome
     from experimenter_mpi.mpi.dispatch import Instruction
@@ -40,11 +40,16 @@ class Watched:
         batch_size: int | None = None,
         *,
         stop_on_failure: bool = False,
+        runs_out: Callable[[float | None], bool] | None = None,
     ) -> None:
         pending = list(pending)
         self.ranks = range(1, workers + 1)
         self.dispatcher = Dispatcher(
-            pending, self.ranks, batch_size, stop_on_failure=stop_on_failure
+            pending,
+            self.ranks,
+            batch_size,
+            stop_on_failure=stop_on_failure,
+            runs_out=runs_out,
         )
         self.unrecorded = {index for piece in pending for index in piece}
         self.recorded: list[int] = []

@@ -257,6 +257,10 @@ class Launches:
         """Start `python ARGS...`, with this text on its standard input if any."""
         return self._start([str(python_of(library)), *map(str, args)], env, cwd, stdin)
 
+    def start_shell(self, text: str) -> Running:
+        """Start `sh -c TEXT`, as a job script would."""
+        return self._start(["sh", "-c", text], None, None)
+
     def _start(
         self,
         command: Sequence[str],

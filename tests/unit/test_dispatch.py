@@ -799,3 +799,37 @@ def test_with_few_trials_every_worker_gets_its_share():
         watched.finish(rank, duration=MICROSECOND)
 
     assert all(0 < len(watched.holds(rank)) <= 10 for rank in watched.ranks)
+
+
+# --- too little time left
+
+
+def test_when_time_runs_out_what_is_held_comes_to_its_end_and_nothing_else_begins():
+    watched = Watched([range(10)], 2, batch_size=1, runs_out=lambda s: s is not None)
+    watched.ready(1, 2)
+    watched.finish(1, duration=60)
+    assert not watched.released
+
+    watched.finish(2, duration=60)
+
+    assert {1, 2} == set(watched.released)
+    assert 8 == watched.dispatcher.left
+
+
+def test_a_rank_that_comes_when_time_has_run_out_is_released():
+    watched = Watched([range(10)], 2, batch_size=1, runs_out=lambda s: s is not None)
+    watched.ready(1)
+    watched.finish(1, duration=60)
+    watched.ready(2)
+
+    assert {1, 2} == set(watched.released)
+
+
+def test_what_is_asked_of_the_clock_is_how_long_the_next_batch_will_take():
+    asked = []
+    watched = Watched([range(10)], 1, batch_size=3, runs_out=asked.append)
+    watched.ready(1)
+    watched.finish(1, duration=20.0)
+
+    assert asked[0] is None
+    assert 60.0 == asked[-1]

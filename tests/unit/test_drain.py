@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -18,7 +19,7 @@ import os, time
 from experimenter_mpi.drain import SIGNALS, Drain
 from experimenter_mpi.interruption import draining_on_signals
 
-def notice(name):
+def notice(name, seconds):
     os.write(1, f"notice {name}\\n".encode())  # a print may be under way
 
 drain = Drain()
@@ -90,7 +91,7 @@ def test_no_time_at_all_drains_at_once(clock):
 
 
 def test_the_time_left_runs_down_to_nothing_and_no_further(clock):
-    drain = Drain(time_limit=60)
+    drain = Drain(time_limit=60, grace=0)
     clock.now += 20
     left = drain.time_left()
     clock.now += 100
@@ -100,6 +101,107 @@ def test_the_time_left_runs_down_to_nothing_and_no_further(clock):
 
 def test_without_a_limit_no_time_is_left_to_speak_of():
     assert Drain().time_left() is None
+
+
+# --- how long running trials then have
+
+
+def test_running_trials_have_a_minute_or_a_second_after_ctrl_c(clock):
+    left = {}
+    for reason in ("SIGTERM", "SIGUSR1", "SIGINT"):
+        drain = Drain()
+        drain.request(reason)
+        left[reason] = drain.time_left()
+
+    assert {"SIGTERM": 60, "SIGUSR1": 60, "SIGINT": 1} == left
+
+
+def test_a_grace_period_that_was_asked_for_is_that_of_every_reason(clock):
+    for reason in ("SIGTERM", "SIGINT", "the time limit"):
+        drain = Drain(grace=300)
+        drain.request(reason)
+
+        assert 300 == drain.time_left()
+
+
+def test_it_is_over_when_the_grace_period_is(clock):
+    drain = Drain(grace=10)
+    clock.now += 100
+    drain.request("SIGTERM")
+    clock.now += 9
+    before = drain.is_over()
+    clock.now += 1
+
+    assert (False, True) == (before, drain.is_over())
+
+
+def test_until_the_drain_begins_the_grace_period_is_part_of_the_time_left(clock):
+    drain = Drain(time_limit=60, grace=30)
+    left = [drain.time_left()]
+    clock.now += 60
+    assert drain.requested()
+    left.append(drain.time_left())
+    clock.now += 10
+    left.append(drain.time_left())
+
+    assert [90, 30, 20] == left
+
+
+def test_a_failure_that_stops_the_run_hurries_nobody(clock):
+    drain = Drain()
+    drain.request("a failed trial", for_ever=True)
+    clock.now += 1e6
+
+    assert (None, False) == (drain.time_left(), drain.is_over())
+
+
+# --- the scheduler's end
+
+
+def test_the_drain_begins_a_grace_period_before_the_job_ends(clock):
+    """And five seconds are left for the last commit."""
+    drain = Drain(grace=120, walltime=3600)
+    clock.now += 3600 - 5 - 120 - 1
+    before = drain.requested(), drain.time_left()
+    clock.now += 1
+
+    assert (False, 121) == before
+    assert (True, 120) == (drain.requested(), drain.time_left())
+    assert "the end of the job's walltime" == drain.reason
+
+
+def test_a_short_job_does_not_spend_its_time_on_grace(clock):
+    """Of a job of five minutes a minute would be a fifth; and it must do something."""
+    drain = Drain(walltime=300)
+    clock.now += 300 - 5 - 30 - 1
+
+    assert not drain.requested()
+
+
+def test_a_signal_shortly_before_the_end_leaves_only_what_is_left(clock):
+    drain = Drain(walltime=100)
+    clock.now += 80
+    drain.request("SIGTERM")
+
+    assert 15 == drain.time_left()
+
+
+# --- too little time for another trial
+
+
+@pytest.mark.parametrize(("expected", "runs_out"), [(89, False), (91, True)])
+def test_what_would_not_end_in_time_is_not_begun(clock, expected, runs_out):
+    drain = Drain(time_limit=60, grace=30)
+
+    assert runs_out == drain.runs_out(expected)
+    assert runs_out == (drain.shortage is not None)
+    assert not drain.requested(), "what runs already is not disturbed"
+
+
+@pytest.mark.parametrize("drain", [Drain(), Drain(time_limit=1)])
+def test_where_nothing_is_known_everything_is_begun(drain):
+    assert not drain.runs_out(None)
+    assert Drain().runs_out(1e9) is False
 
 
 # --- signals, sent to a process
@@ -125,10 +227,18 @@ def test_the_signals_that_schedulers_send_are_among_them():
     assert {"SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"} == {n.name for n in SIGNALS}
 
 
+def pressed_until_heard(child):
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
+    return "stopped at once" in child.stdout
+
+
 def test_a_second_ctrl_c_stops_at_once(child):
     child.send_signal(signal.SIGINT)
     child.wait_for("draining")
-    child.send_signal(signal.SIGINT)
+    # One that comes at once is taken for the same one: press until it is heard.
+    child.wait_for(lambda: pressed_until_heard(child))
     lines = child.wait().expect(0).stdout.split("\n")
 
     assert "stopped at once" in lines

@@ -201,7 +201,7 @@ def test_an_unknown_style_is_refused_with_the_known_ones(style):
 def test_a_drain_is_told_even_while_python_is_writing(capfd):
     """The signal may come in the middle of a print, which must not be re-entered."""
     progress = started("none")
-    progress.on_drain("SIGTERM")
+    progress.on_drain("SIGTERM", 60.0)
 
     message = capfd.readouterr().err
     assert message.startswith("\nexperimenter_mpi: SIGTERM: no new trials;")

@@ -1,0 +1,133 @@
+"""When the job ends, in the words of each scheduler."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from experimenter_mpi import walltime
+
+# As printed by Slurm 22.05, OpenPBS 23.06 and Son of Grid Engine 8.1.9, shortened.
+QSTAT_PBS = """Job Id: 12.head
+    Job_Name = sweep
+    resources_used.cput = 00:00:41
+    resources_used.walltime = 00:10:30
+    job_state = R
+    Resource_List.select = 1:ncpus=4:mpiprocs=4
+    Resource_List.walltime = 02:00:00
+    Variable_List = PBS_O_HOME=/home/me,PBS_O_LANG=C.UTF-8,
+"""
+QSTAT_SGE = """==============================================================
+job_number:                 7
+exec_file:                  job_scripts/7
+owner:                      me
+hard resource_list:         h_rt=3600,h_vmem=2G
+parallel environment:  mpi range: 4
+"""
+
+
+@pytest.fixture
+def now(monkeypatch):
+    monkeypatch.setattr(walltime.time, "time", lambda: 1_800_000_000.0)
+    return 1_800_000_000.0
+
+
+def saying(text):
+    asked = []
+
+    def ask(*command):
+        asked.append(command)
+        return text
+
+    ask.asked = asked
+    return ask
+
+
+def nobody(*command):
+    pytest.fail(f"{command} was asked in vain")
+
+
+def test_outside_a_job_nobody_is_asked():
+    assert None is walltime.end_time({"HOME": "/root"}, nobody)
+
+
+def test_slurm_says_it_in_the_environment_where_it_is_new_enough():
+    environment = {"SLURM_JOB_ID": "3", "SLURM_JOB_END_TIME": "1800003600"}
+
+    assert 1_800_003_600 == walltime.end_time(environment, nobody)
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [("1-02:00:05\n", 93605), ("59:30\n", 3570), ("2:00:00\n", 7200), ("0:07\n", 7)],
+)
+def test_slurm_says_what_is_left_when_it_is_asked(now, said, left):
+    ask = saying(said)
+
+    assert now + left == walltime.end_time({"SLURM_JOB_ID": "3"}, ask)
+    assert [("squeue", "--noheader", "--jobs", "3", "--format", "%L")] == ask.asked
+
+
+@pytest.mark.parametrize("said", ["UNLIMITED\n", "INVALID\n", "NOT_SET\n", "", None])
+def test_a_slurm_job_without_an_end_has_none(said):
+    assert None is walltime.end_time({"SLURM_JOB_ID": "3"}, saying(said))
+
+
+def test_pbs_says_what_was_asked_for_and_what_is_used(now):
+    ask = saying(QSTAT_PBS)
+
+    end = walltime.end_time({"PBS_JOBID": "12.head"}, ask)
+
+    assert now + 2 * 3600 - 630 == end
+    assert [("qstat", "-f", "12.head")] == ask.asked
+
+
+def test_grid_engine_says_how_long_from_the_start_of_the_jobs_shell(monkeypatch):
+    monkeypatch.setattr(walltime, "_started", lambda: 1000.0)
+
+    end = walltime.end_time({"JOB_ID": "7", "SGE_ROOT": "/sge"}, saying(QSTAT_SGE))
+
+    assert 4600 == end
+
+
+def test_another_programs_job_id_is_no_job_of_grid_engine():
+    assert None is walltime.end_time({"JOB_ID": "7"}, nobody)
+
+
+@pytest.mark.parametrize("variable", ["SLURM_JOB_ID", "PBS_JOBID", "JOB_ID"])
+@pytest.mark.parametrize("said", [None, "", "error: no such job\n", "1:x\n", "9" * 400])
+def test_words_that_nobody_understands_are_no_end(variable, said):
+    environment = {variable: "3", "SGE_ROOT": "/sge"}
+
+    assert walltime.end_time(environment, saying(said)) in (None, float("inf"))
+
+
+def test_the_start_of_a_process_is_read_from_the_kernel():
+    """Grid Engine's shepherd is nobody's parent here; its child's start would be."""
+    _, _, ticks = walltime._process(1)
+
+    assert walltime._booted() <= time.time()
+    assert 0 <= ticks
+    assert None is walltime._started()
+
+
+def test_an_mpi_that_has_started_forbids_to_ask(monkeypatch):
+    monkeypatch.setitem(walltime.sys.modules, "mpi4py.MPI", object())
+    monkeypatch.setattr(walltime, "_known", [])
+    monkeypatch.setattr(walltime, "_ask", nobody)
+    monkeypatch.setenv("SLURM_JOB_ID", "3")
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+
+    assert None is walltime.left()
+
+
+def test_a_scheduler_that_is_not_there_keeps_nobody_from_starting(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+
+    assert None is walltime._ask("squeue")
+
+
+def test_a_command_that_fails_says_nothing():
+    assert None is walltime._ask("false")
+    assert "3\n" == walltime._ask("echo", "3")
