@@ -2,6 +2,7 @@
 
 Whatever a trial does ends in an ``Outcome``: results, a failure with its traceback,
 or the trial back in the queue. Nothing it raises reaches the loop that runs trials.
+A full disk is not the trial's failure: it goes back, with why the run is to end.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Att
     except BaseException as error:  # noqa: BLE001 - sys.exit() ends a trial, no more
         status, exception = Status.FAILED, error
         failure = describe(error)
+        if (full := _what_stops_the_run(error)) is not None:
+            status = Status.PENDING
+            failure = Failure(type(full).__name__, str(full), failure.traceback)
     finally:
         current.reset(token)
     duration = time.perf_counter() - start
@@ -62,6 +66,17 @@ def _results(function: Callable[..., Any], trial: Trial, context: Context) -> En
         msg = f"{name} returned {type(results).__name__}; a trial must return a dict"
         raise EncodingError(msg)
     return context.encode(results)
+
+
+def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None:
+    """Give the storage's error that this one is, or was raised because of."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ExperimenterError) and error.stops_the_run:
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def describe(error: BaseException) -> Failure:

@@ -64,9 +64,10 @@ def conduct(
     with database.writing():
         for notice in database.notices:
             progress.note(notice)
+        # First of all: what a run left that met a full disk may be what fills it.
+        database.sweep_leftovers()
         database.enrol(experiment, force_overwrite=options.force_overwrite)
         database.release_running(experiment.id)
-        database.sweep_leftovers()
         before = database.counts(experiment.id)
         pending = _pending(experiment, database, options)
         if pending:

@@ -8,24 +8,28 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .errors import PickledValueWarning
+from .errors import ExperimenterError, PickledValueWarning, rebuilt
+from .ledger import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .codec import Encoded
-    from .ledger import Entry, Ledger, RunningTrial
+    from .ledger import Entry, Failure, Ledger, RunningTrial
 
 # A commit waits for the disk; a thousand rows or a tenth of a second share one.
 MAX_ENTRIES = 1000
 MAX_SECONDS = 0.1
+# Rank 0 holds no more than this and what one message brings.
+MAX_BYTES = 64 * 1024 * 1024
 
 
 class GroupedCommits:
     """Outcomes on their way to a ledger.
 
-    ``on_recorded`` is called with the entries of each transaction after it. Threads may
-    share it.
+    ``on_recorded`` is called with the entries of each transaction after it. An outcome
+    says that its results could not be kept: then everything that waits is committed,
+    its trial as pending, and ``flush`` raises why. Threads may share it.
     """
 
     def __init__(
@@ -34,38 +38,57 @@ class GroupedCommits:
         self._ledger = ledger
         self._on_recorded = on_recorded
         self._waiting: list[Entry] = []
+        self._bytes = 0
+        self._what_stops: ExperimenterError | None = None
         self._last = float("-inf")
         self._guard = threading.RLock()
         self._broken: Exception | None = None
         self._warned: set[tuple[str, str]] = set()
 
     def add(self, entries: Iterable[Entry]) -> None:
-        added = list(entries)
         with self._guard:
-            self._waiting += added
-        for entry in added:
-            results = entry.outcome.results
-            if results is not None and results.pickled:
+            for entry in entries:
+                self._waiting.append(self._looked_at(entry))
+
+    def _looked_at(self, entry: Entry) -> Entry:
+        results, failure = entry.outcome.results, entry.outcome.failure
+        if results is not None:
+            self._bytes += len(results.document)
+            if results.arrays or results.pickled:
+                self._bytes += sum(each.nbytes for each in results.arrays if each.data)
                 self.warn_of_pickles(results)
+        elif failure is not None and entry.outcome.status == Status.PENDING:
+            self._what_stops = self._what_stops or _named(entry, failure)
+            return _without_failure(entry)
+        return entry
 
     def due(self) -> bool:
         """Whether a commit should not wait any longer."""
-        if len(self._waiting) >= MAX_ENTRIES:
+        if len(self._waiting) >= MAX_ENTRIES or self._bytes >= MAX_BYTES:
+            return True
+        if self._what_stops is not None:
             return True
         return time.monotonic() - self._last >= MAX_SECONDS
 
     def flush(self, running: Sequence[RunningTrial] = ()) -> None:
-        """Commit what waits, and mark ``running`` trials, in one transaction."""
+        """Commit what waits, and mark ``running`` trials, in one transaction.
+
+        Raises:
+            DatabaseError: the ledger refuses, or a rank could not keep its results.
+        """
         with self._guard:
             if self._broken is not None:
                 raise self._broken
             entries = self._waiting
             if entries or running:
                 self._ledger.record(entries, running)
-                self._waiting = []
+                self._waiting, self._bytes = [], 0
             self._last = time.monotonic()
             if entries:
                 self._on_recorded(entries)
+            if self._what_stops is not None:
+                error, self._what_stops = self._what_stops, None
+                raise error
 
     @contextmanager
     def in_background(self) -> Iterator[None]:
@@ -105,3 +128,14 @@ class GroupedCommits:
                     "(--allow-pickle)"
                 )
                 warnings.warn(msg, PickledValueWarning, stacklevel=2)
+
+
+def _named(entry: Entry, failure: Failure) -> ExperimenterError:
+    """Give a rank's error back, with the rank where it is not this process."""
+    place = entry.place
+    where = f"rank {place.rank} on {place.hostname}: " if place.rank else ""
+    return rebuilt(failure.type, where + failure.message)
+
+
+def _without_failure(entry: Entry) -> Entry:
+    return entry._replace(outcome=entry.outcome._replace(failure=None))

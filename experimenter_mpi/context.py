@@ -6,15 +6,24 @@ own, so that trials on several threads never see each other's.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from . import codec
-from .errors import EncodingError, OutsideTrialError, StoreError
+from .errors import (
+    DatabaseLockedError,
+    DatabaseWriteError,
+    EncodingError,
+    OutsideTrialError,
+    StoreError,
+)
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .codec import ArrayRecord, Encoded
     from .ledger import StoredSnapshot
     from .store import Store
@@ -71,7 +80,9 @@ class Context(NamedTuple):
 
     def encode(self, value: Any) -> Encoded:
         """Encode a value and move its large arrays to where they are kept."""
-        return self.arrays.write(codec.encode(value, hash_up_to=codec.INLINE_BYTES))
+        encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
+        with _keeping():
+            return self.arrays.write(encoded)
 
     def decode(self, encoded: Encoded) -> Any:
         records = {record.id: record for record in encoded.arrays}
@@ -107,7 +118,8 @@ def save_snapshot_in_global_database(
     """Save the state of a running trial; durable when it returns."""
     context = _context("save_snapshot_in_global_database")
     encoded = context.encode(_checked("a snapshot's state", state))
-    context.desk.save_snapshot(str(trial_id), encoded, label)
+    with _keeping():
+        context.desk.save_snapshot(str(trial_id), encoded, label)
 
 
 def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot | None:
@@ -136,7 +148,8 @@ def complete_trial_in_global_database(
     """Store results of a trial, which is then finished; durable when it returns."""
     context = _context("complete_trial_in_global_database")
     encoded = context.encode(_checked("results", results))
-    context.desk.complete(str(trial_id), encoded)
+    with _keeping():
+        context.desk.complete(str(trial_id), encoded)
 
 
 def stop_requested() -> bool:
@@ -147,6 +160,16 @@ def stop_requested() -> bool:
 def time_left() -> float | None:
     """Give the seconds until the run's time limit, None without one."""
     return _context("time_left").watch.time_left()
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """Tell a storage that keeps nothing more from a mistake of this one trial."""
+    try:
+        yield
+    except (DatabaseWriteError, DatabaseLockedError) as error:
+        error.stops_the_run = True
+        raise
 
 
 def _context(function: str) -> Context:

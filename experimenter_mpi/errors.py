@@ -32,6 +32,9 @@ class ExperimenterError(Exception):
 
     # Set on a worker for what rank 0 told it, and says itself.
     said_by_rank_0 = False
+    # Set where a trial met it but the run's own storage is what failed: no other
+    # trial could be kept either.
+    stops_the_run = False
 
 
 class ConfigurationError(ExperimenterError, ValueError):

@@ -36,7 +36,8 @@ class Outcome(NamedTuple):
     """What became of one attempt at one trial.
 
     ``status`` is finished (then ``results`` is there), failed (then ``failure`` is)
-    or pending (the trial put itself back). ``started_at`` and ``finished_at`` are
+    or pending (the trial put itself back; with a ``failure``, what it had to keep could
+    not be kept, and the run is to end). ``started_at`` and ``finished_at`` are
     seconds since the epoch, for people; ``duration`` is measured by a steady clock.
     """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec import INLINE_BYTES, ArrayRecord, Encoded
 from ..errors import CorruptDocumentError, DatabaseWriteError
+from .disk import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,8 +47,8 @@ class ArrayFiles:
         moved = dict(zip((each.id for each in large), _datasets(large), strict=True))
         try:
             self._write_file(file, large, moved)
-        except OSError as error:
-            msg = f"cannot write an array to {self._path(file)}: {_one_line(error)}"
+        except (OSError, RuntimeError) as error:  # RuntimeError: h5py, while closing
+            msg = f"cannot write an array to {self._path(file)}: {reason(error)}"
             raise DatabaseWriteError(msg) from error
         arrays = tuple(
             _elsewhere(each, file, moved[each.id]) if each.id in moved else each
@@ -74,7 +75,7 @@ class ArrayFiles:
             msg = f"the array file {path} is missing: it belongs to the database"
             raise CorruptDocumentError(msg) from None
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            msg = f"the array file {path} cannot be read: {_one_line(error)}"
+            msg = f"the array file {path} cannot be read: {reason(error)}"
             raise CorruptDocumentError(msg) from error
 
     def copy(self, file: str, source: ArrayFiles) -> None:
@@ -89,7 +90,7 @@ class ArrayFiles:
             msg = f"the array file {error.filename} is missing; nothing was changed"
             raise CorruptDocumentError(msg) from error
         except OSError as error:
-            msg = f"cannot copy an array to {target}: {_one_line(error)}"
+            msg = f"cannot copy an array to {target}: {reason(error)}"
             raise DatabaseWriteError(msg) from error
 
     def remove(self, file: str) -> None:
@@ -181,8 +182,3 @@ def _sync(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _one_line(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split())

@@ -63,7 +63,8 @@ def translation(error: Exception, path: str | None, doing: str) -> DatabaseError
     msg = f"{where} cannot be {doing}: {text}" + (f"; {remedy}" if remedy else "")
     if doing == "read":
         return DatabaseLockedError(msg) if "locked" in lowered else DatabaseError(msg)
-    if isinstance(error, InterfaceError):
+    # Neither says anything about the database: one value is not for it.
+    if isinstance(error, InterfaceError) or "too big" in lowered:
         return DatabaseError(msg)
     return DatabaseWriteError(msg)
 

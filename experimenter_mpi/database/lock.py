@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseLockedError, DatabaseWriteError
+from .disk import reason
 from .owner import Owner, age_of, read_owner, this_process
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class WriterLock:
         return DatabaseLockedError(msg)
 
     def _unwritable(self, error: OSError) -> DatabaseWriteError:
-        msg = f"cannot write beside {self._database}: {error.strerror or error}"
+        msg = f"cannot write beside {self._database}: {reason(error)}"
         return DatabaseWriteError(msg)
 
 

@@ -12,6 +12,7 @@ from ..errors import (
     NotFoundError,
 )
 from . import engine, failures, migrations
+from .disk import reason
 from .header import read_header
 from .storage import Storage
 
@@ -129,7 +130,7 @@ def _require_writable(path: str, *, create_folder: bool) -> None:
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
-            msg = f"cannot create the folder {folder}: {error.strerror}"
+            msg = f"cannot create the folder {folder}: {reason(error)}"
             raise DatabaseWriteError(msg) from error
     unwritable = [each for each in (folder, path) if not _may_write(each)]
     if unwritable:
@@ -156,5 +157,5 @@ def _create_file(path: str) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
     except OSError as error:
-        msg = f"cannot create {path}: {error.strerror}"
+        msg = f"cannot create {path}: {reason(error)}"
         raise DatabaseWriteError(msg) from error

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ExperimenterError, ProtocolError
+from ..errors import (
+    DatabaseLockedError,
+    DatabaseWriteError,
+    ExperimenterError,
+    ProtocolError,
+)
 from . import messages as m
 
 if TYPE_CHECKING:
@@ -21,10 +26,15 @@ class Answers:
         self._commits = commits
 
     def to(self, question: m.Message) -> m.Message:
-        """Give the answer, or the error that the trial is to see."""
+        """Give the answer, or the error that the trial is to see.
+
+        Raises:
+            DatabaseWriteError: nothing more can be kept, for this trial or any other.
+            DatabaseLockedError: another process writes by now.
+        """
         try:
             return self._answer(question)
-        except ProtocolError:
+        except (ProtocolError, DatabaseWriteError, DatabaseLockedError):
             raise
         except ExperimenterError as error:
             return m.Refused(type(error).__name__, str(error))

@@ -8,8 +8,18 @@ import uuid
 import pytest
 
 from experimenter_mpi.attempt import attempt, describe
-from experimenter_mpi.context import Context, current, get_global_store
-from experimenter_mpi.errors import ConfigurationError, EncodingError, TrialInterrupted
+from experimenter_mpi.context import (
+    Context,
+    current,
+    get_global_store,
+    save_snapshot_in_global_database,
+)
+from experimenter_mpi.errors import (
+    ConfigurationError,
+    DatabaseWriteError,
+    EncodingError,
+    TrialInterrupted,
+)
 from experimenter_mpi.experiment import Trial
 from experimenter_mpi.ledger import Status
 from experimenter_mpi.store import Store
@@ -216,3 +226,63 @@ def test_an_exception_that_breaks_the_traceback_is_described_without_one():
 
     assert ("Worse", "bad") == failure[:2]
     assert "Worse: bad" in failure.traceback
+
+
+# --- what the run's own storage refuses
+
+
+class FullDisk:
+    """Arrays on a disk that is full; or a desk before one."""
+
+    def write(self, encoded):
+        raise DatabaseWriteError("the disk is full")
+
+    def save_snapshot(self, trial_id, state, label):
+        raise DatabaseWriteError("the disk is full")
+
+
+def keep_in_vain(configuration, trial_id):
+    save_snapshot_in_global_database(trial_id, {})
+
+
+def keep_in_vain_and_say_it_in_other_words(configuration, trial_id):
+    try:
+        keep_in_vain(configuration, trial_id)
+    except DatabaseWriteError as error:
+        raise RuntimeError("my own words") from error
+
+
+def mistake_the_disk_for_something_else(configuration, trial_id):
+    try:
+        keep_in_vain(configuration, trial_id)
+    except DatabaseWriteError as error:
+        error.no_such_thing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("function", "place"),
+    [
+        (lambda _, __: {}, "arrays"),
+        (keep_in_vain, "arrays"),
+        (keep_in_vain, "desk"),
+        (keep_in_vain_and_say_it_in_other_words, "desk"),
+        (mistake_the_disk_for_something_else, "desk"),
+    ],
+)
+def test_a_full_disk_is_not_the_trials_failure(function, place, context):
+    outcome, _ = attempt(function, TRIAL, context._replace(**{place: FullDisk()}))
+
+    assert (Status.PENDING, None) == (outcome.status, outcome.results)
+    assert ("DatabaseWriteError", "the disk is full") == outcome.failure[:2]
+
+
+def test_a_database_of_the_trials_own_that_fails_is_its_failure(run):
+    def trial(configuration, trial_id):
+        raise DatabaseWriteError("my other database is full")
+
+    outcome, _ = run(trial)
+
+    assert (Status.FAILED, "my other database is full") == (
+        outcome.status,
+        outcome.failure.message,
+    )

@@ -11,7 +11,8 @@ from experimenter_mpi import commits
 from experimenter_mpi.commits import MAX_ENTRIES, MAX_SECONDS, GroupedCommits
 from experimenter_mpi.errors import DatabaseWriteError, PickledValueWarning
 from experimenter_mpi.experiment import Experiment
-from experimenter_mpi.ledger import RunningTrial, Status
+from experimenter_mpi.ledger import Entry, Failure, Place, RunningTrial, Status
+from experimenter_mpi.tags import ArrayRecord
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import HERE, PATIENCE, FakeClock, ListLedger, encoded, entry
 
@@ -190,3 +191,52 @@ def test_what_goes_wrong_there_is_raised_by_the_next_who_commits(ledger):
 
     with pytest.raises(DatabaseWriteError, match="the disk is full"):
         grouped.flush()
+
+
+# --- what a rank could not keep, and what is large
+
+
+def unkept(index, place=HERE):
+    """A trial whose results met a full disk on its rank."""
+    failure = Failure("DatabaseWriteError", "the disk is full", "")
+    found = entry(index, Status.PENDING)
+    return Entry(found.outcome._replace(failure=failure), place)
+
+
+def test_results_that_a_rank_could_not_keep_end_the_run_after_the_commit(
+    grouped, ledger, told
+):
+    grouped.flush()
+    grouped.add([entry(0), unkept(1), entry(2)])
+    due = grouped.due()
+    with pytest.raises(DatabaseWriteError) as caught:
+        grouped.flush()
+
+    assert due
+    assert "rank 1 on node1: the disk is full" == str(caught.value)
+    assert [entry(0), entry(1, Status.PENDING), entry(2)] == ledger.entries
+    assert [ledger.entries] == told
+
+
+def test_an_end_is_said_once_and_without_a_rank_where_there_is_but_one(grouped):
+    grouped.add([unkept(1, Place(0, "laptop")), unkept(2)])
+    with pytest.raises(DatabaseWriteError, match=r"^the disk is full$"):
+        grouped.flush()
+
+    grouped.flush()
+
+
+def test_a_commit_is_due_when_much_waits(grouped, monkeypatch):
+    monkeypatch.setattr(commits, "MAX_BYTES", 1000)
+    array = ArrayRecord("a1", '"|u1"', (900,), "C", bytes(900), "x")
+    grouped.flush()
+    found = entry(0)
+    results = encoded("{}", arrays=(array,))
+    grouped.add([found._replace(outcome=found.outcome._replace(results=results))])
+    early = grouped.due()
+    results = encoded('{"text":"' + 100 * "x" + '"}')
+    grouped.add([found._replace(outcome=found.outcome._replace(results=results))])
+    late = grouped.due()
+    grouped.flush()
+
+    assert (False, True, False) == (early, late, grouped.due())

@@ -439,6 +439,22 @@ def test_a_disk_that_is_full_ends_the_run():
         Script(ready(1), obedient, ledger_kind=FullDisk).run()
 
 
+@pytest.mark.parametrize("question", [m.SaveSnapshot, m.CompleteTrial])
+def test_a_disk_that_is_full_is_no_answer_to_a_trial(question):
+    """The trial would be recorded as failed, for what is nobody's fault."""
+
+    class FullDisk(ListLedger):
+        def save_snapshot(self, trial_id, state, label):
+            raise DatabaseWriteError("the disk is full")
+
+        def complete(self, trial_id, results):
+            raise DatabaseWriteError("the disk is full")
+
+    others = (None,) if question is m.SaveSnapshot else ()
+    with pytest.raises(DatabaseWriteError):
+        ask(lambda s: question(s.trial_id(0), encoded(), *others), ledger_kind=FullDisk)
+
+
 # --- rank 0 and real workers, on threads
 
 

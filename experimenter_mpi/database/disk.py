@@ -1,0 +1,17 @@
+"""What the system says when a file cannot be written: one line, with the remedy."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def reason(error: BaseException) -> str:
+    """Give the system's own words, to which HDF5 adds some two hundred characters."""
+    number = getattr(error, "errno", None)
+    if number is None:
+        return " ".join(str(error).split())
+    text = os.strerror(number)
+    return f"{text}; make room and run again" if number in _NO_ROOM else text
