@@ -17,12 +17,16 @@ from .tags import BY_TAG, ArrayRecord, Rule, from_base64
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["ArrayRecord", "Encoded", "Rule", "decode", "encode"]
+__all__ = ["ArrayRecord", "Encoded", "Rule", "decode", "encode", "for_files"]
 
 # Arrays of at most this many bytes live in the database itself, and equal ones once;
 # larger ones are files of their own, and hashing them would cost more than it saves.
 INLINE_BYTES = 1024 * 1024
-MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
+# Thousands of small ones in one value would make a message that rank 0 cannot hold.
+INLINE_BYTES_TOGETHER = 64 * 1024 * 1024
+# A document passes through a message and SQLite in one piece: rank 0 holds up to four
+# times this, whatever the number of workers.
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 _ID_DIGITS = 32
 
 
@@ -61,6 +65,16 @@ def encode(
         )
         raise EncodingError(msg)
     return Encoded(document, tuple(encoder.arrays.values()), tuple(encoder.pickled))
+
+
+def for_files(encoded: Encoded) -> list[ArrayRecord]:
+    """Give the arrays that belong into a file: large ones, or all if they are many."""
+    inline = [record for record in encoded.arrays if record.data is not None]
+    if sum(record.nbytes for record in inline) <= INLINE_BYTES:
+        return []
+    large = [record for record in inline if record.nbytes > INLINE_BYTES]
+    together = sum(record.nbytes for record in inline if record.nbytes <= INLINE_BYTES)
+    return inline if together > INLINE_BYTES_TOGETHER else large
 
 
 def _load_nothing(array_id: str) -> Any:

@@ -99,6 +99,12 @@ class Ledger(Protocol):
     def complete(self, trial_id: str, results: Encoded) -> None:
         """Store results of any trial, which is then finished."""
 
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        """Write a piece of an array file; with the last one it is whole and durable."""
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        """Give bytes of an array file, none beyond its end."""
+
 
 class RunningTrial(NamedTuple):
     """A trial that runs now, since when (seconds since the epoch), and where."""

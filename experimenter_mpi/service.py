@@ -75,7 +75,7 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
 
 def _work(line: Line, transport: Transport, job: Job, experiment: Experiment) -> None:
     function, store = prepare(experiment, job.include)
-    arrays = SharedArrays(job.arrays_folder, job.lock_token)
+    arrays = SharedArrays(job.arrays_folder, job.lock_token, line)
     context = Context(
         job.name, line, arrays, line, store, allow_pickle=job.allow_pickle
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..codec import INLINE_BYTES, ArrayRecord, Encoded
+from ..codec import ArrayRecord, Encoded, for_files
 from ..errors import CorruptDocumentError, DatabaseWriteError
 from .disk import reason
 
@@ -33,12 +33,12 @@ class ArrayFiles:
         self.folder = folder
 
     def write(self, encoded: Encoded) -> Encoded:
-        """Move arrays larger than the limit into a new file; durable on return.
+        """Move large arrays, or many, into a new file; durable on return.
 
         Raises:
             DatabaseWriteError: the folder cannot be written, or the disk is full.
         """
-        large = [each for each in encoded.arrays if _is_large(each)]
+        large = for_files(encoded)
         if not large:
             return encoded
         name = uuid.uuid4().hex
@@ -93,6 +93,41 @@ class ArrayFiles:
             msg = f"cannot copy an array to {target}: {reason(error)}"
             raise DatabaseWriteError(msg) from error
 
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        """Write a piece of a file from afar; with the last one the name appears.
+
+        Raises:
+            DatabaseWriteError: the folder cannot be written, or the disk is full.
+        """
+        path = self._path(file)
+        try:
+            with self._unless_broken(path) as temporary:
+                if offset == 0:
+                    self._make_folder(os.path.dirname(path))
+                with open(temporary, "r+b" if offset else "wb") as part:
+                    part.seek(offset)
+                    part.write(data)
+                if is_last:
+                    _let_appear(path)
+        except OSError as error:
+            msg = f"cannot write an array to {path}: {reason(error)}"
+            raise DatabaseWriteError(msg) from error
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        """Give bytes of a file, none beyond its end.
+
+        Raises:
+            CorruptDocumentError: the file is missing, or cannot be read.
+        """
+        path = self._path(file)
+        try:
+            with open(path, "rb") as whole:
+                whole.seek(offset)
+                return whole.read(size)
+        except OSError as error:
+            msg = f"the array file {path} cannot be read: {reason(error)}"
+            raise CorruptDocumentError(msg) from error
+
     def remove(self, file: str) -> None:
         """Delete a file that no row refers to any more."""
         # What cannot be deleted now is swept later, what is not ours never.
@@ -120,21 +155,27 @@ class ArrayFiles:
     def _publish(self, file: str, write: Callable[[str], None]) -> None:
         """Write under a temporary name, then let the name appear."""
         path = self._path(file)
-        folder = os.path.dirname(path)
+        self._make_folder(os.path.dirname(path))
+        with self._unless_broken(path) as temporary:
+            write(temporary)
+            _let_appear(path)
+
+    def _make_folder(self, folder: str) -> None:
         if not os.path.isdir(folder):
             os.makedirs(folder, exist_ok=True)
             for parent in (self.folder, os.path.dirname(self.folder)):
                 _sync(parent)
+
+    @contextmanager
+    def _unless_broken(self, path: str) -> Iterator[str]:
+        """Give the name to write under; nothing stays there if that fails."""
         temporary = path + _TEMPORARY
         try:
-            write(temporary)
-            _sync(temporary)
-            os.rename(temporary, path)
+            yield temporary
         except BaseException:
-            if os.path.exists(temporary):
+            with suppress(OSError):
                 os.unlink(temporary)
             raise
-        _sync(folder)
 
     def _path(self, file: str) -> str:
         """Give the path of a file; a database is data, and must not lead elsewhere."""
@@ -153,19 +194,15 @@ def _elsewhere(record: ArrayRecord, file: str, dataset: str) -> ArrayRecord:
     return ArrayRecord(*described, None, record.path, file, dataset)
 
 
-def _is_large(record: ArrayRecord) -> bool:
-    return record.data is not None and record.nbytes > INLINE_BYTES
-
-
 def _datasets(records: list[ArrayRecord]) -> list[str]:
     """Give each array a name in its file that says where it stood in the document."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for record in records:
         plain = record.path.encode("utf-8", "backslashreplace").decode()
         # A slash would make a group, and a lone dot means the group itself.
         name = plain.replace("/", "_").replace("\x00", "_").strip(".") or "array"
-        names.append(name if name not in names else f"{name} ({record.id})")
-    return names
+        names[name if name not in names else f"{name} ({record.id})"] = None
+    return list(names)
 
 
 def _copy_bytes(source: BufferedReader, path: str) -> None:
@@ -173,6 +210,13 @@ def _copy_bytes(source: BufferedReader, path: str) -> None:
 
     with open(path, "wb") as target:
         shutil.copyfileobj(source, target, 1024 * 1024)
+
+
+def _let_appear(path: str) -> None:
+    """Give a file its name, once all of it is on the disk."""
+    _sync(path + _TEMPORARY)
+    os.rename(path + _TEMPORARY, path)
+    _sync(os.path.dirname(path))
 
 
 def _sync(path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ..errors import DatabaseError
 from ..experiment import TrialIds
 from ..ledger import Status, StoredSnapshot
 from . import documents
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..codec import Encoded
     from ..ledger import Entry, Outcome, RunningTrial
+    from .arrays import ArrayFiles
     from .storage import Storage
 
 # Plain SQL for the driver's executemany, as in experiments.py: 119,000 rows against
@@ -100,6 +102,18 @@ class TrialLedger:
     def complete(self, trial_id: str, results: Encoded) -> None:
         settled = documents.settled(self._storage, results)
         self._trials.complete_encoded(trial_id, settled)
+
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        self._files().add_piece(file, offset, data, is_last=is_last)
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        return self._files().piece(file, offset, size)
+
+    def _files(self) -> ArrayFiles:
+        if self._storage.files is None:
+            msg = f"{self._storage.name} has no folder for array files"
+            raise DatabaseError(msg)
+        return self._storage.files
 
     def _row(self, outcome: Outcome, place: tuple[int, str]) -> tuple[object, ...]:
         results, failure = outcome.results, outcome.failure

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, null, select, update
 
+from ..codec import INLINE_BYTES
 from ..experiment import Trial
 from ..ledger import Status
 from . import documents, timestamps
@@ -254,13 +255,18 @@ def _ranges(indices: Iterable[int]) -> list[range]:
 def _forget_files(connection: Connection, row: Row[Any]) -> set[str]:
     """Delete the rows of a trial's large arrays, whose results are to go; give files.
 
-    A large array's id is its own; a small one's is its content, and others may use it.
+    A large array's id is its own; a small one's is its content, and others may use it,
+    even where it is one of so many that they are in a file.
     """
     ids = documents.references(row.results)
     if not ids:
         return set()
-    large = (arrays.c.experiment_id == row.experiment_id) & arrays.c.file.is_not(None)
-    mine = large & arrays.c.id.in_(ids)
+    mine = (
+        (arrays.c.experiment_id == row.experiment_id)
+        & arrays.c.id.in_(ids)
+        & arrays.c.file.is_not(None)
+        & (arrays.c.nbytes > INLINE_BYTES)
+    )
     files = set(connection.execute(select(arrays.c.file).where(mine)).scalars())
     connection.execute(arrays.delete().where(mine))
     return files

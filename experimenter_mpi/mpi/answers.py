@@ -51,6 +51,11 @@ class Answers:
                 return m.ResultsFound(self._ledger.results_of(trial_id))
             case m.CompleteTrial(trial_id, results):
                 return self._complete(trial_id, results)
+            case m.AddPiece(file, offset, data, is_last):
+                self._ledger.add_piece(file, offset, data, is_last=is_last)
+                return m.Done()
+            case m.FetchPiece(file, offset, size):
+                return m.Piece(self._ledger.piece(file, offset, size))
             case _:
                 msg = f"{type(question).__name__} is no question"
                 raise ProtocolError(msg)

@@ -86,6 +86,8 @@ class _Coordinator:
                 | m.FetchSnapshot()
                 | m.FetchResults()
                 | m.CompleteTrial()
+                | m.AddPiece()
+                | m.FetchPiece()
             ):
                 # What was finished before the question must be seen by its answer.
                 self._commit()

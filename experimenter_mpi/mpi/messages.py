@@ -45,6 +45,9 @@ class Tag(IntEnum):
     REFUSED = 18
     FORM = 19
     BEGUN = 20
+    ADD_PIECE = 21
+    FETCH_PIECE = 22
+    PIECE = 23
 
 
 T = TypeVar("T", bound=type)
@@ -212,6 +215,25 @@ class CompleteTrial(NamedTuple):
     results: Encoded
 
 
+@message(Tag.ADD_PIECE)
+class AddPiece(NamedTuple):
+    """Worker to coordinator: bytes of an array file. Answer: Done, durable if last."""
+
+    file: str
+    offset: int
+    data: bytes
+    is_last: bool
+
+
+@message(Tag.FETCH_PIECE)
+class FetchPiece(NamedTuple):
+    """Worker to coordinator: bytes of an array file? Answer: Piece."""
+
+    file: str
+    offset: int
+    size: int
+
+
 @message(Tag.DONE)
 class Done(NamedTuple):
     """Coordinator to worker: what you asked me to keep is durable."""
@@ -229,6 +251,13 @@ class ResultsFound(NamedTuple):
     """Coordinator to worker: the results, None while the trial is unfinished."""
 
     results: Encoded | None
+
+
+@message(Tag.PIECE)
+class Piece(NamedTuple):
+    """Coordinator to worker: the bytes, none where the file has ended."""
+
+    data: bytes
 
 
 @message(Tag.REFUSED)
@@ -256,8 +285,11 @@ Message = (
     | FetchSnapshot
     | FetchResults
     | CompleteTrial
+    | AddPiece
+    | FetchPiece
     | Done
     | SnapshotFound
     | ResultsFound
+    | Piece
     | Refused
 )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Questions:
-    """Implements ``context.Desk`` for whoever can ``ask`` rank 0 and wait."""
+    """Implements ``context.Desk`` for whoever can ``ask`` rank 0 and wait.
+
+    And ``remote_arrays.Courier``, which brings array files to rank 0 and back.
+    """
 
     def ask(self, question: m.Message, expected: type) -> Any:
         """Send a question and give its answer.
@@ -40,3 +43,10 @@ class Questions:
 
     def complete(self, trial_id: str, results: Encoded) -> None:
         self.ask(m.CompleteTrial(trial_id, results), m.Done)
+
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        self.ask(m.AddPiece(file, offset, data, is_last), m.Done)
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        data: bytes = self.ask(m.FetchPiece(file, offset, size), m.Piece).data
+        return data

@@ -95,6 +95,7 @@ class ListLedger:
         self._results: dict[str, Encoded] = {}
         self.transactions: list[tuple[list[Entry], list[RunningTrial]]] = []
         self.snapshots: list[StoredSnapshot] = []
+        self.pieces: dict[str, bytes] = {}
 
     @property
     def entries(self) -> list[Entry]:
@@ -136,6 +137,14 @@ class ListLedger:
     def complete(self, trial_id: str, results: Encoded) -> None:
         self._require(trial_id)
         self._results[trial_id] = results
+
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        kept = self.pieces.get(file, b"")
+        assert offset == len(kept)
+        self.pieces[file] = kept + data
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        return self.pieces[file][offset : offset + size]
 
     def _require(self, trial_id: str) -> None:
         if trial_id not in self._known:

@@ -199,7 +199,7 @@ def ask(question, **others):
         (1, m.Finished((outcome(0), outcome(1))))
     )
     script.run(batch_size=2)
-    kinds = (m.Done, m.SnapshotFound, m.ResultsFound, m.Refused)
+    kinds = (m.Done, m.SnapshotFound, m.ResultsFound, m.Piece, m.Refused)
     (answer,) = [message for message in script.sent_to(1) if type(message) in kinds]
     return answer, script
 
@@ -453,6 +453,19 @@ def test_a_disk_that_is_full_is_no_answer_to_a_trial(question):
     others = (None,) if question is m.SaveSnapshot else ()
     with pytest.raises(DatabaseWriteError):
         ask(lambda s: question(s.trial_id(0), encoded(), *others), ledger_kind=FullDisk)
+
+
+def test_pieces_of_an_array_file_are_kept_and_given_back():
+    answer, script = ask(m.AddPiece("ab/c.h5", 0, b"bytes", is_last=True))
+    assert m.Done() == answer
+    assert {"ab/c.h5": b"bytes"} == script.ledger.pieces
+
+    class Keeping(ListLedger):
+        def piece(self, file, offset, size):
+            return f"{file} {offset} {size}".encode()
+
+    answer, _ = ask(m.FetchPiece("ab/c.h5", 3, 9), ledger_kind=Keeping)
+    assert m.Piece(b"ab/c.h5 3 9") == answer
 
 
 # --- rank 0 and real workers, on threads
