@@ -1,0 +1,85 @@
+"""Killed at any moment, a job loses nothing that anyone has seen.
+
+A few rounds of what ``scripts/torture`` does by the hundred: SIGKILL to launcher and
+ranks, with snapshots and arrays on their way, while a reader looks on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from support import swept
+from support.moments import DATABASE
+from support.torture import SERIAL, Torture, summary
+from support.witness import Witness, unreferenced
+
+
+@pytest.mark.parametrize(("how", "rounds"), [(SERIAL, 3), ("mpich", 2), ("openmpi", 1)])
+def test_nothing_is_lost_when_a_whole_job_is_killed(how, rounds, launches, tmp_path):
+    chosen = os.environ.get("EXPERIMENTER_TORTURE_SEED")
+    seed = int(chosen) if chosen else random.SystemRandom().randrange(2**32)
+    print(f"EXPERIMENTER_TORTURE_SEED={seed}")
+    torture = Torture(tmp_path, launches, seed)
+
+    done = [torture.round(how, number) for number in range(rounds)]
+
+    print(summary(done))
+    assert [] == [wrong for each in done for wrong in each.wrong]
+
+
+@pytest.fixture
+def finished(serial, folder):
+    """The database of a sweep that ran to its end."""
+    folder.write(swept.SCRIPT)
+    serial("-m", "experimenter_mpi", "run", "exp.py", "--db", DATABASE).expect(0)
+    return folder.path / DATABASE
+
+
+def change(database, sql):
+    with closing(sqlite3.connect(database)) as plain:
+        plain.execute(sql)
+        plain.commit()
+
+
+def test_the_witness_finds_nothing_wrong_with_a_sound_database(finished):
+    witness = Witness(finished)
+    for _ in range(2):
+        witness.look()
+
+    assert [] == witness.wrong
+    assert 2 == witness.looks
+    assert set() == unreferenced(finished, finished.with_name(f"{DATABASE}.arrays"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("DELETE FROM snapshots WHERE sequence = 3", "is gone"),
+        ("UPDATE trials SET results = '{}' WHERE trial_index = 0", "has changed"),
+        ("UPDATE trials SET status = 'pending' WHERE trial_index = 5", "is gone"),
+        ("DELETE FROM arrays", "refers to an array that is not in the table"),
+        ("UPDATE arrays SET file = 'no.h5', data = NULL", "no.h5, which is not there"),
+    ],
+)
+def test_the_witness_sees_what_is_lost(damage, found, finished):
+    witness = Witness(finished)
+    witness.look()
+    change(finished, damage)
+    witness.look()
+
+    assert any(found in line for line in witness.wrong), witness.wrong
+
+
+def test_the_witness_sees_a_partial_array_file(finished):
+    witness = Witness(finished)
+    witness.look()
+    file = next(finished.with_name(f"{DATABASE}.arrays").rglob("*.h5"))
+    os.truncate(file, file.stat().st_size // 2)
+    witness.look()
+
+    assert any("cannot be read" in line for line in witness.wrong), witness.wrong
