@@ -15,6 +15,7 @@ import pytest
 
 from experimenter_mpi import open_db
 from support.experiments import PACKAGE
+from support.swept import ON_SHARED_DISK
 
 FILLING = """
 import os, resource, time, numpy
@@ -146,6 +147,20 @@ def test_a_full_disk_stops_the_run_which_goes_on_after_room_was_made(
 
 
 FINISHED = "SELECT trial_index, results FROM trials WHERE status = 'finished'"
+
+
+def test_a_full_disk_stops_a_run_without_a_wal_too(small_disk, run_cli, folder):
+    folder.write(FILLING + ON_SHARED_DISK)
+    run_cli(*RUN[2:], env={"FILLED_BY": "results"}).expect(3)
+    assert [("ok",)] == folder.query("PRAGMA integrity_check")
+    before = folder.query(FINISHED)
+    assert 24 > len(before)
+
+    small_disk.make_room()
+    run_cli(*RUN[2:], env={"FILLED_BY": "results"}).expect(0)
+
+    assert {"finished": 24} == folder.statuses()
+    assert set(before) <= set(folder.query(FINISHED))
 
 
 def test_under_another_mpi_library_a_full_disk_stops_the_run(mpirun, folder):
