@@ -68,7 +68,10 @@ class Witness:
 
     def _poll(self) -> None:
         while not self._stop.wait(0.01):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - a blind witness must not pass
+                self.wrong.append(f"the witness itself: {error!r}")
 
     def _look_as_user(self) -> None:
         try:
