@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from support import swept
+from support.launch import Launches
 from support.moments import DATABASE
-from support.torture import SERIAL, Torture, summary
+from support.torture import RUN, SERIAL, Torture, summary
 from support.witness import Witness, unreferenced
 
 
-@pytest.mark.parametrize(("how", "rounds"), [(SERIAL, 3), ("mpich", 2), ("openmpi", 1)])
+@pytest.mark.parametrize(("how", "rounds"), [(SERIAL, 2), ("mpich", 2), ("openmpi", 1)])
 def test_nothing_is_lost_when_a_whole_job_is_killed(how, rounds, launches, tmp_path):
     chosen = os.environ.get("EXPERIMENTER_TORTURE_SEED")
     seed = int(chosen) if chosen else random.SystemRandom().randrange(2**32)
     print(f"EXPERIMENTER_TORTURE_SEED={seed}")
-    torture = Torture(tmp_path, launches, seed)
+    torture = Torture(tmp_path, launches, seed, most_kills=2)
 
     done = [torture.round(how, number) for number in range(rounds)]
 
@@ -32,12 +34,21 @@ def test_nothing_is_lost_when_a_whole_job_is_killed(how, rounds, launches, tmp_p
     assert [] == [wrong for each in done for wrong in each.wrong]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A folder with the database of a sweep that ran to its end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "exp.py").write_text(swept.SCRIPT)
+    with Launches(folder) as launches:
+        launches.serial(*RUN).expect(0)
+    return folder
+
+
 @pytest.fixture
-def finished(serial, folder):
-    """The database of a sweep that ran to its end."""
-    folder.write(swept.SCRIPT)
-    serial("-m", "experimenter_mpi", "run", "exp.py", "--db", DATABASE).expect(0)
-    return folder.path / DATABASE
+def finished(undisturbed, tmp_path):
+    """A copy of that database, to be damaged."""
+    shutil.copytree(undisturbed, tmp_path / "copy")
+    return tmp_path / "copy" / DATABASE
 
 
 def change(database, sql):

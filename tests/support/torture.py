@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 RUN = (*PACKAGE, "run", "exp.py", "--db", DATABASE, "--progress", "none")
 RANKS = 3
 SERIAL = "serial"
-# Kills in one round; the run that comes after them is left alone.
-MOST_KILLS = 4
 # The part of the rounds that has a rollback journal instead of a WAL.
 SHARED_DISKS = 0.3
 DEADLINE = 60.0
@@ -55,12 +53,18 @@ class Round:
 
 
 class Torture:
-    """Rounds in a folder of their own; all that is random follows from the seed."""
+    """Rounds in a folder of their own; all that is random follows from the seed.
 
-    def __init__(self, folder: Path, launches: Launches, seed: int) -> None:
+    In each there are up to ``most_kills``; the run that comes after them is left alone.
+    """
+
+    def __init__(
+        self, folder: Path, launches: Launches, seed: int, most_kills: int = 4
+    ) -> None:
         self._folder = folder
         self._launches = launches
         self._seed = seed
+        self._most_kills = most_kills
         self._expected, self._seconds = self._undisturbed()
 
     def round(self, how: str, number: int) -> Round:
@@ -69,7 +73,7 @@ class Torture:
         done = Round(how, number, shared_disk=rng.random() < SHARED_DISKS)
         folder = self._made(f"{how}-{number}", shared_disk=done.shared_disk)
         with Witness(folder / DATABASE) as witness:
-            for _ in range(rng.randint(1, MOST_KILLS)):
+            for _ in range(rng.randint(1, self._most_kills)):
                 self._run_and_kill(how, folder, rng, done)
                 with witness.standing_still():
                     self._look_at_remains(folder, done)
