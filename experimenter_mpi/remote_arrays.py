@@ -8,6 +8,7 @@ one piece of it, and no message is larger than that.
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock  # as in worker: threading would be more modules
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class Courier(Protocol):
 
 
 class RemoteArrays:
-    """Array files in a folder that only the ``courier`` reaches."""
+    """Array files in a folder that only the ``courier`` reaches.
+
+    Threads may share it.
+    """
 
     def __init__(self, courier: Courier) -> None:
         self._courier = courier
@@ -37,6 +41,7 @@ class RemoteArrays:
         # What was fetched last: a payload's arrays are in one file, and asked for
         # one after the other.
         self._fetched: str | None = None
+        self._in_use = allocate_lock()
 
     def write(self, encoded: Encoded) -> Encoded:
         """Move large arrays into a new file beside the database; durable on return.
@@ -60,12 +65,13 @@ class RemoteArrays:
             CorruptDocumentError: the file is missing, damaged, or holds another array.
         """
         files, file = self._files(), record.file or ""
-        if self._fetched != file:
-            if self._fetched is not None:
-                files.remove(self._fetched)
-            self._fetch(file, files)
-            self._fetched = file
-        return files.read(record)
+        with self._in_use:
+            if self._fetched != file:
+                if self._fetched is not None:
+                    files.remove(self._fetched)
+                self._fetch(file, files)
+                self._fetched = file
+            return files.read(record)
 
     def _send(self, path: str, file: str) -> None:
         size = os.path.getsize(path)
@@ -90,7 +96,8 @@ class RemoteArrays:
 
         from .database.arrays import ArrayFiles
 
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="experimenter_mpi-")
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        with self._in_use:
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp(prefix="experimenter_mpi-")
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return ArrayFiles(self._folder)
