@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def reason(error: BaseException) -> str:
     """Give the system's own words, to which HDF5 adds some two hundred characters."""
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None) or _number_in(str(error))
     if number is None:
         return " ".join(str(error).split())
     text = os.strerror(number)
     return f"{text}; make room and run again" if number in _NO_ROOM else text
+
+
+def _number_in(text: str) -> int | None:
+    """Give the system's number, which closing an HDF5 file only tells in words."""
+    found = re.search(r"\berrno = (\d+)", text)
+    return int(found[1]) if found else None

@@ -149,6 +149,38 @@ def test_a_full_disk_stops_the_run_which_goes_on_after_room_was_made(
 FINISHED = "SELECT trial_index, results FROM trials WHERE status = 'finished'"
 
 
+@pytest.mark.parametrize(
+    ("mode", "what"),
+    [
+        ("multithreaded", "snapshots"),
+        ("distributed", "array files"),
+        ("heterogeneous", "snapshots"),
+    ],
+)
+def test_in_every_mode_a_full_disk_stops_the_run(
+    mode, what, small_disk, serial, mpirun, folder
+):
+    folder.write(FILLING)
+    threads = () if mode == "distributed" else ("--threads", "2")
+    command = (*RUN, "--mode", mode, *threads)
+    env = {"FILLED_BY": what}
+
+    def run():
+        if mode == "multithreaded":
+            return serial(*command, env=env)
+        return mpirun(3, *command, env=env)
+
+    done = run().expect(3)
+
+    [line] = complaints(done)
+    assert any(words in line for words in NO_ROOM), line
+    assert [("ok",)] == folder.query("PRAGMA integrity_check")
+    assert "failed" not in folder.statuses()
+    small_disk.make_room()
+    run().expect(0)
+    assert {"finished": 24} == folder.statuses()
+
+
 def test_a_full_disk_stops_a_run_without_a_wal_too(small_disk, run_cli, folder):
     folder.write(FILLING + ON_SHARED_DISK)
     run_cli(*RUN[2:], env={"FILLED_BY": "results"}).expect(3)
