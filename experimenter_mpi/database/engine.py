@@ -93,6 +93,21 @@ def use_rollback_journal(connection: Connection) -> None:
         driver.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
+def put_empty_journal_away(connection: Connection) -> None:
+    """Have SQLite delete a journal that a writer was killed while it created it.
+
+    It holds nothing and harms nobody, but only who writes deletes it.
+    """
+    driver = raw(connection)
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+        (version,) = driver.execute("PRAGMA user_version").fetchone()
+        driver.execute(f"PRAGMA user_version = {version}")
+        driver.execute("COMMIT")
+    except sqlite3.OperationalError:
+        driver.rollback()  # there may be no room for a page: then it stays
+
+
 def leave_wal_alone(connection: Connection) -> None:
     """Turn a WAL file into a rollback one without shared memory, as NFS demands.
 

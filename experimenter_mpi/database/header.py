@@ -39,6 +39,14 @@ def has_wal(path: str) -> bool:
         return False
 
 
+def has_empty_journal(path: str) -> bool:
+    """Whether a writer of this database died when it had only created its journal."""
+    try:
+        return os.path.getsize(path + "-journal") == 0 < os.path.getsize(path)
+    except OSError:
+        return False
+
+
 def is_wal(path: str) -> bool:
     """Whether the file says that it is used with a WAL."""
     try:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import DatabaseError, DatabaseLockedError, DatabaseWriteError
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
-from .header import has_wal, is_wal
+from .header import has_empty_journal, has_wal, is_wal
 from .lock import WriterLock
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class Storage:
         path = self.path or ""
         if not filesystem.is_local(path) and is_wal(path):
             engine.leave_wal_alone(self._connected())
+        if has_empty_journal(path):
+            engine.put_empty_journal_away(self._connected())
 
     def _use_wal(self) -> None:
         if self.path is None or self._uses_wal or not filesystem.is_local(self.path):

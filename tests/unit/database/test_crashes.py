@@ -111,6 +111,37 @@ def test_after_a_kill_the_next_run_goes_on_and_leaves_one_sound_file(
     plain.close()
 
 
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_journal_that_was_only_created_is_put_away_by_who_writes_nothing(
+    open_here, tmp_path, monkeypatch, is_local
+):
+    """Killed between making the file and its first byte: nothing is in it."""
+    monkeypatch.setattr(filesystem, "is_local", lambda _: is_local)
+    with open_here() as db:
+        db.enrol(heat())
+    (tmp_path / "heat.db-journal").touch()
+    with open_here() as db, db.writing():
+        db.sweep_leftovers()
+
+    assert os.listdir(tmp_path) == ["heat.db"]
+    with open_here(read_only=True) as db:
+        assert names(db) == ["heat"]
+
+
+def test_a_journal_that_cannot_be_put_away_stays(open_here, stored, tmp_path):
+    (tmp_path / "heat.db-journal").touch()
+    browser = sqlite3.connect(tmp_path / "heat.db", timeout=0, isolation_level=None)
+    browser.execute("BEGIN IMMEDIATE")
+    connection = engine.connect(str(tmp_path / "heat.db"), engine.WRITE)
+    engine.raw(connection).execute("PRAGMA busy_timeout = 0")
+    engine.put_empty_journal_away(connection)
+
+    assert header.has_empty_journal(str(tmp_path / "heat.db"))
+    assert not engine.raw(connection).in_transaction
+    engine.disconnect(connection)
+    browser.close()
+
+
 def test_no_reader_rolls_back_a_writer_that_lives(child, open_here, tmp_path):
     """Where file locks do nothing, a living writer looks like a dead one."""
     writer = child(WRITER, str(tmp_path / "heat.db"), "shared")
