@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         ExperimenterError,
         ExperimentMismatchError,
         ForeignDatabaseError,
+        IsolationError,
         LaunchError,
         NotCoordinatorError,
         NotFoundError,
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
         StoreError,
         TrialError,
         TrialInterrupted,
+        TrialProcessError,
+        TrialTimeoutError,
     )
     from .experiment import (
         Experiment,
@@ -113,6 +116,7 @@ __all__ = [
     "ExperimenterError",
     "ForeignDatabaseError",
     "HeterogeneousMode",
+    "IsolationError",
     "IterableVariable",
     "LaunchError",
     "LinearVariable",
@@ -136,6 +140,8 @@ __all__ = [
     "Trial",
     "TrialError",
     "TrialInterrupted",
+    "TrialProcessError",
+    "TrialTimeoutError",
     "Variable",
     "complete_trial",
     "complete_trial_in_global_database",
@@ -179,10 +185,10 @@ _NAMES = {
         save_snapshot""",
     "errors": """ConfigurationError CorruptDocumentError DatabaseError
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
-        ExperimenterError ForeignDatabaseError LaunchError NotCoordinatorError
-        NotFoundError OutsideTrialError PickleRefusedError PickledValueWarning
-        ProtocolError SchemaVersionError ScriptError StoreError TrialError
-        TrialInterrupted""",
+        ExperimenterError ForeignDatabaseError IsolationError LaunchError
+        NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
+        PickledValueWarning ProtocolError SchemaVersionError ScriptError StoreError
+        TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",
     "experiment": "Experiment Trial",
     "modes.distributed": "DistributedMode HeterogeneousMode",
     "modes.mpi": "MPIMode",

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import script
 from .context import Context, current
-from .errors import EncodingError, ExperimenterError, TrialError, TrialInterrupted
+from .errors import (
+    EncodingError,
+    ExperimenterError,
+    TrialError,
+    TrialInterrupted,
+    TrialProcessError,
+    TrialTimeoutError,
+)
 from .ledger import Failure, Outcome, Status
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from .ledger import Entry
 
 _PACKAGE = __name__.partition(".")[0]
+_KINDS = {kind.__name__: kind for kind in (TrialProcessError, TrialTimeoutError)}
 
 
 class Attempt(NamedTuple):
@@ -99,7 +107,7 @@ def trial_error(entry: Entry) -> TrialError:
     """Give a trial's failure as an exception that carries where it happened."""
     place, failure = entry.place, entry.outcome.failure
     kind, text = (failure.type, failure.message) if failure else ("", "")
-    return TrialError(
+    return _KINDS.get(kind, TrialError)(
         f"trial {entry.outcome.index} failed on rank {place.rank} "
         f"({place.hostname}): {kind}: {text}",
         traceback=failure.traceback if failure else "",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .attempt import Attempt, attempt
+from .attempt import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .context import Context
-    from .experiment import Experiment
+    from .attempts import Attempts
+    from .context import Watch
     from .ledger import Place
     from .mpi.messages import Ranges
 
@@ -25,9 +25,8 @@ class Station(NamedTuple):
     ``say_begun`` is told the first trial of each batch as it begins.
     """
 
-    experiment: Experiment
-    function: Callable[..., Any]
-    context: Context
+    attempts: Attempts
+    watch: Watch
     place: Place
     say_begun: Callable[[int], object]
 
@@ -54,12 +53,11 @@ def run_batch(station: Station, ranges: Ranges) -> Report:
     attempts: list[Attempt] = []
     give_back_at = time.monotonic() + LONGEST_SECONDS
     for index in indices_of(ranges):
-        if station.context.watch.requested():
+        if station.watch.requested():
             break
         if attempts and time.monotonic() >= give_back_at:
             break
         if not attempts:
             station.say_begun(index)
-        trial = station.experiment[index]
-        attempts.append(attempt(station.function, trial, station.context))
+        attempts.append(station.attempts.run(index))
     return Report(station.place, tuple(attempts))

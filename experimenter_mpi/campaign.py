@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import provenance, walltime
 from .drain import Drain
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TrialTimeoutError
 from .interruption import draining_on_signals
+from .isolation.order import require_findable
 from .ledger import Status
 from .preparation import find_functions
 from .shared_arrays import SharedArrays
@@ -61,6 +62,8 @@ def conduct(
     drain = Drain(options.time_limit, grace=options.grace, walltime=walltime.left())
     # Before anything is stored: a misspelt function must not become part of it.
     find_functions(experiment, include)
+    if options.isolate:
+        require_findable(experiment)
     with database.writing():
         for notice in database.notices:
             progress.note(notice)
@@ -81,6 +84,8 @@ def conduct(
                 include,
                 raise_errors=options.on_error == "raise",
                 allow_pickle=database.allow_pickle,
+                note=progress.note,
+                trial_timeout=None if options.isolate else options.trial_timeout,
             )
             _run(sweep, database, crew, progress, before)
         after = database.counts(experiment.id)
@@ -145,6 +150,9 @@ def _recorded_run(
         ended = "stopped" if drain.requested() or drain.shortage else "finished"
     except KeyboardInterrupt:
         ended = "stopped"
+        raise
+    except TrialTimeoutError as error:  # an overdue trial was not waited for
+        ended = "stopped" if error.work_left else "finished"
         raise
     finally:
         database.release_running(experiment.id)

@@ -7,6 +7,9 @@
   x OutsideTrialError (RuntimeError)   an in-trial function was called elsewhere
   x TrialInterrupted                   raised by a trial that was asked to stop
   x TrialError                         a trial raised; has its traceback, rank, host
+    + TrialProcessError                its process died: a crash, os._exit, no memory
+    + TrialTimeoutError                it ran longer than --trial-timeout
+  x IsolationError                     a trial cannot have a process of its own
   x EncodingError (TypeError)          a value cannot be stored
   x PickleRefusedError                 a stored value is a pickle: none may be read
   x LaunchError                        MPI is missing, or was started wrongly
@@ -71,6 +74,23 @@ class TrialError(ExperimenterError):
         self.traceback = traceback
         self.rank = rank
         self.hostname = hostname
+
+
+class TrialProcessError(TrialError):
+    """The process that ran the trial died: a crash, ``os._exit``, out of memory."""
+
+
+class TrialTimeoutError(TrialError):
+    """The trial ran longer than ``trial_timeout``.
+
+    ``work_left`` says, where it ends a run, whether other trials are left to run.
+    """
+
+    work_left = False
+
+
+class IsolationError(ExperimenterError):
+    """Trials cannot run in processes of their own: no file to load, or no process."""
 
 
 class EncodingError(ExperimenterError, TypeError):

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import script as scripts
 from .campaign import Crew, conduct
 from .database.database import ExperimentDatabase
-from .errors import ConfigurationError, ExperimenterError, ScriptError
+from .errors import (
+    ConfigurationError,
+    ExperimenterError,
+    ScriptError,
+    TrialTimeoutError,
+)
 from .modes.distributed import HeterogeneousMode
 from .modes.mpi import MPIMode
 from .modes.multithreaded import MultithreadedMode
@@ -100,7 +106,8 @@ class Lead:
         if isinstance(mode, MultithreadedMode):
             where = _counted(mode.threads, "thread")
             return self._crew_of(where, self._on_threads(mode))
-        return Crew("SerialMode", self._size, self._library, mode.run, "1 rank")
+        run = self._run_serially
+        return Crew("SerialMode", self._size, self._library, run, "1 rank")
 
     def _crew_of(self, where: str, lead: Callable[[Sweep], None]) -> Crew:
         name = type(self._mode).__name__
@@ -113,6 +120,18 @@ class Lead:
     @property
     def _library(self) -> str | None:
         return None if self._transport is None else self._transport.library
+
+    def _run_serially(self, sweep: Sweep) -> None:
+        SerialMode().run(self._isolated(sweep))
+
+    def _isolated(self, sweep: Sweep) -> Sweep:
+        """Have trials of this process run in children of it, if they are to."""
+        if not self._options.isolate:
+            return sweep
+        from .isolation.attempts import ChildProcesses
+
+        children = ChildProcesses(self._job(sweep), sweep.experiment)
+        return replace(sweep, isolation=children)
 
     def _lead(self, sweep: Sweep) -> None:
         transport, mode = self._transport, self._mode
@@ -128,7 +147,7 @@ class Lead:
     def _on_threads(self, mode: MultithreadedMode) -> Callable[[Sweep], None]:
         def run(sweep: Sweep) -> None:
             self._workers = WORKING
-            mode.run(sweep)
+            mode.run(self._isolated(sweep))
             self._workers = RELEASED
 
         return run
@@ -202,6 +221,9 @@ class Lead:
             sweep.drain.time_left(),
             sweep.allow_pickle,
             lanes,
+            None,
+            self._options.isolate,
+            self._options.trial_timeout,
         )
 
     # --- the end
@@ -287,6 +309,12 @@ def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
         leave(EXIT_STOPPED)
     if isinstance(error, ExperimenterError):
         print(f"experimenter_mpi: {error}", file=sys.stderr)
-        leave(EXIT_WRONG)
+        leave(_exit_code(error))
     traceback.print_exception(error)
     leave(EXIT_FAILED_TRIALS)
+
+
+def _exit_code(error: ExperimenterError) -> int:
+    if isinstance(error, TrialTimeoutError):
+        return EXIT_STOPPED if error.work_left else EXIT_FAILED_TRIALS
+    return EXIT_WRONG

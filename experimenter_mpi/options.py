@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Options(NamedTuple):
-    """See ``execute``; ``time_limit`` and ``grace`` are in seconds.
+    """See ``execute``; limits, ``grace`` and ``trial_timeout`` are in seconds.
 
     ``only`` are the indices of the trials to run, None for all.
     """
@@ -17,3 +17,5 @@ class Options(NamedTuple):
     time_limit: float | None = None
     grace: float | None = None
     only: frozenset[int] | None = None
+    isolate: bool = False
+    trial_timeout: float | None = None

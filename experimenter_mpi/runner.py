@@ -34,6 +34,8 @@ def execute(
     retry_failed: bool = True,
     time_limit: float | None = None,
     grace: float | None = None,
+    isolate: bool = False,
+    trial_timeout: float | None = None,
 ) -> RunSummary | None:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -57,14 +59,20 @@ def execute(
         grace: Seconds that running trials have to end once the run is stopping: after
             a signal, at the time limit, or before the scheduler ends the job. None: a
             minute, or one second after Ctrl-C.
+        isolate: Run trials in processes of their own, so that a crash, ``os._exit``
+            or running out of memory is one failed trial.
+        trial_timeout: Seconds that one attempt at a trial may take: more is a failure.
+            With ``isolate`` the trial is killed; without, nothing can stop it.
 
     Raises:
         ExperimentMismatchError: the name is stored with another configuration.
         DatabaseLockedError: another run is writing to the database.
         ScriptError: a named function is not there.
         StoreError: the store function failed.
-        TrialError: a trial failed on another rank, with ``on_error="raise"``; in
-            SerialMode and MultithreadedMode the trial's own exception is raised.
+        IsolationError: with ``isolate``, the trial function is in no file.
+        TrialError: a trial failed on another rank, or in another process, with
+            ``on_error="raise"``; in SerialMode and MultithreadedMode without
+            ``isolate`` the trial's own exception is raised.
         LaunchError: workers were to be started, and this MPI starts none.
     """
     script.require_none_loading()
@@ -74,6 +82,8 @@ def execute(
         retry_failed=retry_failed,
         time_limit=time_limit,
         grace=grace,
+        isolate=isolate,
+        trial_timeout=trial_timeout,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)
@@ -127,5 +137,9 @@ def as_mode(mode: Any) -> Mode:
 def _options(**given: Any) -> Options:
     if given["on_error"] not in ("record", "raise"):
         msg = f'on_error must be "record" or "raise", not {given["on_error"]!r}'
+        raise ConfigurationError(msg)
+    timeout = given["trial_timeout"]
+    if timeout is not None and not timeout > 0:
+        msg = f"trial_timeout must be a number of seconds above 0, not {timeout!r}"
         raise ConfigurationError(msg)
     return Options(**given)

@@ -43,6 +43,15 @@ def read(path: str) -> Script:
     raise ScriptError(msg)
 
 
+def source_of(path: str) -> Script:
+    """Give a file as it was loaded here, or else as it is now.
+
+    Raises:
+        ScriptError: it was never loaded, and cannot be read.
+    """
+    return next((each for each in _loaded if each.path == path), None) or read(path)
+
+
 def read_include(experiment: Experiment) -> Script | None:
     """Read the file an experiment's functions are in, if it names one."""
     path = experiment.include_file

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import script as scripts
+from .attempts import InProcess
 from .context import Context
 from .drain import SIGNALS
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
@@ -22,6 +23,7 @@ from .shared_arrays import SharedArrays
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .attempts import Attempts
     from .mpi.transport import Transport
 
 
@@ -64,27 +66,42 @@ def _order(transport: Transport) -> m.Message:
 def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     line = Line(transport, job.time_left)
     try:
-        experiment = _experiment(job, local)
         with working_in(job.directory), outliving_signals():
-            _work(line, transport, job, experiment)
+            attempts = _attempts(line, job, local)
+            try:
+                _work(line, transport, job, attempts)
+            finally:
+                attempts.close()
     except ProtocolError:
         raise
     except ExperimenterError as error:
         report_unable(line, transport.hostname, error)
 
 
-def _work(line: Line, transport: Transport, job: Job, experiment: Experiment) -> None:
+def _work(line: Line, transport: Transport, job: Job, attempts: Attempts) -> None:
+    if job.lanes is None:
+        work(line, transport.hostname, attempts)
+        return
+    from .mpi.lanes import work_in_lanes
+
+    work_in_lanes(line, transport, attempts, job.lanes)
+
+
+def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
+    """Give what runs the trials: children of this process, or it itself."""
+    if job.isolate:
+        from .isolation.attempts import ChildProcesses
+
+        # The script's own code then runs nowhere but in the children.
+        experiment = None if local is None else _experiment(job, local)
+        return ChildProcesses(job, experiment).start(line, line)
+    experiment = _experiment(job, local)
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token, line)
     context = Context(
         job.name, line, arrays, line, store, allow_pickle=job.allow_pickle
     )
-    if job.lanes is None:
-        work(line, transport.hostname, experiment, function, context)
-        return
-    from .mpi.lanes import work_in_lanes
-
-    work_in_lanes(line, transport, experiment, function, context, job.lanes)
+    return InProcess(experiment, function, context)
 
 
 def _experiment(job: Job, local: Experiment | None) -> Experiment:

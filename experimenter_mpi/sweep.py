@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .attempts import Isolation
     from .context import Arrays
     from .drain import Drain
     from .experiment import Experiment
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 class Sweep:
     """The unfinished trials of one experiment, as rank 0 hands them to a mode.
 
-    ``on_recorded`` is called after each commit with what it held.
+    ``on_recorded`` is called after each commit with what it held, ``note`` with lines
+    for people. ``isolation`` starts processes for trials, where they are to have some.
+    ``trial_timeout`` is for trials that have none, and that nothing can stop.
     """
 
     experiment: Experiment
@@ -31,6 +34,9 @@ class Sweep:
     include: Script | None = None
     raise_errors: bool = False
     allow_pickle: bool = False
+    note: Callable[[str], object] = lambda _: None
+    trial_timeout: float | None = None
+    isolation: Isolation | None = None
 
     def indices(self) -> Iterator[int]:
         return (index for piece in self.pending for index in piece)

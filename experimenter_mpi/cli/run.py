@@ -42,6 +42,8 @@ EXAMPLES = """
       only say what would be run
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
       start no new trial after 1 h 50 min and exit with 75; run again to go on
+  mpirun -n 64 python -m experimenter_mpi run exp.py --isolate --trial-timeout 10:00
+      a trial that crashes, or takes longer than 10 min, fails alone
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
       one trial, with its own traceback"""
 
@@ -116,6 +118,19 @@ def parser() -> Parser:
         help="how long running trials have to end when the run stops (default: a "
         "minute; a second after Ctrl-C)",
     )
+    add(
+        "--isolate",
+        action="store_true",
+        help="run trials in processes of their own: a segfault, os._exit or an "
+        "out-of-memory kill is then one failed trial",
+    )
+    add(
+        "--trial-timeout",
+        metavar="TIME",
+        type=_timeout,
+        help="a trial that takes longer has failed: with --isolate it is killed, "
+        "without it is only reported",
+    )
     add("--progress", choices=("auto", "bar", "log", "none"), default="auto")
     add(
         "--allow-pickle",
@@ -148,6 +163,13 @@ def _count(text: str) -> int:
         msg = f"'{text}' is no number of at least 1"
         raise ArgumentTypeError(msg)
     return int(text)
+
+
+def _timeout(text: str) -> float:
+    if (given := seconds(text)) > 0:
+        return given
+    msg = "it must be more than 0"
+    raise ArgumentTypeError(msg)
 
 
 def main(arguments: list[str]) -> int:
@@ -279,6 +301,8 @@ def _options(given: Namespace) -> Options:
         time_limit=None if given.ends is None else given.ends - time.monotonic(),
         grace=given.grace,
         only=None if given.trial is None else frozenset(given.trial),
+        isolate=given.isolate,
+        trial_timeout=given.trial_timeout,
     )
 
 

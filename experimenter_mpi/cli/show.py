@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFoundError
+from ..errors import NotFoundError, TrialProcessError
 from .parser import add_json, open_existing, program, verb_parser
 from .values import flattened, short
 
@@ -95,9 +95,11 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _rerun(row: dict[str, Any], path: str) -> str:
     name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
+    # Without a process of its own it would take the whole program along.
+    how = " --isolate" if row["error_type"] == TrialProcessError.__name__ else ""
     run = (
         f"{program()} run {_script(row['command_line'])} --db {database} "
-        f"--experiment {name} --trial {index} --on-error raise"
+        f"--experiment {name} --trial {index} --on-error raise{how}"
     )
     if row["status"] != "finished":
         return run

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from .counts import available_cores, checked_count
 
 if TYPE_CHECKING:
-    from ..batches import Station
-    from ..ledger import Place
+    from ..attempts import Attempts
     from ..sweep import Sweep
     from .pool import Inbox, ThreadDesk
 
@@ -44,33 +43,42 @@ class MultithreadedMode:
 def _run_on_threads(sweep: Sweep, threads: int) -> None:
     from queue import SimpleQueue
 
-    from ..batches import run_batch
+    from ..attempt import trial_error
+    from ..batches import Station, run_batch
     from ..ledger import Place
     from ..mpi.executors import thread_pool
-    from .pool import Lane, ThreadDesk, run_in_pool
+    from ..mpi.messages import Begun
+    from .pool import Heard, Lane, ThreadDesk, run_in_pool
 
     place = Place(0, os.uname().nodename)
     inbox: Inbox = SimpleQueue()
     desk = ThreadDesk(inbox, place)
-    station = _station(sweep, desk, inbox, place)
+    attempts = _attempts(sweep, desk)
+
+    def say_begun(index: int) -> None:
+        inbox.put(Heard(place, Begun(index), lambda _: None))
+
+    station = Station(attempts, sweep.drain, place, say_begun)
     pool = thread_pool(threads)
     lane = Lane(lambda ranges: pool.submit(run_batch, station, ranges), threads)
     try:
         failed = run_in_pool(sweep, [lane], inbox)
     finally:
         desk.close()
+        attempts.close()
         # After an interruption trials may still run: nobody can stop a thread.
         pool.shutdown(wait=not lane.futures, cancel_futures=True)
-    if sweep.raise_errors and failed is not None and failed.exception is not None:
-        raise failed.exception
+    if sweep.raise_errors and failed is not None:
+        raise failed.exception or trial_error(failed.entry)
 
 
-def _station(sweep: Sweep, desk: ThreadDesk, inbox: Inbox, place: Place) -> Station:
-    from ..batches import Station
+def _attempts(sweep: Sweep, desk: ThreadDesk) -> Attempts:
+    """Give what runs the trials: a child for each thread, or the thread itself."""
+    if sweep.isolation is not None:
+        return sweep.isolation.start(desk, sweep.drain)
+    from ..attempts import InProcess
     from ..context import Context
-    from ..mpi.messages import Begun
     from ..preparation import prepare
-    from .pool import Heard
 
     function, store = prepare(sweep.experiment, sweep.include)
     context = Context(
@@ -81,8 +89,4 @@ def _station(sweep: Sweep, desk: ThreadDesk, inbox: Inbox, place: Place) -> Stat
         store,
         allow_pickle=sweep.allow_pickle,
     )
-
-    def say_begun(index: int) -> None:
-        inbox.put(Heard(place, Begun(index), lambda _: None))
-
-    return Station(sweep.experiment, function, context, place, say_begun)
+    return InProcess(sweep.experiment, function, context)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..attempt import attempt
+from ..attempt import trial_error
+from ..attempts import InProcess
 from ..context import Context
 from ..ledger import Entry, Place, RunningTrial, Status
 from ..preparation import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..attempts import Attempts
     from ..codec import Encoded
     from ..commits import GroupedCommits
     from ..ledger import Ledger, StoredSnapshot
@@ -58,21 +63,54 @@ def run_serially(sweep: Sweep) -> None:
     Raises:
         BaseException: what a trial raised, if the sweep is to raise errors.
     """
-    # Not on workers, which import this mode.
-    from ..commits import GroupedCommits
-    from ..mpi.dispatch import Pace
+    from ..commits import GroupedCommits  # not on workers, which import this mode
 
     commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
-    prepared = prepare(sweep.experiment, sweep.include)
+    place = Place(0, os.uname().nodename)
+    with _attempts(sweep, _LocalDesk(sweep.ledger, commits), place) as attempts:
+        _run_all(sweep, commits, place, attempts)
+
+
+@contextmanager
+def _attempts(sweep: Sweep, desk: _LocalDesk, place: Place) -> Iterator[Attempts]:
+    """Give what runs the trials: children of this process, or it itself."""
+    if sweep.isolation is not None:
+        isolated = sweep.isolation.start(desk, sweep.drain)
+        try:
+            yield isolated
+        finally:
+            isolated.close()
+        return
+    here = _in_process(sweep, desk)
+    limit = sweep.trial_timeout
+    if limit is None:
+        yield here
+        return
+    from ..overdue import Watched, notice
+
+    watched = Watched(here, limit, lambda i: sweep.note(notice(i, place, limit)))
+    with watched.looking():
+        yield watched
+
+
+def _in_process(sweep: Sweep, desk: _LocalDesk) -> InProcess:
+    function, store = prepare(sweep.experiment, sweep.include)
     context = Context(
         sweep.experiment.name,
-        _LocalDesk(sweep.ledger, commits),
+        desk,
         sweep.arrays,
         sweep.drain,
-        prepared.store,
+        store,
         allow_pickle=sweep.allow_pickle,
     )
-    place = Place(0, os.uname().nodename)
+    return InProcess(sweep.experiment, function, context)
+
+
+def _run_all(
+    sweep: Sweep, commits: GroupedCommits, place: Place, attempts: Attempts
+) -> None:
+    from ..mpi.dispatch import Pace  # not on workers, which import this mode
+
     pace = Pace(1)
     try:
         with commits.in_background():
@@ -82,16 +120,15 @@ def run_serially(sweep: Sweep) -> None:
                 if commits.due():
                     # Also says which trial runs now, for whoever watches the database.
                     commits.flush([RunningTrial(index, time.time(), place)])
-                trial = sweep.experiment[index]
-                sweep.drain.in_trial = True
-                outcome, exception = attempt(prepared.function, trial, context)
+                # A child can be killed: no reason to end this process.
+                sweep.drain.in_trial = sweep.isolation is None
+                outcome, exception = attempts.run(index)
                 sweep.drain.in_trial = False
                 commits.add([Entry(outcome, place)])
                 pace.learn([outcome])
                 if isinstance(exception, KeyboardInterrupt):
                     sweep.drain.request("KeyboardInterrupt")
-                failed = outcome.status == Status.FAILED
-                if sweep.raise_errors and failed and exception:
-                    raise exception
+                if sweep.raise_errors and outcome.status == Status.FAILED:
+                    raise exception or trial_error(Entry(outcome, place))
     finally:
         commits.flush()

@@ -32,9 +32,9 @@ class Job(NamedTuple):
     ``configuration`` is pickled by itself, since it may need the script's own classes,
     and is None where it cannot be: then each rank's own script makes the same one.
     ``arrays_folder`` and ``lock_token`` let a worker find out whether it shares the
-    database's folder. ``time_left`` is in seconds. ``lanes`` is in how many the workers
-    serve executors, None where rank 0 itself hands out the trials. ``main`` is for
-    workers that were not started with the script.
+    database's folder. ``time_left`` and ``trial_timeout`` are in seconds. ``lanes`` is
+    in how many the workers serve executors, None where rank 0 itself hands out the
+    trials. ``main`` is for workers that were not started with the script.
     """
 
     name: str
@@ -49,6 +49,8 @@ class Job(NamedTuple):
     allow_pickle: bool
     lanes: int | None = None
     main: Main | None = None
+    isolate: bool = False
+    trial_timeout: float | None = None
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)

@@ -18,10 +18,9 @@ from . import executors
 from . import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ..context import Context
-    from ..experiment import Experiment
+    from ..attempts import Attempts
     from .messages import Ranges
     from .transport import Transport
     from .worker import Line
@@ -48,21 +47,15 @@ def say_opened() -> None:
 
 
 def work_in_lanes(
-    line: Line,
-    transport: Transport,
-    experiment: Experiment,
-    function: Callable[..., Any],
-    context: Context,
-    lanes: int,
+    line: Line, transport: Transport, attempts: Attempts, lanes: int
 ) -> None:
     """Serve in so many lanes until rank 0 releases this rank."""
     line.send(m.Ready(transport.hostname))
     match line.receive():
         case m.Form(ranks):
             station = Station(
-                experiment,
-                function,
-                context,
+                attempts,
+                line,
                 Place(transport.rank, transport.hostname),
                 lambda index: line.send(m.Begun(index)),
             )

@@ -7,16 +7,12 @@ from _thread import allocate_lock  # threading would be two more modules on ever
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..attempt import attempt
 from ..errors import ProtocolError, rebuilt
 from . import messages as m
 from .questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..context import Context
-    from ..experiment import Experiment
+    from ..attempts import Attempts
     from ..ledger import Outcome
     from .transport import Transport
 
@@ -97,19 +93,13 @@ def _deadline(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def work(
-    line: Line,
-    hostname: str,
-    experiment: Experiment,
-    function: Callable[..., Any],
-    context: Context,
-) -> None:
+def work(line: Line, hostname: str, attempts: Attempts) -> None:
     """Run what rank 0 assigns until it releases this rank."""
     line.send(m.Ready(hostname))
     while True:
         match line.receive():
             case m.Assign(ranges):
-                _run_batch(line, ranges, experiment, function, context)
+                _run_batch(line, ranges, attempts)
             case m.Drain():
                 line.send(m.Drained())
             case m.Release():
@@ -126,19 +116,13 @@ def report_unable(line: Line, hostname: str, error: Exception) -> None:
         pass
 
 
-def _run_batch(
-    line: Line,
-    ranges: m.Ranges,
-    experiment: Experiment,
-    function: Callable[..., Any],
-    context: Context,
-) -> None:
+def _run_batch(line: Line, ranges: m.Ranges, attempts: Attempts) -> None:
     outcomes: list[Outcome] = []
     sent_at = time.monotonic()
     for index in (i for start, stop in ranges for i in range(start, stop)):
         if line.requested():
             break
-        outcomes.append(attempt(function, experiment[index], context).outcome)
+        outcomes.append(attempts.run(index).outcome)
         if time.monotonic() - sent_at >= HOLD_SECONDS:
             line.send(m.Finished(tuple(outcomes)))
             outcomes, sent_at = [], time.monotonic()

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from experimenter_mpi import commits
+from experimenter_mpi.attempts import InProcess
 from experimenter_mpi.context import (
     Context,
     get_results_from_trial_global_database,
@@ -482,7 +483,8 @@ def run_on_threads(experiment, workers, unable=(), **others):
             report_unable(line, transport.hostname, StoreError("no data"))
             return
         context = Context(experiment.name, line, InlineArrays(), line)
-        work(line, transport.hostname, experiment, experiment.function, context)
+        attempts = InProcess(experiment, experiment.function, context)
+        work(line, transport.hostname, attempts)
 
     threads = list(world.workers(be_a_worker))
     batch_size = others.pop("batch_size", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from experimenter_mpi.attempts import InProcess
 from experimenter_mpi.context import (
     Context,
     complete_trial_in_global_database,
@@ -61,7 +62,8 @@ class Worker:
         """Work at what rank 0 says, which goes on while trials run."""
         self.told(*messages)
         context = Context("heat", self.line, InlineArrays(), self.line)
-        work(self.line, "node1", self.experiment, self.experiment.function, context)
+        function = self.experiment.function
+        work(self.line, "node1", InProcess(self.experiment, function, context))
         return self
 
     @property

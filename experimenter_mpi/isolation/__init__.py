@@ -1,0 +1,1 @@
+"""Trials in processes of their own, without MPI: a crash takes no rank along."""

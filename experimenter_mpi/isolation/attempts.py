@@ -1,0 +1,214 @@
+"""Run trials in child processes, each kept from trial to trial, replaced when it dies.
+
+However a trial ends its process, that is one failed trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..attempt import Attempt
+from ..errors import (
+    ExperimenterError,
+    IsolationError,
+    ProtocolError,
+    TrialError,
+    TrialProcessError,
+    TrialTimeoutError,
+    rebuilt,
+)
+from ..ledger import Failure, Outcome, Status
+from ..overdue import overran
+from . import messages as m
+from .endings import users_frames
+from .order import order_of
+from .process import Child
+
+if TYPE_CHECKING:
+    from ..context import Desk, Watch
+    from ..experiment import Experiment
+    from ..mpi.job import Job
+    from .order import Order
+
+# A process that closes its pipes is about to end, and how is worth knowing.
+_ENDING_SECONDS = 1.0
+# What a trial may ask for, by the names of the methods that answer.
+_OF_DESK = {"save_snapshot", "latest_snapshot", "results_of", "complete"}
+_OF_WATCH = {"requested", "time_left"}
+
+
+class ChildProcesses:
+    """Implements ``Isolation``: what the children of this rank are told.
+
+    ``experiment`` is this rank's own, None where the job names the script.
+
+    Raises:
+        IsolationError: a child could not find the experiment's function again.
+    """
+
+    def __init__(self, job: Job, experiment: Experiment | None) -> None:
+        self._order = order_of(job, experiment)
+
+    def start(self, desk: Desk, watch: Watch) -> IsolatedAttempts:
+        """Start the first child.
+
+        Raises:
+            ExperimenterError: it cannot load the script or build the store.
+        """
+        attempts = IsolatedAttempts(self._order, desk, watch)
+        attempts.warm_up()
+        return attempts
+
+
+class IsolatedAttempts:
+    """Implements ``Attempts``: a child for each trial that runs at the same time."""
+
+    def __init__(self, order: Order, desk: Desk, watch: Watch) -> None:
+        self._order = order
+        self._limit = order.job.trial_timeout
+        self._desk = desk
+        self._watch = watch
+        self._idle: deque[Child] = deque()
+        self._busy: set[Child] = set()
+
+    def warm_up(self) -> None:
+        self._idle.append(self._new_child())
+
+    def run(self, index: int) -> Attempt:
+        started_at, start = time.time(), time.monotonic()
+        try:
+            child = self._child()
+        except ExperimenterError as error:
+            return _failed(index, error, started_at, start)
+        start = time.monotonic()
+        child.deadline = None if self._limit is None else start + self._limit
+        try:
+            ended = self._talk_to(child, index)
+        except EOFError:
+            failure: TrialError = _died(child)
+        except TimeoutError:
+            failure = _overran(child, self._limit or 0.0)
+        except BaseException as error:
+            child.kill()
+            if isinstance(error, KeyboardInterrupt):
+                return _put_back(index, error, started_at, start)
+            raise
+        else:
+            self._idle.append(child)
+            return Attempt(
+                ended.outcome, KeyboardInterrupt() if ended.interrupted else None
+            )
+        return _failed(index, failure, started_at, start)
+
+    def close(self) -> None:
+        """End all children, and what they have started.
+
+        One that still runs a trial of another thread is killed: the run was interrupted.
+        """
+        for child in list(self._busy):
+            child.knock_down()
+        while self._idle:
+            self._idle.pop().leave()
+
+    def _child(self) -> Child:
+        """Give a child that waits for a trial, a new one if there is none.
+
+        One may have died while it waited: that is no trial's fault.
+        """
+        while True:
+            try:
+                child = self._idle.pop()
+            except IndexError:
+                return self._new_child()
+            if not child.has_ended():
+                return child
+            child.kill()
+
+    def _new_child(self) -> Child:
+        child = Child()
+        try:
+            child.wire.send(self._order)
+            answer = child.wire.receive()
+        except EOFError:
+            raise _stillborn(child, self._order) from None
+        except BaseException:
+            child.kill()
+            raise
+        if isinstance(answer, m.Unable):
+            child.leave()
+            raise rebuilt(answer.error, answer.message)
+        return child
+
+    def _talk_to(self, child: Child, index: int) -> m.Ended:
+        self._busy.add(child)
+        try:
+            return self._talk(child, index)
+        finally:
+            self._busy.discard(child)
+
+    def _talk(self, child: Child, index: int) -> m.Ended:
+        """Let the child run a trial and answer what it asks until it has ended."""
+        child.wire.send(m.Run(index))
+        while True:
+            match child.wire.receive():
+                case m.Ended() as ended:
+                    return ended
+                case m.Ask(method, arguments):
+                    child.wire.send(self._answer(method, arguments))
+                case message:
+                    msg = f"a process for trials sent {type(message).__name__}"
+                    raise ProtocolError(msg)
+
+    def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Give the answer, or the error that the trial is to see."""
+        if method not in _OF_DESK | _OF_WATCH:
+            return m.Refused(ProtocolError.__name__, f"nobody answers {method}")
+        asked = self._watch if method in _OF_WATCH else self._desk
+        try:
+            return m.Answer(getattr(asked, method)(*arguments))
+        except Exception as error:  # noqa: BLE001 - as it would end a trial right here
+            return m.Refused(type(error).__name__, str(error))
+
+
+def _died(child: Child) -> TrialProcessError:
+    how = child.kill(_ENDING_SECONDS)
+    return TrialProcessError(how, traceback=users_frames(child.told))
+
+
+def _overran(child: Child, limit: float) -> TrialTimeoutError:
+    child.stop()
+    return TrialTimeoutError(overran(limit), traceback=users_frames(child.told))
+
+
+def _stillborn(child: Child, order: Order) -> IsolationError:
+    how = child.kill(_ENDING_SECONDS)
+    script = order.home.script
+    file = order.home.module if script is None else script.path
+    msg = f"the process for trials could not load {file} and build the store: {how}"
+    return IsolationError(msg)
+
+
+def _failed(
+    index: int, error: ExperimenterError, started_at: float, start: float
+) -> Attempt:
+    kind, stacks = type(error).__name__, getattr(error, "traceback", "")
+    words = f"{stacks}\n" if stacks else ""
+    failure = Failure(kind, str(error), f"{words}{kind}: {error}\n")
+    duration = time.monotonic() - start
+    ended_at = started_at + duration
+    return Attempt(
+        Outcome(index, Status.FAILED, None, failure, started_at, ended_at, duration)
+    )
+
+
+def _put_back(
+    index: int, error: BaseException, started_at: float, start: float
+) -> Attempt:
+    duration = time.monotonic() - start
+    ended_at = started_at + duration
+    return Attempt(
+        Outcome(index, Status.PENDING, None, None, started_at, ended_at, duration),
+        error,
+    )

@@ -1,0 +1,190 @@
+"""The program of a child process: load the script once, run the trials it is given.
+
+It leaves when its parent closes the pipe, and is killed when its parent dies.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import signal
+import sys
+import time
+from _thread import allocate_lock
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+from ..attempts import InProcess
+from ..context import Context
+from ..drain import SIGNALS
+from ..errors import ExperimenterError, rebuilt
+from ..preparation import prepare
+from ..shared_arrays import SharedArrays
+from . import messages as m
+from .order import Order, experiment_of
+from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
+
+if TYPE_CHECKING:
+    from ..codec import Encoded
+    from ..ledger import StoredSnapshot
+
+# A trial may look in its innermost loop: the answer "no" is that old at most.
+WATCH_SECONDS = 0.01
+
+
+def main() -> None:
+    """Do what the parent says on the descriptors it gave, until it closes them."""
+    die_with_parent(LIFELINE)
+    _leave_last_words(LAST_WORDS)
+    _close_all_but({0, 1, 2, SOURCE, SINK, LIFELINE, LAST_WORDS})
+    _outlive_signals()
+    if isinstance(sys.stdout, TextIOWrapper):  # what comes before a crash is seen
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    wire = Wire(SOURCE, SINK)
+    # What a trial forks may neither talk in its name nor hold the pipes open.
+    os.register_at_fork(after_in_child=wire.close)
+    with suppress(EOFError):
+        serve(wire)
+
+
+def serve(wire: Wire) -> None:
+    """Prepare what the parent orders, and run its trials.
+
+    Raises:
+        EOFError: the parent has closed the pipe; the only way out but Unable.
+    """
+    order: Order = wire.receive()
+    try:
+        trials = _prepared(order, Parent(wire))
+    except ExperimenterError as error:
+        wire.send(m.Unable(type(error).__name__, str(error)))
+        return
+    wire.send(m.Ready())
+    while True:
+        run: m.Run = wire.receive()
+        outcome, exception = trials.run(run.index)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        wire.send(m.Ended(outcome, isinstance(exception, KeyboardInterrupt)))
+
+
+def _prepared(order: Order, parent: Parent) -> InProcess:
+    sys.argv[:] = order.arguments
+    job = order.job
+    experiment = experiment_of(order)
+    function, store = prepare(experiment, job.include)
+    arrays = SharedArrays(job.arrays_folder, job.lock_token)
+    context = Context(
+        job.name, parent, arrays, parent, store, allow_pickle=job.allow_pickle
+    )
+    return InProcess(experiment, function, context)
+
+
+class Parent:
+    """The rank at the other end: implements ``context.Desk`` and ``context.Watch``."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._in_use = allocate_lock()  # a trial may have threads
+        self._draining = False
+        self._look_again_at = 0.0
+
+    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
+        self._ask("save_snapshot", trial_id, state, label)
+
+    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
+        found: StoredSnapshot | None = self._ask("latest_snapshot", trial_id)
+        return found
+
+    def results_of(self, trial_id: str) -> Encoded | None:
+        found: Encoded | None = self._ask("results_of", trial_id)
+        return found
+
+    def complete(self, trial_id: str, results: Encoded) -> None:
+        self._ask("complete", trial_id, results)
+
+    def requested(self) -> bool:
+        if not self._draining and time.monotonic() >= self._look_again_at:
+            self._draining = self._ask("requested")
+            self._look_again_at = time.monotonic() + WATCH_SECONDS
+        return self._draining
+
+    def time_left(self) -> float | None:
+        left: float | None = self._ask("time_left")
+        return left
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        with self._in_use:
+            self._wire.send(m.Ask(method, arguments))
+            answer = self._wire.receive()
+        if isinstance(answer, m.Refused):
+            raise rebuilt(answer.error, answer.message)
+        return answer.value
+
+
+def die_with_parent(lifeline: int) -> None:
+    """Have the kernel kill this process group when the pipe's other end is closed.
+
+    Also in the middle of a call into C that never lets Python run. Where the kernel
+    cannot, a thread does it.
+    """
+    try:
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+    except (AttributeError, OSError):  # not Linux
+        _watch(lifeline)
+    else:
+        _leave_if_closed(lifeline)
+
+
+def _leave_if_closed(lifeline: int) -> None:
+    """Look once: a parent that died before we asked the kernel says no more."""
+    os.set_blocking(lifeline, False)
+    with suppress(BlockingIOError):
+        os.read(lifeline, 1)
+        os._exit(1)
+
+
+def _watch(lifeline: int) -> None:
+    from threading import Thread
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def _leave_last_words(descriptor: int) -> None:
+    """Have the stacks written there in a crash, and when the parent asks for them."""
+    # A dying process must not wait for a reader.
+    os.set_blocking(descriptor, False)
+    faulthandler.enable(descriptor)
+    faulthandler.register(TELL_AND_DIE, descriptor, all_threads=True, chain=True)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Close what a C library of the parent, such as MPI's, left open for us."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                if int(name) not in kept:
+                    with suppress(OSError):
+                        os.close(int(name))
+            return
+
+
+def _outlive_signals() -> None:
+    """Leave the decision to rank 0: a scheduler signals every process of the job.
+
+    Handlers, not SIG_IGN, which what a trial starts would inherit.
+    """
+    for number in SIGNALS:
+        signal.signal(number, lambda _number, _frame: None)
+    # Writing to the terminal is no reason to stop, though the group is another.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -1,0 +1,96 @@
+"""What a child process is given of this rank's environment and interpreter.
+
+A trial may itself use MPI, or start a program that does: it must find itself alone, and
+not join the job as the rank whose child it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# How a launcher tells a process which rank of which job it is.
+_LAUNCHERS = (
+    "ALPS_APP_",
+    "FLUX_PMI_",
+    "FLUX_TASK_",
+    "HYD",
+    "JSM_NAMESPACE_",
+    "MPI_LOCAL",
+    "MV2_COMM_WORLD_",
+    "OMPI_COMM_WORLD_",
+    "OMPI_MCA_ess",
+    "OMPI_MCA_orte",
+    "OMPI_MCA_pmix",
+    "OPAL_PROC_",
+    "PALS_",
+    "PMI",
+    "PRTE_",
+    "SLURM_PMI",
+    "SLURM_SRUN_",
+    "SLURM_STEP",
+)
+_SINGLE = {
+    "FLUX_JOB_SIZE",
+    "OMPI_APP_CTX_NUM_PROCS",
+    "OMPI_ARGV",
+    "OMPI_COMMAND",
+    "OMPI_FILE_LOCATION",
+    "OMPI_FIRST_RANKS",
+    "OMPI_MCA_initial_wdir",
+    "OMPI_MCA_num_procs",
+    "OMPI_NUM_APP_CTX",
+    "OMPI_TOOL_NAME",
+    "OMPI_UNIVERSE_SIZE",
+    "OMPI_WORLD_LOCAL_SIZE",
+    "OMPI_WORLD_SIZE",
+    "SLURM_GTIDS",
+    "SLURM_MPI_TYPE",
+    "SLURM_PROCID",
+    "SLURM_TASK_PID",
+}
+# By which a trial may choose its GPU; under one name, since a launcher's must go.
+_LOCAL_RANKS = (
+    "MPI_LOCALRANKID",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "JSM_NAMESPACE_LOCAL_RANK",
+    "PALS_LOCAL_RANKID",
+    "FLUX_TASK_LOCAL_ID",
+    "SLURM_LOCALID",
+)
+LOCAL_RANK = "EXPERIMENTER_LOCAL_RANK"
+# Allowed to root by root itself: no matter of the launcher's.
+_KEPT = {"PRTE_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"}
+
+
+def without_launcher(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Give the environment without what makes a process a rank of this job.
+
+    Scheduler variables that users read (SLURM_JOB_ID, SLURM_LOCALID, ...) stay, and
+    the rank among those of its host is kept as EXPERIMENTER_LOCAL_RANK.
+    """
+    known = (environment[name] for name in _LOCAL_RANKS if name in environment)
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT or not (name.startswith(_LAUNCHERS) or name in _SINGLE)
+    }
+    return {**kept, LOCAL_RANK: next(known, "0")}
+
+
+def interpreter() -> list[str]:
+    """Give the command that starts a Python like this one, with its flags."""
+    flags = sys.flags
+    letters = {
+        "B": flags.dont_write_bytecode,
+        "E": flags.ignore_environment,
+        "O": flags.optimize,
+        "s": flags.no_user_site,
+    }
+    chosen = [f"-{letter * level}" for letter, level in letters.items() if level]
+    return [sys.executable, *chosen, *(f"-W{option}" for option in sys.warnoptions)]

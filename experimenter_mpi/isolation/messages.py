@@ -1,0 +1,56 @@
+"""The whole conversation between a rank and the child process that runs its trials.
+
+The child is told its ``Order``, says ``Ready``, and is given one trial after the other.
+While one runs it may ask what a trial may ask for. The end of the pipe ends the child.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ..ledger import Outcome
+
+
+class Ready(NamedTuple):
+    """Child to parent: script loaded, store built, give me trials."""
+
+
+class Unable(NamedTuple):
+    """Child to parent: I cannot load the script or build the store; I leave."""
+
+    error: str
+    message: str
+
+
+class Run(NamedTuple):
+    """Parent to child: run this trial."""
+
+    index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
+
+
+class Ended(NamedTuple):
+    """Child to parent: what became of it; ``interrupted`` by a KeyboardInterrupt."""
+
+    outcome: Outcome
+    interrupted: bool
+
+
+class Ask(NamedTuple):
+    """Child to parent: call this method of the trial's desk or watch."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+class Answer(NamedTuple):
+    """Parent to child: what it returned, after what was to be kept is durable."""
+
+    value: Any
+
+
+class Refused(NamedTuple):
+    """Parent to child: it raised this error, which the trial is to see."""
+
+    error: str
+    message: str
