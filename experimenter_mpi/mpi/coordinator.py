@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from .. import overdue
 from ..attempt import trial_error
 from ..commits import GroupedCommits
-from ..errors import ExperimenterError, ProtocolError, rebuilt
+from ..errors import ExperimenterError, ProtocolError, TrialTimeoutError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from . import messages as m
 from .answers import Answers
+from .deadlines import Deadlines
 from .dispatch import Dispatcher, Instruction, Record, Send
 
 if TYPE_CHECKING:
@@ -32,12 +34,16 @@ def coordinate(
     stops there, or no worker could start. Whatever it raises instead came while
     workers were still busy.
     """
+    # What may become overdue goes out one by one: nothing is held up behind it, and
+    # rank 0 knows which trial it is.
+    one_by_one = sweep.trial_timeout is not None
     dispatcher = Dispatcher(
         sweep.pending,
         range(1, transport.size),
-        batch_size,
+        1 if one_by_one else batch_size,
         stop_on_failure=sweep.raise_errors,
         runs_out=sweep.drain.runs_out if sweep.drain.time_left() is not None else None,
+        ahead=not one_by_one,
     )
     return _Coordinator(transport, sweep, dispatcher).run()
 
@@ -55,6 +61,9 @@ class _Coordinator:
         self._running: dict[int, RunningTrial] = {}
         self._raise_errors = sweep.raise_errors
         self._first_failure: Entry | None = None
+        self._limit = sweep.trial_timeout
+        self._deadlines = Deadlines(self._limit)
+        self._note = sweep.note
 
     def run(self) -> ExperimenterError | None:
         try:
@@ -75,6 +84,39 @@ class _Coordinator:
             self._carry_out(self._dispatcher.drain(self._drain.reason or "", left))
         if arrival is not None:
             self._on(*arrival)
+        if self._limit is not None:
+            self._mind_the_time(self._limit)
+
+    def _mind_the_time(self, limit: float) -> None:
+        """Count overdue trials as failed, and end the run rather than wait for them.
+
+        Raises:
+            TrialTimeoutError: the run waits for nothing else.
+        """
+        for rank, seconds in self._deadlines.look(self._dispatcher.workers).items():
+            index, place = self._dispatcher.workers[rank].current, self._places[rank]
+            if index is not None:
+                self._note(overdue.notice(index, place, limit))
+                lost = overdue.outcome_of(index, seconds, limit)
+                self._commit()  # which says that it runs, before it says that it failed
+                self._carry_out(self._dispatcher.expire(rank, lost))
+        if self._deadlines.passed(self._dispatcher):
+            raise self._ended_without()
+
+    def _ended_without(self) -> TrialTimeoutError:
+        """Give the error that ends the run, ranks that do not come back and all."""
+        late = [rank for rank, w in self._dispatcher.workers.items() if w.overdue]
+        names = ", ".join(map(str, late))
+        who = (
+            f"rank {names}, whose trial is overdue and failed"
+            if len(late) == 1
+            else f"ranks {names}, whose trials are overdue and failed"
+        )
+        left = self._dispatcher.left
+        rest = f"; {left} left, run again to go on" if left else ""
+        error = TrialTimeoutError(f"ended without {who}{rest}")
+        error.work_left = bool(left)
+        return error
 
     def _wake(self) -> bool:
         return self._drain.requested() and not self._dispatcher.draining
@@ -95,7 +137,10 @@ class _Coordinator:
             case m.Ready(hostname) | m.Unable(hostname):
                 self._places[rank] = Place(rank, hostname)
                 self._carry_out(self._dispatcher.on(rank, message))
-            case m.Finished() | m.Drained():
+            case m.Finished(outcomes):
+                in_time = tuple(overdue.judged(each, self._limit) for each in outcomes)
+                self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
+            case m.Drained():
                 self._carry_out(self._dispatcher.on(rank, message))
             case _:
                 msg = f"rank {rank} sent {type(message).__name__} to the coordinator"

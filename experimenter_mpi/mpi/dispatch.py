@@ -94,9 +94,13 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Worker:
-    """What the dispatcher knows of a rank: its batches, first the one it runs."""
+    """What the dispatcher knows of a rank: its batches, first the one it runs.
+
+    ``overdue``: its trial counts as failed already, whatever it may still say of it.
+    """
 
     stage: Stage = Stage.STARTING
+    overdue: bool = False
     batches: deque[deque[int]] = field(default_factory=deque)
 
     @property
@@ -163,7 +167,8 @@ class Dispatcher:
     ``batch_size`` fixes how many trials one message carries; None sizes batches from
     measured durations. ``stop_on_failure`` drains at the first failed trial.
     ``runs_out`` says whether what takes so many seconds (None: nobody knows) would be
-    stopped before its end; from then on nothing is handed out.
+    stopped before its end; from then on nothing is handed out. Not ``ahead``: a worker
+    holds nothing but what it runs.
     """
 
     def __init__(
@@ -174,11 +179,13 @@ class Dispatcher:
         *,
         stop_on_failure: bool = False,
         runs_out: Callable[[float | None], bool] | None = None,
+        ahead: bool = True,
     ) -> None:
         self._runs_out = runs_out
         self._pool = Pool(pending)
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
+        self._batches_held = BATCHES_HELD if ahead else 1
         self.workers = {rank: Worker() for rank in workers}
         self.draining = False
         self.running_out = False
@@ -193,6 +200,12 @@ class Dispatcher:
     def left(self) -> int:
         """How many trials no worker holds."""
         return self._pool.size
+
+    @property
+    def waits_for_overdue(self) -> bool:
+        """Whether no rank is left but those whose trials are overdue."""
+        present = self._present()
+        return bool(present) and all(self.workers[rank].overdue for rank in present)
 
     def on(self, rank: int, message: Message) -> list[Instruction]:
         """Decide what follows from a worker's message."""
@@ -237,6 +250,17 @@ class Dispatcher:
         fed = [order for r in self._at(Stage.READY) for order in self._assign(r)]
         return fed or self._close()
 
+    def expire(self, rank: int, outcome: Outcome) -> list[Instruction]:
+        """Count the trial that a rank runs as failed: nothing waits for it any more.
+
+        The rank holds nothing else, and goes on when it comes back.
+        """
+        self.workers[rank].overdue = True
+        instructions: list[Instruction] = [Record(rank, (outcome,))]
+        if self._stop_on_failure:
+            instructions += self.drain("a failed trial")
+        return [*instructions, *self._close()]
+
     def _on_ready(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.READY
         if self.draining:
@@ -251,6 +275,8 @@ class Dispatcher:
             worker.report(rank, outcome)
         self._pace.learn(outcomes)
         instructions: list[Instruction] = [Record(rank, outcomes)]
+        if worker.overdue:  # it was counted when it became so
+            worker.overdue, outcomes, instructions = False, (), []
         if self._stop_on_failure and any(map(_failed, outcomes)):
             instructions += self.drain("a failed trial")
         if not self.draining:
@@ -275,7 +301,8 @@ class Dispatcher:
         In advance only if that saves something, and never what an idle rank could run.
         """
         held = self.workers[rank].batches
-        if not self._pool.size or len(held) >= BATCHES_HELD or self._too_late():
+        full = len(held) >= self._batches_held
+        if not self._pool.size or full or self._too_late():
             return False
         if not held:
             return True
@@ -294,11 +321,14 @@ class Dispatcher:
 
         Until then idle ones stay: they are given what a dead rank leaves behind.
         """
-        working = any(worker.batches for worker in self.workers.values())
+        here = self._at(Stage.READY)
+        idle = [rank for rank in here if not self.workers[rank].batches]
+        late = [rank for rank in here if self.workers[rank].overdue]
+        working = len(idle) + len(late) < len(here)
         left = self._pool.size and self._present() and not self.running_out
         if self.draining or working or left:
             return []
-        return [order for r in self._at(Stage.READY) for order in self._release(r)]
+        return [order for rank in idle for order in self._release(rank)]
 
     def _at(self, stage: Stage) -> list[int]:
         return [rank for rank, worker in self.workers.items() if worker.stage is stage]
@@ -308,7 +338,8 @@ class Dispatcher:
 
     def _take_back(self, rank: int) -> None:
         worker = self.workers[rank]
-        self._pool.put_back(worker.unreported())
+        if not worker.overdue:
+            self._pool.put_back(worker.unreported())
         worker.batches.clear()
 
     def _ask_to_drain(self, rank: int, order: Drain) -> Instruction:

@@ -117,3 +117,34 @@ def test_a_run_with_nothing_left_ends_with_0_at_once(run_cli, folder):
 
     assert "; 10 finished before" in done.stdout
     assert not (folder.path / "ran.txt").exists()
+
+
+LATE = """
+import time
+from experimenter_mpi import Experiment, LinearVariable
+
+def trial(configuration, trial_id):
+    if configuration["n"] == 1:
+        time.sleep(1000)
+    return {}
+
+experiment = Experiment(
+    "late", function=trial, configuration={"n": LinearVariable(0, 5, 6)}
+)
+"""
+
+
+def test_a_trial_that_nothing_can_stop_does_not_keep_the_run_from_its_end(
+    mpirun, folder
+):
+    folder.write(LATE)
+
+    run = ("-m", "experimenter_mpi", "run", "exp.py", "--trial-timeout", "1")
+    done = mpirun(3, *run).expect(1)
+
+    assert "trial 1 on rank " in done.stderr
+    assert "is overdue: it ran longer than the 1 s of --trial-timeout" in done.stderr
+    assert "ended without rank " in done.stderr
+    assert {"finished": 5, "failed": 1} == folder.statuses()
+    assert [("failed",)] == folder.query("SELECT ended FROM runs")
+    assert not (folder.path / "experiments" / "experiments.db.lock").exists()
