@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import traceback
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from support.launch import Launches
 
 HERE = Path(__file__).parent
+DEADLINE_SECONDS = 60
 
 
 def pytest_configure():
@@ -35,6 +37,21 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if {"mpirun", "start_mpirun"} & set(item.fixturenames):
             item.add_marker("launches")
+
+
+@pytest.fixture
+def deadline():
+    """Fail a test that waits in this process for one that it started, with stacks."""
+
+    def too_late(_number, frame):
+        stack = "".join(traceback.format_stack(frame))
+        pytest.fail(f"did not end in {DEADLINE_SECONDS} s:\n{stack}", pytrace=False)
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(DEADLINE_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Deadlines:
         self._stuck_since: float | None = None
 
     def look(self, workers: Mapping[int, Worker]) -> dict[int, float]:
-        """Give the ranks whose trials have become overdue, and for how long they ran."""
+        """Give the ranks whose trials are overdue now, and for how long they ran."""
         now = time.monotonic()
         if self._limit is None or now < self._next_look:
             return {}

@@ -19,6 +19,7 @@ from experimenter_mpi.script import Script
 from support.fakes import PATIENCE, encoded
 from support.launch import wait_until
 
+pytestmark = pytest.mark.usefixtures("deadline")
 HEADER = """
 import ctypes, os, signal, subprocess, sys, time
 from pathlib import Path
@@ -205,7 +206,10 @@ experiment = Experiment(
     assert 2 == len((tmp_path / "built.txt").read_text().split())
 
 
-def test_what_it_prints_comes_out_here_also_just_before_a_crash(start, capfd):
+def test_what_it_prints_comes_out_here_also_just_before_a_crash(
+    start, capfd, monkeypatch
+):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     attempts = start("def trial(*_): print('so far'); os._exit(1)\n")
     attempts.run(0)
 

@@ -24,7 +24,9 @@ from experimenter_mpi.isolation.order import (
 from experimenter_mpi.ledger import Status
 from experimenter_mpi.mpi.job import Job, pack_if_possible
 from experimenter_mpi.variables import LinearVariable
+from support.fakes import WITH_PACKAGE
 
+pytestmark = pytest.mark.usefixtures("deadline")
 ID = uuid.UUID(int=7)
 N = LinearVariable(0, 9, 10)
 HEADER = "import os, sys\nfrom experimenter_mpi import *\n"
@@ -227,3 +229,34 @@ def test_a_child_finds_packages_where_this_process_does(monkeypatch):
     monkeypatch.setattr(sys, "path", ["", "/somewhere"])
 
     assert [os.getcwd(), "/somewhere"] == process._search_path()
+
+
+# --- a child that ends with its parent
+
+
+DYING = """
+import fcntl, os, sys, time
+from experimenter_mpi.isolation.child import die_with_parent
+if "elsewhere" in sys.argv:
+    del fcntl.F_SETSIG
+lifeline, other_end = os.pipe()
+if "early" in sys.argv:
+    os.close(other_end)
+die_with_parent(lifeline)
+if "early" not in sys.argv:
+    os.close(other_end)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        (["linux"], -9),
+        (["elsewhere"], -9),
+        (["early"], 1),
+        (["elsewhere", "early"], -9),
+    ],
+)
+def test_a_child_ends_when_its_lifeline_does(serial, how, code):
+    serial("-c", DYING, *how, env=WITH_PACKAGE).expect(code)
