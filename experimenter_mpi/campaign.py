@@ -11,9 +11,9 @@ from . import provenance, walltime
 from .drain import Drain
 from .errors import ConfigurationError, TrialTimeoutError
 from .interruption import draining_on_signals
-from .isolation.order import require_findable
 from .ledger import Status
 from .preparation import find_functions
+from .remaking import require_remakable
 from .shared_arrays import SharedArrays
 from .summary import RunSummary
 from .sweep import Sweep
@@ -63,7 +63,7 @@ def conduct(
     # Before anything is stored: a misspelt function must not become part of it.
     find_functions(experiment, include)
     if options.isolate:
-        require_findable(experiment)
+        require_remakable(experiment)
     with database.writing():
         for notice in database.notices:
             progress.note(notice)

@@ -14,7 +14,6 @@ from .database.database import ExperimentDatabase
 from .errors import (
     ConfigurationError,
     ExperimenterError,
-    ScriptError,
     TrialTimeoutError,
 )
 from .modes.distributed import HeterogeneousMode
@@ -22,9 +21,10 @@ from .modes.mpi import MPIMode
 from .modes.multithreaded import MultithreadedMode
 from .modes.serial import SerialMode
 from .mpi import messages as m
-from .mpi.job import Job, Main, pack_if_possible
+from .mpi.job import Job, pack_if_possible
 from .preparation import working_in
 from .progress import Progress
+from .remaking import main_of, script_of
 from .summary import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from .terminal import is_interactive
 
@@ -158,7 +158,7 @@ class Lead:
         transport = self._transport
         if transport is None:
             workers = mode.workers_when_alone
-            script = self._script or _script_of(experiment)
+            script = self._script or script_of(experiment)
             return Crew(
                 type(mode).__name__,
                 1 + workers,
@@ -198,7 +198,7 @@ class Lead:
         with spawned(workers) as transport:
             self._transport, self._script = transport, script
             job = self._job(sweep, mode.threads_per_worker)
-            main = _main_of(sweep.experiment)
+            main = main_of(sweep.experiment)
             transport.send_all(m.Begin(job._replace(main=main).pack()))
             self._workers = WORKING
             error = mode.lead(transport, range(1, transport.size), sweep)
@@ -268,31 +268,6 @@ def _workers_of(mode: HeterogeneousMode, size: int) -> int:
         )
         raise ConfigurationError(msg)
     return mode.workers or there
-
-
-def _script_of(experiment: Experiment) -> Script | None:
-    """Read the file that defines the experiment, for workers that must load it."""
-    if experiment.include_file is not None:
-        return None
-    path = experiment.namespace.get("__file__")
-    if path is None or not os.path.isfile(path):
-        msg = (
-            f"experiment '{experiment.name}' is not defined in a file, and workers "
-            "load one: save it as a script or name one with include_file=, or use "
-            "MultithreadedMode()"
-        )
-        raise ScriptError(msg)
-    return scripts.read(path)
-
-
-def _main_of(experiment: Experiment) -> Main:
-    return Main(
-        sys.argv,
-        experiment.namespace.get("__name__") == "__main__",
-        pack_if_possible((experiment.function, experiment.init_store)),
-        experiment.function_name or "",
-        experiment.init_store_function_name,
-    )
 
 
 def _leave(code: int) -> NoReturn:

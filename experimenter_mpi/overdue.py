@@ -14,7 +14,7 @@ from .errors import TrialTimeoutError
 from .ledger import Failure, Outcome, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .attempts import Attempts
     from .ledger import Place
@@ -54,6 +54,21 @@ def notice(index: int, place: Place, limit: float) -> str:
         f"trial {index} on rank {place.rank} ({place.hostname}) is overdue: "
         f"{overran(limit)}; it counts as failed, and only --isolate could stop it"
     )
+
+
+def ended_without(late: Iterable[int | None], left: int) -> TrialTimeoutError:
+    """Give the error that ends a run rather than wait for overdue trials."""
+    names = sorted(index for index in late if index is not None)
+    listed = ", ".join(map(str, names))
+    who = (
+        f"trial {listed}, which is overdue and failed"
+        if len(names) == 1
+        else f"trials {listed}, which are overdue and failed"
+    )
+    rest = f"; {left} left, run again to go on" if left else ""
+    error = TrialTimeoutError(f"ended without {who}{rest}")
+    error.work_left = bool(left)
+    return error
 
 
 class Watched:

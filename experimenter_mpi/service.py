@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import signal
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from . import script as scripts
 from .attempts import InProcess
 from .context import Context
 from .drain import SIGNALS
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
-from .experiment import Experiment
 from .mpi import messages as m
-from .mpi.job import Job, Main, unpack
+from .mpi.job import Job, unpack
 from .mpi.worker import Line, report_unable, work
 from .preparation import prepare, working_in
+from .remaking import experiment_of
 from .shared_arrays import SharedArrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .attempts import Attempts
+    from .experiment import Experiment
     from .mpi.transport import Transport
 
 
@@ -92,9 +91,9 @@ def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
     if job.isolate:
         from .isolation.attempts import ChildProcesses
 
-        # The script's own code then runs nowhere but in the children.
-        experiment = None if local is None else _experiment(job, local)
-        return ChildProcesses(job, experiment).start(line, line)
+        if local is not None:  # else the script's own code runs only in the children
+            _experiment(job, local)
+        return ChildProcesses(job, local).start(line, line)
     experiment = _experiment(job, local)
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token, line)
@@ -107,7 +106,7 @@ def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
 def _experiment(job: Job, local: Experiment | None) -> Experiment:
     """Give this rank's own experiment, with rank 0's id and configuration."""
     if local is None:
-        local = _from_script(job)
+        local = experiment_of(job)
     if local.name != job.name:
         msg = (
             f"this rank's script executes experiment '{local.name}' while rank 0 "
@@ -117,57 +116,6 @@ def _experiment(job: Job, local: Experiment | None) -> Experiment:
     configuration = None if job.configuration is None else unpack(job.configuration)
     local.become(job.experiment_id, configuration)
     return local
-
-
-def _from_script(job: Job) -> Experiment:
-    """Load what rank 0 sent and give the experiment that it makes."""
-    if job.main is not None:
-        sys.argv = job.main.argv  # a script may look at how it was called
-    if job.script is None:
-        return _remade(job, {})
-    module = scripts.load_once(job.script)
-    if job.main is not None and job.main.is_main:
-        sys.modules["__main__"] = module
-    for experiment in scripts.experiments_of(module):
-        if experiment.name == job.name:
-            return experiment
-    return _remade(job, vars(module))
-
-
-def _remade(job: Job, namespace: dict[str, Any]) -> Experiment:
-    """Make the experiment again that rank 0 made where loading the script does not."""
-    path = job.script.path if job.script else "its script"
-    if job.main is None or job.configuration is None:
-        msg = f"on this rank {path} makes no experiment '{job.name}'"
-        raise ScriptError(msg)
-    function, init_store = _functions(job.main)
-    experiment = Experiment(
-        job.name,
-        configuration=unpack(job.configuration),
-        function=function,
-        function_name=None if function else job.main.function_name,
-        init_store=init_store,
-        init_store_function_name=(
-            None if init_store else job.main.init_store_function_name
-        ),
-    )
-    experiment.namespace = namespace
-    return experiment
-
-
-def _functions(main: Main) -> tuple[Any, Any]:
-    """Give the trial and the store function; None where only the name is known."""
-    if main.functions is None:
-        return None, None
-    try:
-        function, init_store = unpack(main.functions)
-    except Exception as error:  # as many as there are ways to define a function
-        msg = (
-            f"a worker cannot find the function '{main.function_name}' ({error}): "
-            "define it at the top level of the script, or of a module beside it"
-        )
-        raise ScriptError(msg) from error
-    return function, init_store
 
 
 @contextmanager

@@ -5,6 +5,7 @@ However a trial ends its process, that is one failed trial.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,15 @@ from ..errors import (
 )
 from ..ledger import Failure, Outcome, Status
 from ..overdue import overran
+from ..remaking import main_of, require_remakable, script_of
 from . import messages as m
 from .endings import users_frames
-from .order import order_of
 from .process import Child
 
 if TYPE_CHECKING:
     from ..context import Desk, Watch
     from ..experiment import Experiment
     from ..mpi.job import Job
-    from .order import Order
 
 # A process that closes its pipes is about to end, and how is worth knowing.
 _ENDING_SECONDS = 1.0
@@ -49,7 +49,11 @@ class ChildProcesses:
     """
 
     def __init__(self, job: Job, experiment: Experiment | None) -> None:
-        self._order = order_of(job, experiment)
+        if experiment is not None:
+            require_remakable(experiment)
+            script = job.script or script_of(experiment)
+            job = job._replace(script=script, main=main_of(experiment))
+        self._job = job
 
     def start(self, desk: Desk, watch: Watch) -> IsolatedAttempts:
         """Start the first child.
@@ -57,7 +61,7 @@ class ChildProcesses:
         Raises:
             ExperimenterError: it cannot load the script or build the store.
         """
-        attempts = IsolatedAttempts(self._order, desk, watch)
+        attempts = IsolatedAttempts(self._job, desk, watch)
         attempts.warm_up()
         return attempts
 
@@ -65,9 +69,9 @@ class ChildProcesses:
 class IsolatedAttempts:
     """Implements ``Attempts``: a child for each trial that runs at the same time."""
 
-    def __init__(self, order: Order, desk: Desk, watch: Watch) -> None:
-        self._order = order
-        self._limit = order.job.trial_timeout
+    def __init__(self, job: Job, desk: Desk, watch: Watch) -> None:
+        self._job = job
+        self._limit = job.trial_timeout
         self._desk = desk
         self._watch = watch
         self._idle: deque[Child] = deque()
@@ -105,7 +109,7 @@ class IsolatedAttempts:
     def close(self) -> None:
         """End all children, and what they have started.
 
-        One that still runs a trial of another thread is killed: the run was interrupted.
+        One that runs a trial of another thread is killed: the run was interrupted.
         """
         for child in list(self._busy):
             child.knock_down()
@@ -129,10 +133,10 @@ class IsolatedAttempts:
     def _new_child(self) -> Child:
         child = Child()
         try:
-            child.wire.send(self._order)
+            child.wire.send(m.Begin(self._job, tuple(sys.argv)))
             answer = child.wire.receive()
         except EOFError:
-            raise _stillborn(child, self._order) from None
+            raise _stillborn(child, self._job) from None
         except BaseException:
             child.kill()
             raise
@@ -182,10 +186,10 @@ def _overran(child: Child, limit: float) -> TrialTimeoutError:
     return TrialTimeoutError(overran(limit), traceback=users_frames(child.told))
 
 
-def _stillborn(child: Child, order: Order) -> IsolationError:
+def _stillborn(child: Child, job: Job) -> IsolationError:
     how = child.kill(_ENDING_SECONDS)
-    script = order.home.script
-    file = order.home.module if script is None else script.path
+    script = job.script or job.include
+    file = "the script" if script is None else script.path
     msg = f"the process for trials could not load {file} and build the store: {how}"
     return IsolationError(msg)
 

@@ -20,15 +20,17 @@ from ..attempts import InProcess
 from ..context import Context
 from ..drain import SIGNALS
 from ..errors import ExperimenterError, rebuilt
+from ..mpi.job import unpack
 from ..preparation import prepare
+from ..remaking import experiment_of
 from ..shared_arrays import SharedArrays
 from . import messages as m
-from .order import Order, experiment_of
 from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
     from ..codec import Encoded
     from ..ledger import StoredSnapshot
+    from ..mpi.job import Job
 
 # A trial may look in its innermost loop: the answer "no" is that old at most.
 WATCH_SECONDS = 0.01
@@ -55,9 +57,10 @@ def serve(wire: Wire) -> None:
     Raises:
         EOFError: the parent has closed the pipe; the only way out but Unable.
     """
-    order: Order = wire.receive()
+    begin: m.Begin = wire.receive()
+    sys.argv[:] = begin.arguments
     try:
-        trials = _prepared(order, Parent(wire))
+        trials = _prepared(begin.job, Parent(wire))
     except ExperimenterError as error:
         wire.send(m.Unable(type(error).__name__, str(error)))
         return
@@ -71,10 +74,10 @@ def serve(wire: Wire) -> None:
         wire.send(m.Ended(outcome, isinstance(exception, KeyboardInterrupt)))
 
 
-def _prepared(order: Order, parent: Parent) -> InProcess:
-    sys.argv[:] = order.arguments
-    job = order.job
-    experiment = experiment_of(order)
+def _prepared(job: Job, parent: Parent) -> InProcess:
+    experiment = experiment_of(job)
+    configuration = None if job.configuration is None else unpack(job.configuration)
+    experiment.become(job.experiment_id, configuration)
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token)
     context = Context(

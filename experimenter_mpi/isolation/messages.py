@@ -1,6 +1,6 @@
 """The whole conversation between a rank and the child process that runs its trials.
 
-The child is told its ``Order``, says ``Ready``, and is given one trial after the other.
+The child is told to ``Begin``, says ``Ready``, and is given one trial after the other.
 While one runs it may ask what a trial may ask for. The end of the pipe ends the child.
 """
 
@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ..ledger import Outcome
+    from ..mpi.job import Job
+
+
+class Begin(NamedTuple):
+    """Parent to child: this is the experiment, and how this program was called."""
+
+    job: Job
+    arguments: tuple[str, ...]
 
 
 class Ready(NamedTuple):

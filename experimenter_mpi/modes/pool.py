@@ -10,19 +10,22 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import overdue
 from ..batches import indices_of
 from ..commits import GroupedCommits
 from ..errors import ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from ..mpi import messages as m
 from ..mpi.answers import Answers
+from ..mpi.deadlines import Deadlines
 from ..mpi.dispatch import BATCHES_HELD, Pace, Pool
 from ..mpi.questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from ..attempt import Attempt
     from ..batches import Report
     from ..sweep import Sweep
 
@@ -102,7 +105,10 @@ class _PoolRun:
         self._tell_draining = tell_draining
         self._draining = False
         self._pool = Pool(sweep.pending)
-        self._pace = Pace(None)
+        limit = sweep.trial_timeout
+        self._late = None if limit is None else _Late(limit, sweep.note)
+        # What may become overdue goes out one by one: nothing is held up behind it.
+        self._pace = Pace(None if limit is None else 1)
         self._workers = sum(lane.workers for lane in lanes)
         self._commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
         self._answers = Answers(sweep.ledger, self._commits)
@@ -123,6 +129,8 @@ class _PoolRun:
         event = self._take()
         if self._drain.requested() and not self._draining:
             self._begin_draining()
+        if self._late is not None:
+            self._mind_the_time(self._late)
         match event:
             case Ended():
                 self._on_ended(event)
@@ -131,6 +139,21 @@ class _PoolRun:
             case Broken(error):
                 raise error
         self._hand_out()
+
+    def _mind_the_time(self, late: _Late) -> None:
+        """Count overdue trials as failed, and end the run rather than wait for them.
+
+        Raises:
+            TrialTimeoutError: the run waits for nothing else.
+        """
+        for entry in late.look():
+            self._commit()  # which says that it runs, before it says that it failed
+            self._record_entries([entry], [None])
+        late.require_hope(
+            stuck=bool(self._out) and self._out <= late.trials,
+            left=self._pool.size,
+            draining=self._draining,
+        )
 
     def _take(self) -> Heard | Ended | Broken | None:
         """Give what comes next; commit before waiting for it."""
@@ -161,6 +184,8 @@ class _PoolRun:
         if held < lane.workers:
             return True
         size = self._pace.size(self._pool.size, self._workers)
+        if self._late is not None:
+            return False
         return held < BATCHES_HELD * lane.workers and self._pace.is_short(size)
 
     def _submit(self, lane: Lane) -> None:
@@ -186,13 +211,22 @@ class _PoolRun:
         self._pool.put_back([index for index in handed if index not in done])
 
     def _record(self, report: Report) -> None:
-        self._pace.learn([each.outcome for each in report.attempts])
-        entries = [Entry(each.outcome, report.place) for each in report.attempts]
+        attempts = report.attempts
+        if self._late is not None:
+            attempts = self._late.judged(attempts)
+        self._pace.learn([each.outcome for each in attempts])
+        entries = [Entry(each.outcome, report.place) for each in attempts]
+        self._record_entries(entries, [each.exception for each in attempts])
+
+    def _record_entries(
+        self, entries: Sequence[Entry], exceptions: Sequence[BaseException | None]
+    ) -> None:
         self._commits.add(entries)
-        for entry, (outcome, exception) in zip(entries, report.attempts, strict=True):
+        for entry, exception in zip(entries, exceptions, strict=True):
             if isinstance(exception, KeyboardInterrupt):
                 self._drain.request("KeyboardInterrupt")
-            if outcome.status == Status.FAILED and self._first_failure is None:
+            failed = entry.outcome.status == Status.FAILED
+            if failed and self._first_failure is None:
                 self._first_failure = Failed(entry, exception)
                 if self._raise_errors:
                     self._drain.request("a failed trial", for_ever=True)
@@ -201,6 +235,8 @@ class _PoolRun:
         if isinstance(heard.message, m.Begun):
             now = RunningTrial(heard.message.index, time.time(), heard.place)
             self._begun.append(now)
+            if self._late is not None and now.index in self._out:
+                self._late.began(now.index, heard.place)
             return
         # What was finished before the question must be seen by its answer.
         self._commit()
@@ -218,6 +254,51 @@ class _PoolRun:
         for lane in self._lanes:
             for future in lane.futures:
                 future.cancel()
+
+
+class _Late:
+    """The trials that run, and those among them that are overdue: ``trials``."""
+
+    def __init__(self, limit: float, note: Callable[[str], object]) -> None:
+        self._limit = limit
+        self._note = note
+        self._deadlines = Deadlines(limit)
+        self._running: dict[int, Place] = {}
+        self.trials: set[int] = set()
+
+    def began(self, index: int, place: Place) -> None:
+        self._running[index] = place
+
+    def look(self) -> Iterator[Entry]:
+        """Say which trials are overdue now, and give what is recorded of them."""
+        running = ((index, index) for index in self._running)
+        for index, seconds in self._deadlines.look(running).items():
+            place = self._running.pop(index)
+            self.trials.add(index)
+            self._note(overdue.notice(index, place, self._limit))
+            yield Entry(overdue.outcome_of(index, seconds, self._limit), place)
+
+    def judged(self, attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+        """Give what counts of attempts that have ended, and let go of them."""
+        counted = []
+        for each in attempts:
+            index = each.outcome.index
+            self._running.pop(index, None)
+            if index in self.trials:  # it was counted when it became overdue
+                self.trials.discard(index)
+            else:
+                outcome = overdue.judged(each.outcome, self._limit)
+                counted.append(each._replace(outcome=outcome))
+        return tuple(counted)
+
+    def require_hope(self, *, stuck: bool, left: int, draining: bool) -> None:
+        """End a run that has waited for long enough.
+
+        Raises:
+            TrialTimeoutError: it waits only for trials that are overdue.
+        """
+        if self._deadlines.passed(stuck=stuck, hopeless=draining or not left):
+            raise overdue.ended_without(self.trials, left)
 
 
 class ThreadDesk(Questions):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import overdue
 from ..attempt import trial_error
 from ..commits import GroupedCommits
-from ..errors import ExperimenterError, ProtocolError, TrialTimeoutError, rebuilt
+from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from . import messages as m
 from .answers import Answers
@@ -62,7 +62,7 @@ class _Coordinator:
         self._raise_errors = sweep.raise_errors
         self._first_failure: Entry | None = None
         self._limit = sweep.trial_timeout
-        self._deadlines = Deadlines(self._limit)
+        self._deadlines = None if self._limit is None else Deadlines(self._limit)
         self._note = sweep.note
 
     def run(self) -> ExperimenterError | None:
@@ -84,39 +84,31 @@ class _Coordinator:
             self._carry_out(self._dispatcher.drain(self._drain.reason or "", left))
         if arrival is not None:
             self._on(*arrival)
-        if self._limit is not None:
-            self._mind_the_time(self._limit)
+        if self._limit is not None and self._deadlines is not None:
+            self._mind_the_time(self._limit, self._deadlines)
 
-    def _mind_the_time(self, limit: float) -> None:
+    def _mind_the_time(self, limit: float, deadlines: Deadlines) -> None:
         """Count overdue trials as failed, and end the run rather than wait for them.
 
         Raises:
             TrialTimeoutError: the run waits for nothing else.
         """
-        for rank, seconds in self._deadlines.look(self._dispatcher.workers).items():
-            index, place = self._dispatcher.workers[rank].current, self._places[rank]
-            if index is not None:
-                self._note(overdue.notice(index, place, limit))
-                lost = overdue.outcome_of(index, seconds, limit)
-                self._commit()  # which says that it runs, before it says that it failed
-                self._carry_out(self._dispatcher.expire(rank, lost))
-        if self._deadlines.passed(self._dispatcher):
-            raise self._ended_without()
-
-    def _ended_without(self) -> TrialTimeoutError:
-        """Give the error that ends the run, ranks that do not come back and all."""
-        late = [rank for rank, w in self._dispatcher.workers.items() if w.overdue]
-        names = ", ".join(map(str, late))
-        who = (
-            f"rank {names}, whose trial is overdue and failed"
-            if len(late) == 1
-            else f"ranks {names}, whose trials are overdue and failed"
+        workers, dispatcher = self._dispatcher.workers, self._dispatcher
+        running = (
+            (rank, worker.current)
+            for rank, worker in workers.items()
+            if worker.current is not None and not worker.overdue
         )
-        left = self._dispatcher.left
-        rest = f"; {left} left, run again to go on" if left else ""
-        error = TrialTimeoutError(f"ended without {who}{rest}")
-        error.work_left = bool(left)
-        return error
+        for rank, seconds in deadlines.look(running).items():
+            index, place = workers[rank].unreported()[0], self._places[rank]
+            self._note(overdue.notice(index, place, limit))
+            lost = overdue.outcome_of(index, seconds, limit)
+            self._commit()  # which says that it runs, before it says that it failed
+            self._carry_out(dispatcher.expire(rank, lost))
+        hopeless = dispatcher.draining or not dispatcher.left
+        if deadlines.passed(stuck=dispatcher.waits_for_overdue, hopeless=hopeless):
+            late = [worker.current for worker in workers.values() if worker.overdue]
+            raise overdue.ended_without(late, dispatcher.left)
 
     def _wake(self) -> bool:
         return self._drain.requested() and not self._dispatcher.draining

@@ -16,7 +16,8 @@ class Main(NamedTuple):
 
     ``is_main`` says that its module is ``__main__``, where pickles look for its
     classes. ``functions`` are the trial and the store function, pickled by reference,
-    and None where they have no name to be found by.
+    and None where they have no name to be found by. ``module`` is the name to import
+    its module by, None where it is a file that Python was started with.
     """
 
     argv: list[str]
@@ -24,6 +25,7 @@ class Main(NamedTuple):
     functions: bytes | None
     function_name: str
     init_store_function_name: str | None
+    module: str | None = None
 
 
 class Job(NamedTuple):

@@ -144,7 +144,7 @@ def test_a_trial_that_nothing_can_stop_does_not_keep_the_run_from_its_end(
 
     assert "trial 1 on rank " in done.stderr
     assert "is overdue: it ran longer than the 1 s of --trial-timeout" in done.stderr
-    assert "ended without rank " in done.stderr
+    assert "ended without trial 1, which is overdue" in done.stderr
     assert {"finished": 5, "failed": 1} == folder.statuses()
     assert [("failed",)] == folder.query("SELECT ended FROM runs")
     assert not (folder.path / "experiments" / "experiments.db.lock").exists()

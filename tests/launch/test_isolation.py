@@ -9,6 +9,7 @@ import pytest
 
 from support.experiments import PACKAGE
 from support.launch import wait_until
+from support.ways import WAYS
 
 CRASHING = """
 import ctypes, os, signal, subprocess, sys, time
@@ -105,6 +106,24 @@ def test_whatever_ends_a_process_is_one_failed_trial(start, folder, how):
     assert len(built) == len(set(built))
     assert len(built) in (7, 8)
     assert [] == running.processes()
+
+
+@pytest.mark.parametrize(
+    "way", ["multithreaded", "distributed", "heterogeneous", "distributed-alone"]
+)
+def test_so_it_is_in_every_mode(launches, folder, way):
+    folder.write(CRASHING)
+    running = WAYS[way].start_run(launches, *ISOLATED[2:], library="mpich")
+
+    done = running.wait().expect(1)
+
+    assert "crashing: 5 finished, 7 failed" in done.stdout
+    kinds = folder.query(
+        "SELECT trial_index, error_type FROM trials "
+        "WHERE status = 'failed' ORDER BY trial_index"
+    )
+    assert [row[:2] for row in FAILED] == kinds
+    wait_until(lambda: not running.processes(), 30, "the end of all processes")
 
 
 def test_the_next_run_tries_them_again_and_show_says_how(serial, folder):
@@ -239,6 +258,16 @@ if __name__ == "__main__":
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_workers_that_were_spawned_find_them_in_a_child_too(launches, folder):
+    """Neither worker nor child was started with the script."""
+    folder.write(SCRIPT.format(mode="DistributedMode"))
+
+    way = WAYS["distributed-alone"]
+    done = way.start(launches, "exp.py", library="mpich").wait().expect(0)
+
+    assert "2 1\n" == done.stdout
+
+
 @pytest.mark.parametrize("how", LAUNCHES)
 def test_a_script_of_ones_own_finds_its_functions_and_classes_again(start, folder, how):
     folder.write(SCRIPT.format(mode="SerialMode" if how == "serial" else "MPIMode"))

@@ -15,14 +15,14 @@ from experimenter_mpi.errors import IsolationError, ScriptError, StoreError
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.isolation import process
 from experimenter_mpi.isolation.attempts import ChildProcesses
-from experimenter_mpi.isolation.order import (
-    Order,
-    experiment_of,
-    order_of,
-    require_findable,
-)
 from experimenter_mpi.ledger import Status
 from experimenter_mpi.mpi.job import Job, pack_if_possible
+from experimenter_mpi.remaking import (
+    experiment_of,
+    main_of,
+    require_remakable,
+    script_of,
+)
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import WITH_PACKAGE
 
@@ -82,15 +82,16 @@ def start(script):
         {"function": simulate, "init_store": build},
         {"function_name": "simulate", "init_store_function_name": "build"},
         {"function": simulate},
+        {"function": functools.partial(simulate)},
     ],
 )
 def test_a_function_at_the_top_of_a_module_is_found_again(functions):
     experiment = make(**functions)
-    experiment.become(ID, None)
-    found = experiment_of(order_of(job_for({"n": N}), experiment))
+    job = job_for({"n": N}, script_of(experiment))
+    found = experiment_of(job._replace(main=main_of(experiment)))
 
-    assert (ID, 10) == (found.id, len(found))
-    assert "simulate" == found.function_name
+    assert 10 == len(found)
+    assert experiment.function_name == found.function_name
     assert experiment.init_store_function_name == found.init_store_function_name
     assert found.namespace is globals()
 
@@ -107,19 +108,18 @@ def local_function():
     [
         (lambda *_: {}, "<lambda>"),
         (local_function(), "local_function.<locals>.local"),
-        (functools.partial(simulate), "partial"),
     ],
 )
 def test_a_function_without_a_name_of_its_own_is_refused_beforehand(function, name):
     with pytest.raises(IsolationError, match=r"define both with `def` at the top"):
-        require_findable(make(function=function))
+        require_remakable(make(function=function))
     with pytest.raises(IsolationError, match=name):
-        require_findable(make(function=function))
+        require_remakable(make(function=function))
 
 
 def test_so_is_a_store_function():
     with pytest.raises(IsolationError, match="store function"):
-        require_findable(make(function=simulate, init_store=lambda _: {}))
+        require_remakable(make(function=simulate, init_store=lambda _: {}))
 
 
 def test_what_was_defined_in_a_notebook_is_refused_beforehand():
@@ -127,16 +127,15 @@ def test_what_was_defined_in_a_notebook_is_refused_beforehand():
     experiment.namespace = {"__name__": "__main__", "__spec__": None}
 
     with pytest.raises(IsolationError, match="defined in no file"):
-        require_findable(experiment)
+        require_remakable(experiment)
 
 
 def test_any_function_will_do_where_the_file_makes_the_experiment(script):
     source = "experiment = Experiment('heat', function=lambda *_: 5, configuration={})"
-    order = Order(job_for({"n": N}), order_of(job_for(None, script(source)), None).home)
-    found = experiment_of(order)
+    found = experiment_of(job_for(None, script(source)))
     sys.modules.pop("exp", None)
 
-    assert (5, 10) == (found.function(), len(found))
+    assert 5 == found.function()
 
 
 def test_a_name_found_by_another_thing_of_that_name_is_not_taken_for_it(monkeypatch):
@@ -145,7 +144,7 @@ def test_a_name_found_by_another_thing_of_that_name_is_not_taken_for_it(monkeypa
     monkeypatch.setitem(globals(), "simulate", build)
 
     with pytest.raises(IsolationError, match="simulate"):
-        require_findable(experiment)
+        require_remakable(experiment)
 
 
 # --- children that cannot begin
@@ -155,7 +154,7 @@ def test_a_name_found_by_another_thing_of_that_name_is_not_taken_for_it(monkeypa
     ("source", "error", "text"),
     [
         ("1 / 0\n", ScriptError, "ZeroDivisionError"),
-        ("def other(*_): pass\n", IsolationError, "makes no experiment 'heat'"),
+        ("def other(*_): pass\n", ScriptError, "makes no experiment 'heat'"),
         ("os._exit(4)\n", IsolationError, "could not load .*exp.py.*exit code 4"),
         (
             (

@@ -12,6 +12,7 @@ from experimenter_mpi.drain import Drain
 from experimenter_mpi.errors import ConfigurationError, TrialTimeoutError
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
+from experimenter_mpi.modes.multithreaded import MultithreadedMode
 from experimenter_mpi.modes.serial import SerialMode
 from experimenter_mpi.mpi import deadlines
 from experimenter_mpi.mpi import messages as m
@@ -239,67 +240,54 @@ def clock(monkeypatch):
 
 
 def test_a_trial_is_overdue_only_after_its_whole_time(clock):
-    made, watch = dispatcher(), Deadlines(5.0)
+    watch = Deadlines(5.0)
     found = []
     for _ in range(14):
-        found.append(sorted(watch.look(made.workers)))
+        found.append(watch.look([(1, 7)]))
         clock.now += 0.5
 
-    assert [[]] * 11 == found[:11]
-    assert [1, 2] == found[11]
+    assert [{}] * 11 == found[:11]
+    assert {1: 5.5} == found[11]
 
 
 def test_the_next_trial_of_a_rank_has_a_time_of_its_own(clock):
-    made, watch = dispatcher(), Deadlines(5.0)
-    watch.look(made.workers)
+    watch = Deadlines(5.0)
+    watch.look([(1, 7), (2, 8)])
     clock.now += 4
-    made.on(1, m.Finished((outcome(0),)))
-    watch.look(made.workers)
+    watch.look([(1, 9), (2, 8)])
     clock.now += 2
 
-    assert [2] == sorted(watch.look(made.workers))
+    assert {2: 6.0} == watch.look([(1, 9), (2, 8)])
 
 
-def test_without_a_limit_nothing_is_overdue(clock):
-    made, watch = dispatcher(), Deadlines(None)
-    watch.look(made.workers)
-    clock.now += 1e6
+def test_the_clock_is_looked_at_now_and_then(clock):
+    watch = Deadlines(5.0)
+    watch.look([])
 
-    assert {} == watch.look(made.workers)
-    assert not watch.passed(made)
+    assert {} == watch.look(pytest.fail("looked at") for _ in range(1))
 
 
 @pytest.mark.parametrize(
-    ("trials", "draining", "patience"),
-    [(2, False, GRACE_SECONDS), (4, True, GRACE_SECONDS), (4, False, 60.0)],
-    ids=["nothing left", "draining", "all ranks overdue"],
+    ("hopeless", "patience"), [(True, GRACE_SECONDS), (False, 60.0)]
 )
-def test_overdue_trials_are_not_waited_for_for_ever(clock, trials, draining, patience):
-    made, watch = dispatcher(trials=trials), Deadlines(60.0)
-    made.expire(1, expired(0))
-    if draining:
-        made.drain("SIGTERM")
-    assert not watch.passed(made)
-    made.expire(2, expired(1))
-    assert not watch.passed(made)
+def test_overdue_trials_are_not_waited_for_for_ever(clock, hopeless, patience):
+    watch = Deadlines(60.0)
+    assert not watch.passed(stuck=True, hopeless=hopeless)
     clock.now += patience - 0.1
-    assert not watch.passed(made)
+    assert not watch.passed(stuck=True, hopeless=hopeless)
     clock.now += 0.2
 
-    assert watch.passed(made)
+    assert watch.passed(stuck=True, hopeless=hopeless)
 
 
-def test_a_rank_that_comes_back_starts_the_wait_anew(clock):
-    made, watch = dispatcher(trials=3), Deadlines(1.0)
-    made.expire(1, expired(0))
-    made.expire(2, expired(1))
-    watch.passed(made)
+def test_a_trial_that_comes_back_starts_the_wait_anew(clock):
+    watch = Deadlines(1.0)
+    watch.passed(stuck=True, hopeless=True)
     clock.now += GRACE_SECONDS - 1
-    made.on(1, m.Finished((outcome(0),)))
-    watch.passed(made)
+    watch.passed(stuck=False, hopeless=True)
     clock.now += 2
 
-    assert not watch.passed(made)
+    assert not watch.passed(stuck=True, hopeless=True)
 
 
 @pytest.mark.parametrize(("trials", "left"), [(1, False), (3, True)])
@@ -313,7 +301,9 @@ def test_the_run_ends_without_a_rank_that_does_not_come_back(clock, trials, left
         experiment, ledger, trial_timeout=5.0, note=notes.append, drain=Drain()
     )
 
-    with pytest.raises(TrialTimeoutError, match="ended without rank 1, whose") as why:
+    with pytest.raises(
+        TrialTimeoutError, match="ended without trial 0, which is"
+    ) as why:
         coordinate(transport, sweep, None)
 
     assert left == why.value.work_left
@@ -321,3 +311,46 @@ def test_the_run_ends_without_a_rank_that_does_not_come_back(clock, trials, left
     assert [Place(1, "node1")] == [entry.place for entry in ledger.entries]
     assert 1 == len(notes)
     assert "trial 0 on rank 1 (node1) is overdue" in notes[0]
+
+
+def test_so_it_does_on_threads(monkeypatch):
+    monkeypatch.setattr(deadlines, "GRACE_SECONDS", 0.3)
+    let_go, notes = threading.Event(), []
+
+    def trial(configuration, trial_id):
+        if configuration["n"] == 1:
+            assert let_go.wait(20)
+        return {}
+
+    n = LinearVariable(0, 3, 4)
+    experiment = Experiment("heat", function=trial, configuration={"n": n})
+    ledger = ListLedger(experiment)
+    sweep = sweep_of(experiment, ledger, trial_timeout=0.2, note=notes.append)
+
+    with pytest.raises(TrialTimeoutError, match="ended without trial 1, which is"):
+        MultithreadedMode(2).run(sweep)
+    let_go.set()
+
+    assert [(0, None), (1, "TrialTimeoutError"), (2, None), (3, None)] == sorted(
+        kinds(ledger.entries)
+    )
+    assert 1 == len(notes)
+
+
+def test_a_late_thread_comes_back_and_its_outcome_does_not_count_again():
+    said = threading.Event()
+
+    def trial(configuration, trial_id):
+        if configuration["n"] == 1:
+            assert said.wait(20)
+        return {}
+
+    n = LinearVariable(0, 3, 4)
+    experiment = Experiment("heat", function=trial, configuration={"n": n})
+    ledger = ListLedger(experiment)
+    sweep = sweep_of(experiment, ledger, trial_timeout=0.2, note=lambda _: said.set())
+    MultithreadedMode(2).run(sweep)
+
+    assert [(0, None), (1, "TrialTimeoutError"), (2, None), (3, None)] == sorted(
+        kinds(ledger.entries)
+    )
