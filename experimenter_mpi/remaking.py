@@ -149,7 +149,7 @@ def _remade(job: Job, namespace: dict[str, Any]) -> Experiment:
 
 def _functions(main: Main) -> tuple[Any, Any]:
     """Give the trial and the store function; None where only the name is known."""
-    where = "define it at the top level of the script, or of a module beside it"
+    where = "define it at the top level of the file, or of a module beside it"
     if main.functions is None:
         msg = (
             f"a worker cannot find the function '{main.function_name}', or the store "
