@@ -152,7 +152,7 @@ class _PoolRun:
         late.require_hope(
             stuck=bool(self._out) and self._out <= late.trials,
             left=self._pool.size,
-            draining=self._draining,
+            draining=self._draining or self._runs_out(),
         )
 
     def _take(self) -> Heard | Ended | Broken | None:

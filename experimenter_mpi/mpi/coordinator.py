@@ -105,7 +105,8 @@ class _Coordinator:
             lost = overdue.outcome_of(index, seconds, limit)
             self._commit()  # which says that it runs, before it says that it failed
             self._carry_out(dispatcher.expire(rank, lost))
-        hopeless = dispatcher.draining or not dispatcher.left
+        over = dispatcher.draining or dispatcher.running_out
+        hopeless = over or not dispatcher.left
         if deadlines.passed(stuck=dispatcher.waits_for_overdue, hopeless=hopeless):
             late = [worker.current for worker in workers.values() if worker.overdue]
             raise overdue.ended_without(late, dispatcher.left)

@@ -185,7 +185,7 @@ class Dispatcher:
         self._pool = Pool(pending)
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
-        self._batches_held = BATCHES_HELD if ahead else 1
+        self._most = BATCHES_HELD if ahead else 1
         self.workers = {rank: Worker() for rank in workers}
         self.draining = False
         self.running_out = False
@@ -251,10 +251,7 @@ class Dispatcher:
         return fed or self._close()
 
     def expire(self, rank: int, outcome: Outcome) -> list[Instruction]:
-        """Count the trial that a rank runs as failed: nothing waits for it any more.
-
-        The rank holds nothing else, and goes on when it comes back.
-        """
+        """Count the trial that a rank runs as failed; it goes on if it comes back."""
         self.workers[rank].overdue = True
         instructions: list[Instruction] = [Record(rank, (outcome,))]
         if self._stop_on_failure:
@@ -301,8 +298,7 @@ class Dispatcher:
         In advance only if that saves something, and never what an idle rank could run.
         """
         held = self.workers[rank].batches
-        full = len(held) >= self._batches_held
-        if not self._pool.size or full or self._too_late():
+        if not self._pool.size or len(held) >= self._most or self._too_late():
             return False
         if not held:
             return True
@@ -323,8 +319,7 @@ class Dispatcher:
         """
         here = self._at(Stage.READY)
         idle = [rank for rank in here if not self.workers[rank].batches]
-        late = [rank for rank in here if self.workers[rank].overdue]
-        working = len(idle) + len(late) < len(here)
+        working = any(w.batches and not w.overdue for w in self.workers.values())
         left = self._pool.size and self._present() and not self.running_out
         if self.draining or working or left:
             return []

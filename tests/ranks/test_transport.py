@@ -13,7 +13,7 @@ pytestmark = pytest.mark.mpi
 
 @pytest.fixture
 def transport(comm):
-    made = transports.Transport(transports._load(), comm)
+    made = transports.Transport(transports.load(), comm)
     yield made
     made.flush()
     comm.Barrier()
