@@ -202,10 +202,11 @@ from experimenter_mpi import (
 )
 
 def trial(configuration, trial_id):
+    before = time_left()
     print("begun", flush=True)
     while not stop_requested():
         time.sleep(0.01)
-    save_snapshot_in_global_database(trial_id, {"left": time_left()})
+    save_snapshot_in_global_database(trial_id, {"left": [before, time_left()]})
     raise TrialInterrupted
 
 experiment = Experiment(
@@ -227,9 +228,11 @@ def test_isolated_trials_see_a_drain_and_step_back(start, folder, how):
 
     running.wait().expect(75)
     assert {"pending": 4} == folder.statuses()
-    left = folder.query("SELECT state ->> '$.left' FROM snapshots")
+    left = folder.query(
+        "SELECT state ->> '$.left[0]', state ->> '$.left[1]' FROM snapshots"
+    )
     assert trials == len(left)
-    assert all(3000 < seconds <= 3600 for (seconds,) in left)
+    assert all(3000 < before <= 3660 and after <= 60 for before, after in left)
 
 
 SCRIPT = """
