@@ -31,6 +31,8 @@ def judged(outcome: Outcome, limit: float | None) -> Outcome:
     """Give the outcome, or the failure that it is since it came too late."""
     if limit is None or outcome.duration <= limit:
         return outcome
+    if outcome.status == Status.PENDING and outcome.failure is not None:
+        return outcome  # the storage's fault, which ends the run
     own = "" if outcome.failure is None else outcome.failure.traceback
     failure = _failure(limit, own)
     return outcome._replace(status=Status.FAILED, results=None, failure=failure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..attempt import Attempt
 from ..errors import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _ENDING_SECONDS = 1.0
 # What a trial may ask for, by the names of the methods that answer.
 _OF_DESK = {"save_snapshot", "latest_snapshot", "results_of", "complete"}
+_OF_DESK |= {"add_piece", "piece"}  # where this rank does not see the array files
 _OF_WATCH = {"requested", "time_left"}
 
 
@@ -159,19 +160,20 @@ class IsolatedAttempts:
             match child.wire.receive():
                 case m.Ended() as ended:
                     return ended
-                case m.Ask(method, arguments):
-                    child.wire.send(self._answer(method, arguments))
+                case m.Ask() as question:
+                    child.wire.send(self._answer(question))
                 case message:
                     msg = f"a process for trials sent {type(message).__name__}"
                     raise ProtocolError(msg)
 
-    def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
+    def _answer(self, question: m.Ask) -> m.Answer | m.Refused:
         """Give the answer, or the error that the trial is to see."""
+        method, arguments, named = question
         if method not in _OF_DESK | _OF_WATCH:
             return m.Refused(ProtocolError.__name__, f"nobody answers {method}")
         asked = self._watch if method in _OF_WATCH else self._desk
         try:
-            return m.Answer(getattr(asked, method)(*arguments))
+            return m.Answer(getattr(asked, method)(*arguments, **named))
         except Exception as error:  # noqa: BLE001 - as it would end a trial right here
             return m.Refused(type(error).__name__, str(error))
 

@@ -79,7 +79,7 @@ def _prepared(job: Job, parent: Parent) -> InProcess:
     configuration = None if job.configuration is None else unpack(job.configuration)
     experiment.become(job.experiment_id, configuration)
     function, store = prepare(experiment, job.include)
-    arrays = SharedArrays(job.arrays_folder, job.lock_token)
+    arrays = SharedArrays(job.arrays_folder, job.lock_token, parent)
     context = Context(
         job.name, parent, arrays, parent, store, allow_pickle=job.allow_pickle
     )
@@ -87,7 +87,7 @@ def _prepared(job: Job, parent: Parent) -> InProcess:
 
 
 class Parent:
-    """The rank at the other end: implements ``context.Desk`` and ``context.Watch``."""
+    """The rank at the other end: ``context.Desk`` and ``Watch``, and ``Courier``."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -109,6 +109,13 @@ class Parent:
     def complete(self, trial_id: str, results: Encoded) -> None:
         self._ask("complete", trial_id, results)
 
+    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
+        self._ask("add_piece", file, offset, data, is_last=is_last)
+
+    def piece(self, file: str, offset: int, size: int) -> bytes:
+        data: bytes = self._ask("piece", file, offset, size)
+        return data
+
     def requested(self) -> bool:
         if not self._draining and time.monotonic() >= self._look_again_at:
             self._draining = self._ask("requested")
@@ -119,9 +126,9 @@ class Parent:
         left: float | None = self._ask("time_left")
         return left
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         with self._in_use:
-            self._wire.send(m.Ask(method, arguments))
+            self._wire.send(m.Ask(method, arguments, named))
             answer = self._wire.receive()
         if isinstance(answer, m.Refused):
             raise rebuilt(answer.error, answer.message)

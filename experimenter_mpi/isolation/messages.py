@@ -45,10 +45,11 @@ class Ended(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Child to parent: call this method of the trial's desk or watch."""
+    """Child to parent: call this method of the trial's desk, courier or watch."""
 
     method: str
     arguments: tuple[Any, ...]
+    named: dict[str, Any]
 
 
 class Answer(NamedTuple):

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from experimenter_mpi.drain import Drain
-from experimenter_mpi.errors import ScriptError
+from experimenter_mpi.errors import DatabaseWriteError, ScriptError
 from experimenter_mpi.experiment import TrialIds
 from experimenter_mpi.isolation.attempts import ChildProcesses
 from experimenter_mpi.ledger import Status, StoredSnapshot
@@ -43,6 +43,7 @@ class Desk:
     def __init__(self):
         self.asked = []
         self.snapshots = []
+        self.pieces = []
 
     def save_snapshot(self, trial_id, state, label):
         self.snapshots.append(StoredSnapshot(ID.hex, trial_id, state, label, "2026"))
@@ -53,6 +54,9 @@ class Desk:
     def results_of(self, trial_id):
         self.asked.append(trial_id)
         raise ScriptError("nobody knows")
+
+    def add_piece(self, file, offset, data, *, is_last):
+        self.pieces.append((file, offset, data, is_last))
 
     def complete(self, trial_id, results):
         self.asked.append((trial_id, results))
@@ -150,6 +154,21 @@ def test_a_trial_sees_the_error_of_what_it_asks(start):
     assert ("ScriptError", "nobody knows") == failure[:2]
 
 
+def test_a_full_disk_is_no_failure_of_the_trial(start):
+    class FullDisk(Desk):
+        def save_snapshot(self, trial_id, state, label):
+            raise DatabaseWriteError("the disk is full")
+
+    attempts = start(
+        "def trial(_, trial_id): save_snapshot_in_global_database(trial_id, {})\n",
+        desk=FullDisk(),
+    )
+    outcome = attempts.run(0).outcome
+
+    assert Status.PENDING == outcome.status
+    assert ("DatabaseWriteError", "the disk is full") == outcome.failure[:2]
+
+
 def test_a_trial_sees_that_the_run_drains(start):
     drain = Drain(1000)
     drain.request("SIGTERM")
@@ -181,6 +200,20 @@ def test_a_large_array_is_written_by_the_child_itself(start, tmp_path):
 
     assert None is array.data
     assert (tmp_path / "arrays" / array.file).exists()
+
+
+def test_a_large_array_goes_through_this_rank_where_the_folder_is_not_shared(start):
+    desk, elsewhere = Desk(), {"lock_token": "of another host"}
+    attempts = start(
+        "import numpy\ndef trial(*_): return {'a': numpy.zeros(1_000_000)}\n",
+        desk=desk,
+        **elsewhere,
+    )
+    [array] = attempts.run(0).outcome.results.arrays
+
+    assert None is array.data
+    assert {array.file} == {file for file, *_ in desk.pieces}
+    assert 8_000_000 < sum(len(data) for _, _, data, _ in desk.pieces)
 
 
 def test_the_store_is_built_once_per_process(start, tmp_path):

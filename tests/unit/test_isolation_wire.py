@@ -27,7 +27,13 @@ def ends():
 
 
 @pytest.mark.parametrize(
-    "message", [m.Ready(), m.Run(3), m.Ask("time_left", ()), m.Answer({"a": [1.5]})]
+    "message",
+    [
+        m.Ready(),
+        m.Run(3),
+        m.Ask("piece", ("a.h5", 0), {"is_last": True}),
+        m.Answer({"a": [1.5]}),
+    ],
 )
 def test_a_message_arrives_as_it_was_sent(ends, message):
     one, other = ends

@@ -51,6 +51,12 @@ def test_what_ends_too_late_has_failed_however_it_ended(status):
     assert "overdue: it ran longer than the 1 s" in late.failure.message
 
 
+def test_a_full_disk_is_not_blamed_on_a_late_trial():
+    stopped = outcome(3, Status.FAILED, duration=1.5)._replace(status=Status.PENDING)
+
+    assert stopped is judged(stopped, 1.0)
+
+
 def test_the_traceback_of_a_late_failure_is_kept():
     late = judged(outcome(3, Status.FAILED, duration=1.5), 1.0)
 
