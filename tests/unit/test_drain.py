@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from experimenter_mpi import drain as drain_module
+from experimenter_mpi import interruption
 from experimenter_mpi.drain import SIGNALS, Drain
-from experimenter_mpi.interruption import draining_on_signals
+from experimenter_mpi.interruption import SAME_SECONDS, draining_on_signals
 from support.fakes import WITH_PACKAGE, FakeClock
 
 # A run whose trial goes on, once the drain was asked for, until there is a file "go".
@@ -241,14 +242,19 @@ def test_a_second_ctrl_c_stops_at_once(child):
     assert not any(line.startswith("drained") for line in lines)
 
 
-def test_a_ctrl_c_that_comes_twice_at_once_is_one(child, tmp_path):
+def test_a_ctrl_c_that_comes_twice_at_once_is_one(monkeypatch):
     """The terminal sends it to all, and the launcher passes it on."""
-    child.send_signal(signal.SIGINT)
-    child.wait_for("notice")
-    child.send_signal(signal.SIGINT)
-    lines = go_on(child, tmp_path)
+    clock = FakeClock()
+    monkeypatch.setattr(interruption, "time", clock)
+    drain = Drain()
+    with draining_on_signals(drain):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        clock.now += 2 * SAME_SECONDS
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
-    assert "drained by SIGINT" in lines
+    assert "SIGINT" == drain.reason
 
 
 def test_a_signal_that_comes_twice_is_borne_and_told_once(child, tmp_path):
