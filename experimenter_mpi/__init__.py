@@ -71,6 +71,9 @@ if TYPE_CHECKING:
         Experiment,
         Trial,
     )
+    from .modes import (
+        SerialMode,
+    )
     from .modes.distributed import (
         DistributedMode,
         HeterogeneousMode,
@@ -80,9 +83,6 @@ if TYPE_CHECKING:
     )
     from .modes.multithreaded import (
         MultithreadedMode,
-    )
-    from .modes.serial import (
-        SerialMode,
     )
     from .runner import (
         execute,
@@ -190,10 +190,10 @@ _NAMES = {
         PickledValueWarning ProtocolError SchemaVersionError ScriptError StoreError
         TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",
     "experiment": "Experiment Trial",
+    "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",
     "modes.mpi": "MPIMode",
     "modes.multithreaded": "MultithreadedMode",
-    "modes.serial": "SerialMode",
     "runner": "execute",
     "snapshot": "Snapshot",
     "summary": "RunSummary",

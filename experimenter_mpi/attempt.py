@@ -49,12 +49,16 @@ def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Att
     token = current.set(context)
     try:
         results = _results(function, trial, context)
-    except (TrialInterrupted, KeyboardInterrupt) as error:
+    except TrialInterrupted as error:
         status, exception = Status.PENDING, error
     except BaseException as error:  # noqa: BLE001 - sys.exit() ends a trial, no more
-        status, exception = Status.FAILED, error
-        failure = describe(error)
-        if (full := _what_stops_the_run(error)) is not None:
+        # Ctrl-C is heeded by the run, and reaches a trial only once that stops; else
+        # it is the trial's own idea of an error.
+        stopped = isinstance(error, KeyboardInterrupt) and context.watch.requested()
+        status, exception = Status.PENDING if stopped else Status.FAILED, error
+        failure = None if stopped else describe(error)
+        full = _what_stops_the_run(error)
+        if full is not None and failure is not None:
             status = Status.PENDING
             failure = Failure(type(full).__name__, str(full), failure.traceback)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .attempt import Attempt
 
@@ -31,11 +31,28 @@ class Station(NamedTuple):
     say_begun: Callable[[int], object]
 
 
+class Reports(Protocol):
+    """Takes attempts as they end; see ``reports.Reports``."""
+
+    def begin(self) -> None:
+        """Begin a batch."""
+
+    def add(self, attempt: Attempt) -> None:
+        """Take an attempt, and maybe send it."""
+
+    def take(self) -> tuple[tuple[Attempt, ...], tuple[int, ...]]:
+        """End a batch: give what was not sent, and the trials that were."""
+
+
 class Report(NamedTuple):
-    """What became of a batch, and where; trials not in it are untouched."""
+    """What became of a batch, and where.
+
+    ``sent`` are trials that are reported by other ways; those in neither are untouched.
+    """
 
     place: Place
     attempts: tuple[Attempt, ...]
+    sent: tuple[int, ...] = ()
 
     def to_send(self) -> Report:
         """Give the report without exceptions, which need not survive pickling."""
@@ -48,16 +65,16 @@ def indices_of(ranges: Ranges) -> list[int]:
     return [index for start, stop in ranges for index in range(start, stop)]
 
 
-def run_batch(station: Station, ranges: Ranges) -> Report:
+def run_batch(station: Station, reports: Reports, ranges: Ranges) -> Report:
     """Run trials in order, until the run drains or they turn out to be long."""
-    attempts: list[Attempt] = []
+    reports.begin()
     give_back_at = time.monotonic() + LONGEST_SECONDS
-    for index in indices_of(ranges):
+    for count, index in enumerate(indices_of(ranges)):
         if station.watch.requested():
             break
-        if attempts and time.monotonic() >= give_back_at:
+        if count and time.monotonic() >= give_back_at:
             break
-        if not attempts:
+        if not count:
             station.say_begun(index)
-        attempts.append(station.attempts.run(index))
-    return Report(station.place, tuple(attempts))
+        reports.add(station.attempts.run(index))
+    return Report(station.place, *reports.take())

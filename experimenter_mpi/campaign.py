@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class Crew:
     """Who runs the trials: what is recorded of it, and the function that does it.
 
-    ``where`` says it to people: 4 ranks, 2 workers of 8 threads.
+    ``where`` says it to people: 4 ranks, 2 workers of 8 threads. ``may_be_left`` says
+    that a run can be stopped at once without ending the process.
     """
 
     mode: str
@@ -41,6 +42,7 @@ class Crew:
     library: str | None
     lead: Callable[[Sweep], None]
     where: str
+    may_be_left: bool = False
 
 
 def conduct(
@@ -125,7 +127,10 @@ def _run(
     with (
         _recorded_run(database, experiment, crew, before, sweep.drain),
         draining_on_signals(
-            sweep.drain, progress.on_drain, bounded=not is_interactive()
+            sweep.drain,
+            progress.on_drain,
+            bounded=crew.may_be_left or not is_interactive(),
+            may_end_process=not is_interactive(),
         ),
         progress,
     ):

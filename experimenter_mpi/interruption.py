@@ -28,19 +28,21 @@ HEED_SECONDS = 0.4
 @contextmanager
 def draining_on_signals(
     drain: Drain,
-    notice: Callable[[str, float], None] = lambda _reason, _seconds: None,
+    notice: Callable[[str, float | None], None] = lambda _reason, _seconds: None,
     *,
     bounded: bool = False,
+    may_end_process: bool = True,
 ) -> Iterator[None]:
     """Turn signals into a drain; a second SIGINT raises KeyboardInterrupt at once.
 
     When ``bounded`` that also comes by itself after the grace period, and a trial that
-    does not heed it ends with the process. ``notice`` is called with the reason and the
-    seconds left, maybe by a signal handler. Only the main thread can have handlers:
-    elsewhere nothing is installed.
+    does not heed it ends with the process, if it ``may_end_process``. ``notice`` is
+    called with the reason and the seconds left (None: as many as it takes), maybe by a
+    signal handler. Only the main thread can have handlers: elsewhere nothing is
+    installed.
     """
-    told = _Told(drain, notice)
-    watch = _Watch(drain, told) if bounded else None
+    told = _Told(drain, notice, bounded=bounded)
+    watch = _Watch(drain, told, may_end_process=may_end_process) if bounded else None
     first_at = 0.0
 
     def on_signal(number: int, _frame: Any) -> None:
@@ -76,23 +78,31 @@ def draining_on_signals(
 class _Told:
     """Tells people once why the run drains, and how long its trials have."""
 
-    def __init__(self, drain: Drain, notice: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        drain: Drain,
+        notice: Callable[[str, float | None], None],
+        *,
+        bounded: bool,
+    ) -> None:
         self._drain = drain
         self._notice = notice
+        self._bounded = bounded
         self._done = False
 
     def once(self) -> None:
         left = self._drain.time_left()
         if not self._done and left is not None:
             self._done = True
-            self._notice(self._drain.reason or "", left)
+            self._notice(self._drain.reason or "", left if self._bounded else None)
 
 
 class _Watch:
     """Interrupts the main thread when running trials have had their time."""
 
-    def __init__(self, drain: Drain, told: _Told) -> None:
+    def __init__(self, drain: Drain, told: _Told, *, may_end_process: bool) -> None:
         self._drain = drain
+        self._may_end_process = may_end_process
         self._told = told
         self.has_interrupted = False
         self._over = threading.Event()
@@ -119,7 +129,7 @@ class _Watch:
             return
         self._interrupt()
         while not self._over.wait(HEED_SECONDS):
-            if self._drain.in_trial:
+            if self._drain.in_trial and self._may_end_process:
                 _end_process()
 
     def _interrupt(self) -> None:

@@ -16,10 +16,10 @@ from .errors import (
     ExperimenterError,
     TrialTimeoutError,
 )
+from .modes import SerialMode
 from .modes.distributed import HeterogeneousMode
 from .modes.mpi import MPIMode
 from .modes.multithreaded import MultithreadedMode
-from .modes.serial import SerialMode
 from .mpi import messages as m
 from .mpi.job import Job, pack_if_possible
 from .preparation import working_in
@@ -63,6 +63,7 @@ class Lead:
         self._script = script
         self._database: ExperimentDatabase | None = None
         self._workers = WAITING
+        self._threads_busy = False
 
     def conduct(
         self, experiment: Experiment, database: ExperimentDatabase
@@ -105,9 +106,11 @@ class Lead:
             )
         if isinstance(mode, MultithreadedMode):
             where = _counted(mode.threads, "thread")
-            return self._crew_of(where, self._on_threads(mode))
+            name, run = type(mode).__name__, self._on_threads(mode)
+            return Crew(name, 1, self._library, run, where, may_be_left=True)
         run = self._run_serially
-        return Crew("SerialMode", self._size, self._library, run, "1 rank")
+        mode_name, size = "SerialMode", self._size
+        return Crew(mode_name, size, self._library, run, "1 rank", may_be_left=True)
 
     def _crew_of(self, where: str, lead: Callable[[Sweep], None]) -> Crew:
         name = type(self._mode).__name__
@@ -146,9 +149,9 @@ class Lead:
 
     def _on_threads(self, mode: MultithreadedMode) -> Callable[[Sweep], None]:
         def run(sweep: Sweep) -> None:
-            self._workers = WORKING
+            self._threads_busy = True
             mode.run(self._isolated(sweep))
-            self._workers = RELEASED
+            self._threads_busy = False
 
         return run
 
@@ -234,12 +237,12 @@ class Lead:
 
     def _tell(self, error: BaseException) -> None:
         """Let no worker wait for a rank 0 that has stopped, and no thread hold it."""
-        if self._workers == WAITING:
-            self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
-        elif self._workers == WORKING and self._transport is not None:
+        busy = self._workers == WORKING or self._threads_busy
+        if self._transport is not None and busy:
             end_all(error, self._transport.abort)
-        elif self._workers == WORKING and not is_interactive():
+        elif busy and not is_interactive():
             end_all(error, _leave)
+        self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
 
 
 def _require_database(database: object) -> None:

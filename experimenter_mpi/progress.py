@@ -84,15 +84,16 @@ class Progress:
         """Print a line for people, above the bar if there is one."""
         self._print(f"experimenter_mpi: {text}")
 
-    def on_drain(self, reason: str, seconds: float) -> None:
+    def on_drain(self, reason: str, seconds: float | None) -> None:
         """Say why no new trial starts, and how long running ones may go on.
 
         Called from a signal handler.
         """
+        may = "may end" if seconds is None else f"have {duration(seconds)} to end"
+        again = " again" if reason == "SIGINT" else ""
         text = (
-            f"\nexperimenter_mpi: {reason}: no new trials; running ones have "
-            f"{duration(seconds)} to end. Ctrl-C again stops at once; run again to go "
-            "on.\n"
+            f"\nexperimenter_mpi: {reason}: no new trials; running ones {may}. "
+            f"Ctrl-C{again} stops at once; run again to go on.\n"
         )
         # A signal may come while Python writes to stderr, which must not be re-entered.
         os.write(2, text.encode())

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import script
 from .errors import ConfigurationError, LaunchError
-from .modes import MODES
-from .modes.serial import SerialMode
+from .modes import MODES, SerialMode
 from .mpi import launch
 from .options import Options
 from .service import assist

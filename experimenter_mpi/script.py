@@ -108,8 +108,8 @@ def require_none_loading() -> None:
     """
     if _loading:
         msg = (
-            f"{_loading[-1].path} calls execute() while it is loaded: put the call "
-            'under `if __name__ == "__main__":`, or start it as `python` script'
+            f"{_loading[-1].path} calls execute() while it is only being loaded: put "
+            'the call under `if __name__ == "__main__":`'
         )
         raise ScriptError(msg)
 

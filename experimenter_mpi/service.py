@@ -15,7 +15,6 @@ from .mpi import messages as m
 from .mpi.job import Job, unpack
 from .mpi.worker import Line, report_unable, work
 from .preparation import prepare, working_in
-from .remaking import experiment_of
 from .shared_arrays import SharedArrays
 
 if TYPE_CHECKING:
@@ -106,6 +105,8 @@ def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
 def _experiment(job: Job, local: Experiment | None) -> Experiment:
     """Give this rank's own experiment, with rank 0's id and configuration."""
     if local is None:
+        from .remaking import experiment_of  # not where a script made its own
+
         local = experiment_of(job)
     if local.name != job.name:
         msg = (

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import script as scripts
 from ..errors import NotFoundError, ScriptError, TrialError
+from ..modes import SerialMode
 from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
 from ..modes.multithreaded import MultithreadedMode
-from ..modes.serial import SerialMode
 from ..mpi import launch
 from ..options import Options
 from ..preparation import find_functions, working_in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 
 from ..errors import ConfigurationError
 
@@ -14,13 +15,16 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def checked_count(what: str, value: object) -> int:
+def checked_count(what: str, value: object, largest: float = inf) -> int:
     """Give a number of threads or workers.
 
     Raises:
-        ConfigurationError: it is no whole number of at least 1.
+        ConfigurationError: it is no whole number from 1 to ``largest``.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         msg = f"{what} must be a whole number >= 1, not {value!r}"
+        raise ConfigurationError(msg)
+    if value > largest:
+        msg = f"{what} must be at most {largest}, not {value}"
         raise ConfigurationError(msg)
     return value

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..mpi.transport import Transport
     from ..sweep import Sweep
 
+# Each is three communicators on every rank, of which MPI libraries have two thousand.
+MOST_THREADS = 256
+
 
 class HeterogeneousMode:
     """Run ``threads_per_worker`` trials at once on each worker, which share its store.
@@ -23,12 +26,13 @@ class HeterogeneousMode:
     otherwise so many are started, one per core unless given.
 
     Raises:
-        ConfigurationError: a number is no whole number >= 1.
+        ConfigurationError: a number is no whole number >= 1, or there are more than
+            256 threads.
     """
 
     def __init__(self, threads_per_worker: int, workers: int | None = None) -> None:
         self.threads_per_worker = checked_count(
-            "threads_per_worker", threads_per_worker
+            "threads_per_worker", threads_per_worker, MOST_THREADS
         )
         self.workers = None if workers is None else checked_count("workers", workers)
 

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 from .counts import available_cores, checked_count
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ..attempt import Attempt
     from ..attempts import Attempts
+    from ..batches import Station
+    from ..ledger import Place
     from ..sweep import Sweep
-    from .pool import Inbox, ThreadDesk
+    from .pool import Inbox, Lane, ThreadDesk
 
 
 class MultithreadedMode:
@@ -44,11 +49,11 @@ def _run_on_threads(sweep: Sweep, threads: int) -> None:
     from queue import SimpleQueue
 
     from ..attempt import trial_error
-    from ..batches import Station, run_batch
+    from ..batches import Station
     from ..ledger import Place
     from ..mpi.executors import thread_pool
     from ..mpi.messages import Begun
-    from .pool import Heard, Lane, ThreadDesk, run_in_pool
+    from .pool import Heard, ThreadDesk, run_in_pool
 
     place = Place(0, os.uname().nodename)
     inbox: Inbox = SimpleQueue()
@@ -59,17 +64,48 @@ def _run_on_threads(sweep: Sweep, threads: int) -> None:
         inbox.put(Heard(place, Begun(index), lambda _: None))
 
     station = Station(attempts, sweep.drain, place, say_begun)
-    pool = thread_pool(threads)
-    lane = Lane(lambda ranges: pool.submit(run_batch, station, ranges), threads)
+    # One thread each: mpi4py's pool of several may start more than it was told to.
+    pools = [thread_pool(1) for _ in range(threads)]
+    lanes = [_lane(pool, station, inbox) for pool in pools]
     try:
-        failed = run_in_pool(sweep, [lane], inbox)
+        failed = run_in_pool(sweep, lanes, inbox)
     finally:
         desk.close()
         attempts.close()
         # After an interruption trials may still run: nobody can stop a thread.
-        pool.shutdown(wait=not lane.futures, cancel_futures=True)
+        for pool, lane in zip(pools, lanes, strict=True):
+            pool.shutdown(wait=not lane.futures, cancel_futures=True)
     if sweep.raise_errors and failed is not None:
         raise failed.exception or trial_error(failed.entry)
+
+
+def _lane(pool: Executor, station: Station, inbox: Inbox) -> Lane:
+    from ..batches import run_batch
+    from .pool import Lane
+
+    reports = _Reports(station.place, inbox)
+    return Lane(lambda ranges: pool.submit(run_batch, station, reports, ranges), 1)
+
+
+class _Reports:
+    """Implements ``batches.Reports`` for a thread: each trial is told as it ends."""
+
+    def __init__(self, place: Place, inbox: Inbox) -> None:
+        self._place = place
+        self._inbox = inbox
+        self._sent: list[int] = []
+
+    def begin(self) -> None:
+        self._sent = []
+
+    def add(self, attempt: Attempt) -> None:
+        from .pool import Tried
+
+        self._inbox.put(Tried(self._place, attempt))
+        self._sent.append(attempt.outcome.index)
+
+    def take(self) -> tuple[tuple[Attempt, ...], tuple[int, ...]]:
+        return (), tuple(self._sent)
 
 
 def _attempts(sweep: Sweep, desk: ThreadDesk) -> Attempts:

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import overdue
+from ..attempt import Attempt
 from ..batches import indices_of
 from ..commits import GroupedCommits
 from ..errors import ProtocolError, rebuilt
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from ..attempt import Attempt
     from ..batches import Report
     from ..sweep import Sweep
 
 # How often an idle rank 0 looks at signals, the time limit and the progress display.
 LOOK_SECONDS = 0.25
+
+
+REFUSAL = m.Refused(
+    "OutsideTrialError", "the run is over: this trial was stopped and runs again"
+)
 
 
 class Heard(NamedTuple):
@@ -49,13 +54,21 @@ class Ended(NamedTuple):
     future: Future[Report]
 
 
+class Tried(NamedTuple):
+    """A trial on a thread of this process has ended."""
+
+    place: Place
+    attempt: Attempt
+
+
 class Broken(NamedTuple):
     """Whoever feeds the queue cannot go on."""
 
     error: BaseException
 
 
-Inbox = SimpleQueue[Heard | Ended | Broken]
+Event = Heard | Tried | Ended | Broken
+Inbox = SimpleQueue[Event]
 
 
 class Lane:
@@ -122,8 +135,24 @@ class _PoolRun:
             while self._out:
                 self._step()
         finally:
+            self._take_in()
             self._commits.flush()
         return self._first_failure
+
+    def _take_in(self) -> None:
+        """Keep what has ended by now, although the run is interrupted."""
+        while not self._inbox.empty():
+            event = self._inbox.get()
+            if isinstance(event, Tried):
+                self._record(event.place, [event.attempt])
+            elif isinstance(event, Heard) and isinstance(event.message, m.Finished):
+                self._record_outcomes(event.place, event.message)
+            elif isinstance(event, Ended) and not event.future.cancelled():
+                if event.future.exception() is None:
+                    report = event.future.result()
+                    self._record(report.place, report.attempts)
+            elif isinstance(event, Heard):
+                event.reply(REFUSAL)
 
     def _step(self) -> None:
         event = self._take()
@@ -134,6 +163,8 @@ class _PoolRun:
         match event:
             case Ended():
                 self._on_ended(event)
+            case Tried(place, attempt):
+                self._record(place, [attempt])
             case Heard():
                 self._on_heard(event)
             case Broken(error):
@@ -155,7 +186,7 @@ class _PoolRun:
             draining=self._draining or self._runs_out(),
         )
 
-    def _take(self) -> Heard | Ended | Broken | None:
+    def _take(self) -> Event | None:
         """Give what comes next; commit before waiting for it."""
         if self._inbox.empty() or self._commits.due():
             self._commit()
@@ -200,22 +231,26 @@ class _PoolRun:
 
     def _on_ended(self, ended: Ended) -> None:
         ended.lane.futures.discard(ended.future)
-        handed = indices_of(ended.ranges)
-        self._out.difference_update(handed)
-        if ended.future.cancelled():
-            self._pool.put_back(handed)
-            return
-        report = ended.future.result()
-        self._record(report)
-        done = {each.outcome.index for each in report.attempts}
-        self._pool.put_back([index for index in handed if index not in done])
+        handed = set(indices_of(ended.ranges)) & self._out
+        if not ended.future.cancelled():
+            report = ended.future.result()
+            self._record(report.place, report.attempts)
+            # What was sent by other ways may still be under way.
+            handed = handed - set(report.sent)
+        untouched = sorted(handed & self._out)
+        self._out.difference_update(untouched)
+        self._pool.put_back(untouched)
 
-    def _record(self, report: Report) -> None:
-        attempts = report.attempts
+    def _record_outcomes(self, place: Place, message: m.Finished) -> None:
+        self._record(place, [Attempt(outcome) for outcome in message.outcomes])
+
+    def _record(self, place: Place, ended: Sequence[Attempt]) -> None:
+        attempts = [each for each in ended if each.outcome.index in self._out]
+        self._out.difference_update(each.outcome.index for each in attempts)
         if self._late is not None:
-            attempts = self._late.judged(attempts)
+            attempts = list(self._late.judged(attempts))
         self._pace.learn([each.outcome for each in attempts])
-        entries = [Entry(each.outcome, report.place) for each in attempts]
+        entries = [Entry(each.outcome, place) for each in attempts]
         self._record_entries(entries, [each.exception for each in attempts])
 
     def _record_entries(
@@ -223,8 +258,6 @@ class _PoolRun:
     ) -> None:
         self._commits.add(entries)
         for entry, exception in zip(entries, exceptions, strict=True):
-            if isinstance(exception, KeyboardInterrupt):
-                self._drain.request("KeyboardInterrupt")
             failed = entry.outcome.status == Status.FAILED
             if failed and self._first_failure is None:
                 self._first_failure = Failed(entry, exception)
@@ -237,6 +270,9 @@ class _PoolRun:
             self._begun.append(now)
             if self._late is not None and now.index in self._out:
                 self._late.began(now.index, heard.place)
+            return
+        if isinstance(heard.message, m.Finished):
+            self._record_outcomes(heard.place, heard.message)
             return
         # What was finished before the question must be seen by its answer.
         self._commit()
@@ -313,7 +349,7 @@ class ThreadDesk(Questions):
         """Ask the loop's thread, and wait for it."""
         answers: SimpleQueue[m.Message] = SimpleQueue()
         self._inbox.put(Heard(self._place, question, answers.put))
-        answer = self._refusal if self._closed else answers.get()
+        answer = REFUSAL if self._closed else answers.get()
         if isinstance(answer, m.Refused):
             raise rebuilt(answer.error, answer.message)
         if not isinstance(answer, expected):
@@ -321,14 +357,10 @@ class ThreadDesk(Questions):
             raise ProtocolError(msg)
         return answer
 
-    _refusal = m.Refused(
-        "OutsideTrialError", "the run is over: this trial was stopped and runs again"
-    )
-
     def close(self) -> None:
         """Refuse what is still asked: the loop answers no more."""
         self._closed = True
         while not self._inbox.empty():
             event = self._inbox.get()
             if isinstance(event, Heard):
-                event.reply(self._refusal)
+                event.reply(REFUSAL)

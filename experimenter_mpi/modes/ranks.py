@@ -40,8 +40,12 @@ def lead_ranks(
     """
     require_threads(transport)
     places, unable = _gather(transport, ranks)
-    for rank in unable:
+    for rank, refusal in unable.items():
         transport.send(rank, m.Release())
+        if places:
+            sweep.note(
+                f"rank {rank} on {refusal.hostname} cannot work: {refusal.message}"
+            )
     if not places:
         rank, first = min(unable.items())
         return rebuilt(first.error, f"rank {rank} on {first.hostname}: {first.message}")
@@ -100,8 +104,8 @@ def _run(
     failed = run_in_pool(
         sweep, lanes, inbox, lambda order: _send(transport, places, order)
     )
-    for pool in pools:
-        pool.shutdown(wait=False)
+    # One after the other, as they were opened: Open MPI hangs where several threads
+    # disconnect from the same spawned processes at once.
     for pool in pools:
         pool.shutdown(wait=True)
     _send(transport, places, m.Release())

@@ -23,17 +23,6 @@ if TYPE_CHECKING:
     from ..sweep import Sweep
 
 
-class SerialMode:
-    """Run trials one by one in this process; pdb works."""
-
-    def __repr__(self) -> str:
-        return "SerialMode()"
-
-    def run(self, sweep: Sweep) -> None:
-        """Run all trials of the sweep, or until it drains."""
-        run_serially(sweep)
-
-
 class _LocalDesk:
     """Answers a trial's requests from the ledger in this process."""
 
@@ -126,8 +115,6 @@ def _run_all(
                 sweep.drain.in_trial = False
                 commits.add([Entry(outcome, place)])
                 pace.learn([outcome])
-                if isinstance(exception, KeyboardInterrupt):
-                    sweep.drain.request("KeyboardInterrupt")
                 if sweep.raise_errors and outcome.status == Status.FAILED:
                     raise exception or trial_error(Entry(outcome, place))
     finally:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..batches import Report, Station, run_batch
 from ..errors import ProtocolError
 from ..ledger import Place
+from ..reports import Reports
 from . import executors
 from . import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from ..attempt import Attempt
     from ..attempts import Attempts
     from .messages import Ranges
     from .transport import Transport
@@ -30,6 +32,7 @@ class Lane(NamedTuple):
     """What a lane's thread finds when a task calls: the station, and who waits."""
 
     station: Station
+    reports: Reports
     opened: threading.Event
 
 
@@ -38,7 +41,8 @@ _lane: ContextVar[Lane] = ContextVar("_lane")
 
 def run_batch_here(ranges: Ranges) -> Report:
     """Run a batch at this worker's station: the task that rank 0 submits."""
-    return run_batch(_lane.get().station, ranges).to_send()
+    lane = _lane.get()
+    return run_batch(lane.station, lane.reports, ranges).to_send()
 
 
 def say_opened() -> None:
@@ -59,8 +63,12 @@ def work_in_lanes(
                 Place(transport.rank, transport.hostname),
                 lambda index: line.send(m.Begun(index)),
             )
+
+            def send(attempts: tuple[Attempt, ...]) -> None:
+                line.send(m.Finished(tuple(each.outcome for each in attempts)))
+
             with transport.lanes(ranks, lanes) as communicators:
-                _serve_all(communicators, station)
+                _serve_all(communicators, station, send)
         case m.Release():
             return
         case message:
@@ -71,16 +79,21 @@ def work_in_lanes(
     line.send(m.Drained())  # nothing of this experiment comes after it
 
 
-def _serve_all(communicators: Sequence[Any], station: Station) -> None:
+def _serve_all(
+    communicators: Sequence[Any], station: Station, send: Callable[..., object]
+) -> None:
     """Serve each communicator on a thread, the last one on this."""
     threads = []
-    for communicator in communicators[:-1]:
-        lane = Lane(station, threading.Event())
+    lanes = [
+        Lane(station, Reports(send, watched=True), threading.Event())
+        for _ in communicators
+    ]
+    for communicator, lane in zip(communicators[:-1], lanes, strict=False):
         thread = threading.Thread(target=_serve, args=(communicator, lane))
         thread.start()
         lane.opened.wait()
         threads.append(thread)
-    _serve(communicators[-1], Lane(station, threading.Event()))
+    _serve(communicators[-1], lanes[-1])
     for thread in threads:
         thread.join()
 
@@ -91,4 +104,5 @@ def _serve(communicator: Any, lane: Lane) -> None:
         executors.serve_pool(communicator)
     finally:
         _lane.reset(token)
+        lane.reports.close()
         lane.opened.set()

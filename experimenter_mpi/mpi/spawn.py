@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ..drain import SIGNALS
 from ..errors import LaunchError
 from . import launch
 from . import transport as transports
@@ -60,7 +61,7 @@ def parent() -> Iterator[Transport]:
     transport = Transport(mpi, parents.Merge(high=True))
     transports.adopt(transport)
     # Blocked while this process was started; see _apart.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     yield transport
     leave(transport, parents)
 
@@ -163,30 +164,59 @@ def _give_up() -> None:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Keep what starts the workers out of the terminal's and the shell's signals.
+    """Keep what starts the workers out of what signals do to this process.
 
-    MPICH's mpiexec becomes a child of this process, dies of a Ctrl-C with all workers,
-    and when this process ends badly it kills its process group: that of the shell
-    script that started us. It inherits both the mask and the group.
+    MPICH's mpiexec becomes a child of this process, dies of any signal that the
+    terminal or a scheduler sends to all, and takes the workers along; and when this
+    process ends badly, it kills its own process group: the shell script that started
+    us. It inherits the signals that are blocked here, and is given a group of its own.
     """
-    group, own = os.getpgrp(), os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    moved = group != own and _moved_to(0)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    path = os.environ.get("PATH")
     try:
-        yield
+        with _mpiexec_in_its_own_group() as folder:
+            if folder is not None:
+                os.environ["PATH"] = os.pathsep.join(filter(None, [folder, path]))
+            yield
     finally:
-        if moved:
-            _moved_to(group)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if path is not None:
+            os.environ["PATH"] = path
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _moved_to(group: int) -> bool:
-    """Move this process to a process group, 0 for one of its own."""
-    try:
-        os.setpgid(0, group)
-    except OSError:  # the leader of a session may not
-        return False
-    return True
+@contextmanager
+def _mpiexec_in_its_own_group() -> Iterator[str | None]:
+    """Give a folder with an mpiexec that leaves this process's group first.
+
+    None where there is no mpiexec to call, or no folder to run a file from.
+    """
+    import shutil
+    import tempfile
+
+    real = shutil.which("mpiexec")
+    if real is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="experimenter_mpi-") as folder:
+        path = os.path.join(folder, "mpiexec")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(_wrapper(real))
+        os.chmod(path, 0o700)
+        # A folder for temporary files may forbid to run any.
+        yield folder if os.access(path, os.X_OK) else None
+
+
+def _wrapper(mpiexec: str) -> str:
+    """Give a shell script that becomes ``mpiexec``, in a process group of its own."""
+    from shlex import quote
+
+    become = (
+        "import os, sys; os.setpgid(0, 0); "
+        "os.environ['PATH'] = os.environ['PATH'].partition(os.pathsep)[2]; "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    python = quote(sys.executable)
+    return f'#!/bin/sh\nexec {python} -ISc {quote(become)} {quote(mpiexec)} "$@"\n'
 
 
 def _python() -> list[str]:

@@ -8,16 +8,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError, rebuilt
+from ..reports import Reports
 from . import messages as m
 from .questions import Questions
 
 if TYPE_CHECKING:
+    from ..attempt import Attempt
     from ..attempts import Attempts
-    from ..ledger import Outcome
     from .transport import Transport
-
-# Finished trials leave together, but none waits for more than this much other work.
-HOLD_SECONDS = 0.01
 
 
 class Line(Questions):
@@ -32,6 +30,7 @@ class Line(Questions):
         self._in_use = allocate_lock()
         self._deadline = _deadline(time_left)
         self.draining = False
+        self.serves_threads = transport.serves_threads
 
     def send(self, message: m.Message) -> None:
         with self._in_use:
@@ -39,9 +38,8 @@ class Line(Questions):
 
     def receive(self) -> m.Message:
         """Give the next order, waiting for it."""
-        if self._inbox:
-            return self._inbox.popleft()
-        return self._next()
+        with self._in_use:
+            return self._inbox.popleft() if self._inbox else self._next()
 
     def ask(self, question: m.Message, expected: type) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
@@ -95,14 +93,20 @@ def _deadline(seconds: float | None) -> float | None:
 
 def work(line: Line, hostname: str, attempts: Attempts) -> None:
     """Run what rank 0 assigns until it releases this rank."""
+
+    def send(ended: tuple[Attempt, ...]) -> None:
+        line.send(m.Finished(tuple(each.outcome for each in ended)))
+
     line.send(m.Ready(hostname))
+    reports = Reports(send, watched=line.serves_threads)
     while True:
         match line.receive():
             case m.Assign(ranges):
-                _run_batch(line, ranges, attempts)
+                _run_batch(line, ranges, attempts, reports)
             case m.Drain():
                 line.send(m.Drained())
             case m.Release():
+                reports.close()
                 return
             case message:
                 msg = f"rank 0 sent {type(message).__name__} to a working rank"
@@ -116,15 +120,12 @@ def report_unable(line: Line, hostname: str, error: Exception) -> None:
         pass
 
 
-def _run_batch(line: Line, ranges: m.Ranges, attempts: Attempts) -> None:
-    outcomes: list[Outcome] = []
-    sent_at = time.monotonic()
+def _run_batch(
+    line: Line, ranges: m.Ranges, attempts: Attempts, reports: Reports
+) -> None:
+    reports.begin()
     for index in (i for start, stop in ranges for i in range(start, stop)):
         if line.requested():
             break
-        outcomes.append(attempts.run(index).outcome)
-        if time.monotonic() - sent_at >= HOLD_SECONDS:
-            line.send(m.Finished(tuple(outcomes)))
-            outcomes, sent_at = [], time.monotonic()
-    if outcomes:
-        line.send(m.Finished(tuple(outcomes)))
+        reports.add(attempts.run(index))
+    reports.flush()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import open_db
-from support.experiments import PACKAGE, Folder
+from support.experiments import Folder
 from support.launch import Launches, wait_until
 from support.ways import WAYS
 
@@ -357,11 +357,82 @@ def test_ctrl_c_ends_a_trial_that_catches_everything(name, launches, folder):
     assert_nothing_is_left(running)
 
 
-def test_quick_results_do_not_wait_for_a_long_trial(start_serial, folder):
+@pytest.mark.launches
+@pytest.mark.parametrize("name", WAYS)
+def test_quick_results_do_not_wait_for_a_long_trial(name, launches, folder):
     """They are committed while it runs, and a crash cannot take them away."""
     folder.write(LONG)
 
-    running = start_serial(*PACKAGE, "run", "exp.py")
-    running.wait_for((folder.path / "long.txt").exists)
+    running = WAYS[name].start_run(launches, library="mpich")
+    running.wait_for((folder.path / "long.txt").exists, 60)
 
     assert running.wait_for(lambda: 4 == folder.statuses().get("finished"))
+
+
+MIXED = """
+from experimenter_mpi import *
+
+def trial(configuration, trial_id):
+    return {"n": configuration["n"]}
+
+MODES = [
+    DistributedMode, MPIMode, HeterogeneousMode(2), MultithreadedMode(2), SerialMode,
+    MultithreadedMode(2), DistributedMode(1), MPIMode(1),
+]
+if __name__ == "__main__":
+    database = open_db("mixed.db")
+    for number, mode in enumerate(MODES):
+        experiment = Experiment(
+            f"e{number}", function=trial, configuration={"n": LinearVariable(1, 5, 5)}
+        )
+        summary = execute(experiment, database, mode)
+        print(experiment.id, getattr(summary, "finished", "-"), flush=True)
+"""
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_one_script_may_use_every_mode_in_turn_on_the_same_ranks(
+    library, mpirun, folder
+):
+    folder.write(MIXED)
+
+    done = mpirun(3, "exp.py", library=library, timeout=60).expect(0)
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert 8 == len({experiment_id for experiment_id, _ in lines})
+    assert 8 == [finished for _, finished in lines].count("5")
+
+
+CROWDED = """
+import threading, time
+from experimenter_mpi import Experiment, LinearVariable
+
+lock, running, most = threading.Lock(), [], []
+
+def trial(configuration, trial_id):
+    if configuration["n"] < 40:
+        return {"most": 0}
+    with lock:
+        running.append(1)
+        most.append(len(running))
+    time.sleep(0.05)
+    with lock:
+        running.pop()
+    return {"most": max(most)}
+
+experiment = Experiment(
+    "crowded", function=trial, configuration={"n": LinearVariable(0, 59, 60)}
+)
+"""
+
+
+@pytest.mark.launches
+def test_no_more_trials_run_at_once_than_there_are_threads(launches, folder):
+    """However many quick ones came before: mpi4py's pool of threads overshoots."""
+    folder.write(CROWDED)
+
+    way = WAYS["multithreaded"]
+    way.start_run(launches, library="mpich", cwd=folder.path).wait(60).expect(0)
+
+    [(most,)] = folder.query("SELECT max(results ->> '$.most') FROM trials")
+    assert 3 == most

@@ -183,6 +183,7 @@ class FakeTransport:
         self.size = size
         self.hostname = f"node{rank}"
         self.library = "FakeMPI 1.0"
+        self.serves_threads = False
         self.inbox = deque(arrivals)
         self.sent: list[tuple[int, Message]] = []
         self.on_send = on_send
@@ -248,6 +249,7 @@ class MemoryTransport:
         self.size = world.size
         self.hostname = f"node{rank}"
         self.library = "ThreadMPI 1.0"
+        self.serves_threads = False
 
     def poll(self) -> tuple[int, Message] | None:
         with self._world.changed:

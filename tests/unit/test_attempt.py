@@ -14,6 +14,7 @@ from experimenter_mpi.context import (
     get_global_store,
     save_snapshot_in_global_database,
 )
+from experimenter_mpi.drain import Drain
 from experimenter_mpi.errors import (
     ConfigurationError,
     DatabaseWriteError,
@@ -30,7 +31,7 @@ TRIAL = Trial(uuid.uuid4(), uuid.uuid4(), 7, {"n": 3})
 
 @pytest.fixture
 def context():
-    return Context("heat", None, InlineArrays(), None, Store({"offset": 1}))
+    return Context("heat", None, InlineArrays(), Drain(), Store({"offset": 1}))
 
 
 @pytest.fixture
@@ -118,8 +119,11 @@ def test_a_trial_that_was_interrupted_goes_back_to_pending(run):
     assert isinstance(exception, TrialInterrupted)
 
 
-def test_ctrl_c_is_no_failure_of_the_trial_it_hits(run):
+def test_ctrl_c_is_no_failure_of_the_trial_it_hits(run, context):
+    """By then the run drains: it has heeded the first one itself."""
+
     def trial(configuration, trial_id):
+        context.watch.request("SIGINT")
         raise KeyboardInterrupt
 
     outcome, exception = run(trial)

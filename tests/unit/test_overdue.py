@@ -12,8 +12,8 @@ from experimenter_mpi.drain import Drain
 from experimenter_mpi.errors import ConfigurationError, TrialTimeoutError
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
+from experimenter_mpi.modes import SerialMode
 from experimenter_mpi.modes.multithreaded import MultithreadedMode
-from experimenter_mpi.modes.serial import SerialMode
 from experimenter_mpi.mpi import deadlines
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.coordinator import coordinate

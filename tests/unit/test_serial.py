@@ -28,7 +28,7 @@ from experimenter_mpi.errors import (
 )
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
-from experimenter_mpi.modes.serial import SerialMode
+from experimenter_mpi.modes import SerialMode
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import WITH_PACKAGE, ListLedger, encoded, sweep_of
 
@@ -175,17 +175,28 @@ def test_a_drain_before_the_first_trial_runs_none():
     assert [] == run(lambda *_: {}, drain=drain).indices
 
 
-def test_ctrl_c_inside_a_trial_puts_it_back_and_drains():
+def test_the_ctrl_c_that_stops_a_draining_run_puts_its_trial_back():
+    """The run heeds the first one; it reaches a trial only once that has to stop."""
+    drain = Drain()
+
     def interrupted_at_one(configuration, trial_id):
         if configuration["n"] == 1:
+            drain.request("SIGINT")
             raise KeyboardInterrupt
         return {}
 
-    drain = Drain()
     ledger = run(interrupted_at_one, drain=drain)
 
     assert [(0, Status.FINISHED), (1, Status.PENDING)] == statuses(ledger)
-    assert "KeyboardInterrupt" == drain.reason
+
+
+def test_a_trial_that_raises_keyboard_interrupt_by_itself_has_failed():
+    """In every mode alike: no other rank would know that it meant Ctrl-C."""
+
+    def odd_idea(configuration, trial_id):
+        raise KeyboardInterrupt
+
+    assert {Status.FAILED} == {status for _, status in statuses(run(odd_idea))}
 
 
 def test_what_has_ended_is_committed_whatever_stops_the_run(monkeypatch):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from experimenter_mpi import reports
+from experimenter_mpi.attempt import Attempt
 from experimenter_mpi.attempts import InProcess
 from experimenter_mpi.context import (
     Context,
@@ -19,9 +23,17 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Status, StoredSnapshot
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import worker
-from experimenter_mpi.mpi.worker import HOLD_SECONDS, Line, report_unable, work
+from experimenter_mpi.mpi.worker import Line, report_unable, work
+from experimenter_mpi.reports import HOLD_SECONDS
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import FakeClock, FakeTransport, InlineArrays, encoded
+from support.fakes import (
+    PATIENCE,
+    FakeClock,
+    FakeTransport,
+    InlineArrays,
+    encoded,
+    outcome,
+)
 
 A_TRIAL = "b930a90d-4bd5-8b35-89b1-000000000000"
 
@@ -34,6 +46,7 @@ def double(configuration, trial_id):
 def clock(monkeypatch):
     """Time stands still unless a trial takes some."""
     fake = FakeClock()
+    monkeypatch.setattr(reports, "time", fake)
     monkeypatch.setattr(worker, "time", fake)
     return fake
 
@@ -397,3 +410,41 @@ def test_a_rank_that_cannot_work_says_why_and_waits_for_its_release():
 
     assert [(0, m.Unable("node1", "NotFoundError", "no data"))] == transport.sent
     assert [] == list(transport.inbox)
+
+
+# --- what is held while a long trial runs
+
+
+def test_what_was_finished_does_not_wait_for_a_long_trial():
+    """A kill would take it away, and other trials would ask for it in vain."""
+    sent = []
+    arrived = threading.Event()
+
+    def send(attempts):
+        sent.extend(each.outcome.index for each in attempts)
+        arrived.set()
+
+    held = reports.Reports(send, watched=True)
+    held.begin()
+    held.add(Attempt(outcome(0)))
+
+    assert arrived.wait(PATIENCE)
+    assert [0] == sent
+    assert ((), (0,)) == held.take()
+    held.close()
+
+
+def test_what_was_sent_before_the_end_of_a_batch_is_not_given_again():
+    sent = []
+    held = reports.Reports(sent.extend, watched=False)
+    held.begin()
+    held.add(Attempt(outcome(0)))
+    held.flush()
+    held.add(Attempt(outcome(1)))
+    rest, before = held.take()
+
+    assert ([0], [1], (0,)) == (
+        [each.outcome.index for each in sent],
+        [each.outcome.index for each in rest],
+        before,
+    )
