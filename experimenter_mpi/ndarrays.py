@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 # Types whose values are plain numbers (longdouble is more than a float can hold).
 NUMBERS = frozenset(np.dtype(code).type for code in "?bBhHiIlLqQefdFD")
+# What reading a record or a file that contradicts itself may raise.
+UNREADABLE = (
+    *(ArithmeticError, LookupError, MemoryError, OSError, RecursionError),
+    *(TypeError, ValueError),
+)
 _ARRAYS = (np.ndarray, np.memmap)
 _SCALARS = (np.longdouble, np.clongdouble, np.datetime64, np.timedelta64, np.void)
 
@@ -126,12 +131,19 @@ def to_array(record: ArrayRecord) -> Array:
         CorruptDocumentError: the record contradicts itself.
     """
     try:
-        dtype = _raw_dtype(json.loads(record.dtype))
-        shape = _shape(list(record.shape))
-        return _filled(dtype, shape, record.order, record.data)
-    except (ValueError, TypeError, RecursionError, MemoryError) as error:
+        return _filled(*described(record), record.order, record.data)
+    except UNREADABLE as error:
         msg = f"stored array {record.id} ('{record.path}') cannot be read: {error}"
         raise CorruptDocumentError(msg) from error
+
+
+def described(record: ArrayRecord) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Give a record's type and shape.
+
+    Raises:
+        ValueError: the record describes no array of bytes.
+    """
+    return _raw_dtype(json.loads(record.dtype)), _shape(list(record.shape))
 
 
 def _filled(dtype: Any, shape: tuple[int, ...], order: Any, data: Any) -> Array:

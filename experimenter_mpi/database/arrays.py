@@ -7,6 +7,7 @@ the first large array.
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -66,32 +67,27 @@ class ArrayFiles:
             from ..ndarrays import to_array  # needs numpy
 
             return to_array(record)
-        path = self._path(record.file)
-        from . import hdf5  # needs h5py
+        from ..ndarrays import UNREADABLE  # needs numpy
+        from . import contents
 
-        try:
-            return hdf5.read(path, record)
-        except FileNotFoundError:
-            msg = f"the array file {path} is missing: it belongs to the database"
-            raise CorruptDocumentError(msg) from None
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            msg = f"the array file {path} cannot be read: {reason(error)}"
-            raise CorruptDocumentError(msg) from error
+        with self._opened(record.file) as file:
+            try:
+                return contents.read(file, record)
+            except UNREADABLE as error:
+                msg = f"the array file {file.name} cannot be read: {reason(error)}"
+                raise CorruptDocumentError(msg) from error
 
     def copy(self, file: str, source: ArrayFiles) -> None:
         """Have the same file as another database's folder, unless it is there."""
         target = self._path(file)
         if os.path.exists(target):
             return
-        try:
-            with open(source._path(file), "rb") as original:
+        with source._opened(file) as original:
+            try:
                 self._publish(file, lambda path: _copy_bytes(original, path))
-        except FileNotFoundError as error:
-            msg = f"the array file {error.filename} is missing; nothing was changed"
-            raise CorruptDocumentError(msg) from error
-        except OSError as error:
-            msg = f"cannot copy an array to {target}: {reason(error)}"
-            raise DatabaseWriteError(msg) from error
+            except OSError as error:
+                msg = f"cannot copy an array to {target}: {reason(error)}"
+                raise DatabaseWriteError(msg) from error
 
     def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
         """Write a piece of a file from afar; with the last one the name appears.
@@ -119,14 +115,13 @@ class ArrayFiles:
         Raises:
             CorruptDocumentError: the file is missing, or cannot be read.
         """
-        path = self._path(file)
-        try:
-            with open(path, "rb") as whole:
+        with self._opened(file) as whole:
+            try:
                 whole.seek(offset)
                 return whole.read(size)
-        except OSError as error:
-            msg = f"the array file {path} cannot be read: {reason(error)}"
-            raise CorruptDocumentError(msg) from error
+            except OSError as error:
+                msg = f"the array file {whole.name} cannot be read: {reason(error)}"
+                raise CorruptDocumentError(msg) from error
 
     def remove(self, file: str) -> None:
         """Delete a file that no row refers to any more."""
@@ -136,14 +131,35 @@ class ArrayFiles:
 
     def names(self) -> Iterator[str]:
         """Give the names of all files, with those that were never finished."""
-        try:
-            folders = sorted(os.listdir(self.folder))
-        except FileNotFoundError:
+        if os.path.islink(self.folder):
             return
-        for folder in folders:
-            inside = os.path.join(self.folder, folder)
-            if os.path.isdir(inside):
-                yield from (f"{folder}/{name}" for name in sorted(os.listdir(inside)))
+        for folder in _listed(self.folder):
+            yield from (f"{folder}/{name}" for name in _listed(self.folder, folder))
+
+    @contextmanager
+    def _opened(self, file: str) -> Iterator[BufferedReader]:
+        """Open a file that is there already.
+
+        Raises:
+            CorruptDocumentError: it is missing, or is no plain file.
+        """
+        path = self._path(file)
+        try:
+            opened = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+        except FileNotFoundError:
+            msg = (
+                f"the array file {path} is missing: it belongs to the database, copy "
+                f"the folder {self.folder} along with it"
+            )
+            raise CorruptDocumentError(msg) from None
+        except OSError as error:
+            msg = f"the array file {path} cannot be read: {reason(error)}"
+            raise CorruptDocumentError(msg) from error
+        with opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                msg = f"the array file {path} is no regular file: refused"
+                raise CorruptDocumentError(msg)
+            yield opened
 
     def _write_file(
         self, file: str, records: list[ArrayRecord], datasets: dict[str, str]
@@ -179,6 +195,12 @@ class ArrayFiles:
 
     def _path(self, file: str) -> str:
         """Give the path of a file; a database is data, and must not lead elsewhere."""
+        if os.path.islink(self.folder):
+            msg = (
+                f"the array folder {self.folder} is a link, and would lead elsewhere: "
+                "put the folder itself there, or link the database instead"
+            )
+            raise CorruptDocumentError(msg)
         folder = os.path.realpath(self.folder)
         is_name = "\x00" not in file
         path = os.path.realpath(os.path.join(folder, file)) if is_name else ""
@@ -203,6 +225,18 @@ def _datasets(records: list[ArrayRecord]) -> list[str]:
         name = plain.replace("/", "_").replace("\x00", "_").strip(".") or "array"
         names[name if name not in names else f"{name} ({record.id})"] = None
     return list(names)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # What only looks like a file, a pipe for one, must not keep us waiting.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _listed(*folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(os.path.join(*folder)))
+    except OSError:  # there is none, or it is none
+        return []
 
 
 def _copy_bytes(source: BufferedReader, path: str) -> None:

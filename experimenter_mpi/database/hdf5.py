@@ -1,4 +1,4 @@
-"""Arrays in and out of one HDF5 file, readable with h5dump and exact in every bit."""
+"""Arrays into one HDF5 file, readable with h5dump and exact in every bit."""
 
 from __future__ import annotations
 
@@ -7,55 +7,46 @@ from typing import TYPE_CHECKING, Any, Literal
 import h5py
 import numpy as np
 
-from ..codec import ArrayRecord
-from ..ndarrays import to_array
+from ..ndarrays import described
+from . import contents
+from .contents import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ..codec import ArrayRecord
 
 # How a dataset holds an array: as it is; dates as integers; anything else as its bytes.
 NATIVE, INTEGERS, BYTES = "native", "integers", "bytes"
 
 
 def write(path: str, records: Sequence[ArrayRecord], names: Mapping[str, str]) -> None:
-    """Create a file with one dataset per record."""
-    with _open(path, "x") as file:
+    """Create a file with one dataset per record, their places noted at its start."""
+    kinds = {record.id: _how(_dtype(record)) for record in records}
+    places = {names[each.id]: _place(each, kinds[each.id]) for each in records}
+    with _create(path, contents.block_size(places)) as file:
         for record in records:
-            _add(file, names[record.id], record)
+            name = names[record.id]
+            offset = _add(file, name, record, kinds[record.id])
+            places[name] = places[name]._replace(offset=offset)
+    contents.note(path, places)
 
 
-def read(path: str, record: ArrayRecord) -> np.ndarray[Any, Any]:
-    """Give the array that ``record`` describes.
-
-    Raises:
-        ValueError: the dataset has another shape or type.
-    """
-    with _open(path, "r") as file:
-        dataset = file[record.dataset]
-        kind = dataset.attrs["stored_as"]
-        if dataset.attrs["dtype"] != record.dtype:
-            msg = f"dataset {record.dataset!r} is {dataset.attrs['dtype']}"
-            raise ValueError(msg)
-        values = dataset[()]
-    if kind == NATIVE:
-        array = np.asarray(values, order="F" if record.order == "F" else "C")
-        return _checked(array, record)
-    if kind == INTEGERS:
-        values = np.asarray(values).tobytes(order="F" if record.order == "F" else "C")
-    else:
-        values = values.tobytes()
-    return to_array(_with_data(record, record.shape, values))
+def _place(record: ArrayRecord, kind: str) -> Place:
+    # HDF5 has no order of its own: what it knows the shape of it keeps in C order.
+    order: Literal["C", "F"] = "F" if (kind, record.order) == (BYTES, "F") else "C"
+    return Place(record.dtype, list(record.shape), order)
 
 
-def _open(path: str, mode: str) -> h5py.File:
+def _create(path: str, block: int) -> h5py.File:
     # The file is complete before anyone knows its name, and HDF5's locks fail on
     # parallel file systems that do not lock.
-    return h5py.File(path, mode, locking=False)
+    return h5py.File(path, "x", locking=False, userblock_size=block)
 
 
-def _add(file: h5py.File, name: str, record: ArrayRecord) -> None:
+def _add(file: h5py.File, name: str, record: ArrayRecord, kind: str) -> int:
+    """Write one dataset, and give where in the file its bytes are."""
     array = _view(record)
-    kind = _how(array.dtype)
     if kind == INTEGERS:
         data = array.view(array.dtype.str[0] + "i8")
     elif kind == BYTES:
@@ -70,6 +61,8 @@ def _add(file: h5py.File, name: str, record: ArrayRecord) -> None:
         dataset.attrs["order"] = record.order
     elif kind == INTEGERS:
         dataset.attrs["unit"] = str(array.dtype)
+    offset: int | None = dataset.id.get_offset()
+    return offset or 0  # an array without entries is nowhere
 
 
 def _how(dtype: np.dtype[Any]) -> str:
@@ -82,15 +75,6 @@ def _how(dtype: np.dtype[Any]) -> str:
     return NATIVE if stored == dtype and dtype.kind != "O" else BYTES
 
 
-def _checked(array: np.ndarray[Any, Any], record: ArrayRecord) -> np.ndarray[Any, Any]:
-    dtype = _dtype(record)
-    if array.shape != tuple(record.shape) or array.dtype != dtype:
-        msg = f"dataset {record.dataset!r} is {array.dtype} of shape {array.shape}"
-        raise ValueError(msg)
-    # Equal, but h5py's own carries notes about its encoding.
-    return array.view(dtype)
-
-
 def _view(record: ArrayRecord) -> np.ndarray[Any, Any]:
     """Give the array over the record's own bytes: large ones are not copied."""
     order: Literal["C", "F"] = "F" if record.order == "F" else "C"
@@ -101,8 +85,4 @@ def _view(record: ArrayRecord) -> np.ndarray[Any, Any]:
 
 
 def _dtype(record: ArrayRecord) -> np.dtype[Any]:
-    return to_array(_with_data(record, (0,), b"")).dtype
-
-
-def _with_data(record: ArrayRecord, shape: tuple[int, ...], data: bytes) -> ArrayRecord:
-    return ArrayRecord(record.id, record.dtype, shape, record.order, data, record.path)
+    return described(record)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 
@@ -209,34 +210,62 @@ def replace_by_text(path, name):
     path.write_text("not HDF5")
 
 
-def rename_dataset(path, name):
-    with h5py.File(path, "r+") as file:
-        file.move("field", "elsewhere")
+def noted(**changes):
+    """Change what the file says of its dataset."""
+
+    def change(path, name):
+        data = path.read_bytes()
+        line, _, rest = data.partition(b"\n")
+        said = json.loads(line)
+        place = dict(
+            zip(
+                ("dtype", "shape", "order", "offset"),
+                said["datasets"]["field"],
+                strict=True,
+            )
+        )
+        said["datasets"]["field"] = list({**place, **changes}.values())
+        block = json.dumps(said).encode() + b"\n"
+        path.write_bytes(block + rest[len(block) - len(line) - 1 :])
+
+    return change
 
 
-def reshape(path, name):
-    with h5py.File(path, "r+") as file:
-        attributes = dict(file["field"].attrs)
-        values = file["field"][:3]
-        del file["field"]
-        file["field"] = values
-        file["field"].attrs.update(attributes)
+def first_line(text):
+    def change(path, name):
+        path.write_bytes(text + b"\n" + path.read_bytes()[len(text) + 1 :])
+
+    return change
 
 
-def retype(path, name):
-    with h5py.File(path, "r+") as file:
-        file["field"].attrs["dtype"] = '"<f4"'
+def a_pipe(path, name):
+    path.unlink()
+    os.mkfifo(path)
 
 
-def strip_attributes(path, name):
-    with h5py.File(path, "r+") as file:
-        for key in list(file["field"].attrs):
-            del file["field"].attrs[key]
+def a_folder(path, name):
+    path.unlink()
+    path.mkdir()
 
 
 @pytest.mark.parametrize(
     "damage",
-    [truncate, replace_by_text, rename_dataset, reshape, retype, strip_attributes],
+    [
+        *(truncate, replace_by_text, a_pipe, a_folder),
+        noted(shape=[2, 2]),
+        noted(shape=[-1]),
+        noted(dtype='"<f4"'),
+        noted(order="K"),
+        noted(offset=-1),
+        noted(offset=2**62),
+        noted(offset="0"),
+        noted(offset=None),
+        first_line(b'{"experimenter_mpi": 1, "datasets": {}}'),
+        first_line(b'{"experimenter_mpi": 2}'),
+        first_line(b'{"experimenter_mpi": 1, "datasets": [["x"]]}'),
+        first_line(b"[" * 400),
+        first_line(b"1" * 400),
+    ],
 )
 def test_a_damaged_file_is_named(db, stored, tmp_path, damage):
     db.complete_trial(stored.trial_ids[0], {"field": big("f8")})
@@ -246,6 +275,45 @@ def test_a_damaged_file_is_named(db, stored, tmp_path, damage):
         db.get_trial(stored.trial_ids[0])
 
     assert "\n" not in str(caught.value)
+
+
+def test_reading_an_array_needs_no_hdf5(db, stored, child):
+    """Its library crashes on files that were made to crash it."""
+    db.complete_trial(stored.trial_ids[0], {"field": big("f8")})
+    code = (
+        "import sys\n"
+        "from experimenter_mpi import open_db\n"
+        "with open_db(sys.argv[1], '', read_only=True) as db:\n"
+        "    print(db.get_trials_by_name('heat')[0].results['field'].shape)\n"
+        "print('h5py' in sys.modules)\n"
+    )
+    reader = child(code, db.path)
+
+    assert [str(big("f8").shape), "False"] == [reader.line(), reader.line()]
+
+
+def test_a_folder_that_is_a_link_is_refused(db, stored, tmp_path):
+    """What a stranger's archive calls the array folder may be anybody's."""
+    db.complete_trial(stored.trial_ids[0], {"field": big("f8")})
+    folder, elsewhere = tmp_path / "heat.db.arrays", tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    before = files_below(elsewhere)
+    with pytest.raises(CorruptDocumentError, match="is a link"):
+        db.get_trial(stored.trial_ids[0])
+    with pytest.raises(CorruptDocumentError, match="is a link"):
+        db.export_db(tmp_path / "copy.db")
+    db.delete_experiment(stored.id)
+
+    assert db.sweep_leftovers() == 0
+    assert before == files_below(elsewhere)
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_file_where_the_folder_should_be_is_swept_over(db, tmp_path):
+    (tmp_path / "heat.db.arrays").write_text("no folder")
+
+    assert db.sweep_leftovers() == 0
 
 
 @pytest.mark.parametrize(
