@@ -50,6 +50,10 @@ def _connect(uri: str) -> Connection:
         try:
             raw.execute("PRAGMA foreign_keys = ON")
             raw.execute("PRAGMA synchronous = FULL")
+            # A stranger's schema may call no function that does anything, and its
+            # pages are looked at before they are believed.
+            raw.execute("PRAGMA trusted_schema = OFF")
+            raw.execute("PRAGMA cell_size_check = ON")
         except sqlite3.Error:  # it reads the file, which may be locked or damaged
             raw.close()
             raise

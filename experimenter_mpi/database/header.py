@@ -8,6 +8,7 @@ from typing import NamedTuple
 _MAGIC = b"SQLite format 3\x00"
 _BYTES = 100
 _WAL_VERSION = 2
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
 class Header(NamedTuple):
@@ -54,3 +55,17 @@ def is_wal(path: str) -> bool:
     except OSError:
         return False
     return header is not None and header.is_wal
+
+
+def names_other_file(path: str) -> bool:
+    """Whether rolling the journal beside the file back would touch another file.
+
+    A journal that ends so belongs to a transaction over several databases, and names
+    a file of which SQLite deletes whatever it is. We never write such a one.
+    """
+    try:
+        with open(path + "-journal", "rb") as file:
+            file.seek(-len(_JOURNAL_MAGIC), os.SEEK_END)
+            return file.read() == _JOURNAL_MAGIC
+    except OSError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -11,13 +12,15 @@ from ..errors import (
     ForeignDatabaseError,
     NotFoundError,
 )
-from . import engine, failures, migrations
+from . import engine, failures, migrations, schema
 from .disk import reason
 from .header import read_header
 from .storage import Storage
 
 if TYPE_CHECKING:
     from .header import Header
+
+_BESIDE = ("-journal", "-wal", "-shm", ".lock")
 
 
 def open_storage(
@@ -33,6 +36,7 @@ def open_storage(
         DatabaseError: what is there cannot be used; it was left as it is.
     """
     path = _checked(path)
+    _require_plain_files_beside(path)
     if read_only:
         _require_file(path)
     else:
@@ -61,6 +65,8 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
     if not _is_empty(path):
         with storage.reading() as connection:
             version = migrations.identify(connection, path)
+            if version == len(migrations.STEPS):
+                schema.require_passive(connection, path)
     if storage.read_only:
         migrations.require_current(version, path)
     elif version < len(migrations.STEPS):
@@ -69,6 +75,7 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
             # Asked again under the lock: another process may have done it meanwhile.
             version = migrations.identify(connection, path)
             migrations.upgrade(connection, version)
+            schema.require_passive(connection, path)
 
 
 def _identify_from_outside(path: str) -> None:
@@ -113,6 +120,18 @@ def _checked(path: str) -> str:
         msg = f"{path} is no regular file: choose another name for the database"
         raise DatabaseError(msg)
     return path
+
+
+def _require_plain_files_beside(path: str) -> None:
+    """Refuse links and pipes under the names that SQLite and the lock open by."""
+    for name in (f"{path}{end}" for end in _BESIDE):
+        try:
+            mode = os.lstat(name).st_mode
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            msg = f"{name} is no regular file: remove it, this package never made it"
+            raise DatabaseError(msg)
 
 
 def _require_file(path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import uuid
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +14,10 @@ from . import timestamps
 
 # A living owner touches its lock four times a minute; NFS may show it a minute late.
 DEAD_AFTER_SECONDS = 120.0
+_LONGEST, _LONGEST_TEXT = 4096, 300
+_LARGEST = {"pid": 2**31, "pid_start": 2**63}
+# Part of the name of a file that whoever takes the lock over creates.
+_TOKEN = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,9 @@ class Owner:
         return self.space == _space()
 
 
+_UNREADABLE = Owner(token="unreadable")  # noqa: S106 - no secret
+
+
 def this_process() -> Owner:
     """Describe this process, with a token of its own for each lock it takes."""
     pid = os.getpid()
@@ -71,12 +79,25 @@ def read_owner(path: str) -> Owner | None:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            stored = json.load(file)
-        return Owner(**{field.name: stored[field.name] for field in fields(Owner)})
+            stored = json.loads(file.read(_LONGEST))
+        given = {field.name: stored[field.name] for field in fields(Owner)}
+        credible = all(_may_be(name, value) for name, value in given.items())
+        return Owner(**given) if credible else _UNREADABLE
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError):
-        return Owner(token="unreadable")  # noqa: S106 - no secret
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return _UNREADABLE
+
+
+def _may_be(name: str, value: object) -> bool:
+    """Whether a field may be asked about and shown: the file may be a stranger's."""
+    if name == "token":
+        return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+    if name in ("pid", "pid_start"):
+        return value is None or (type(value) is int and 0 <= value < _LARGEST[name])
+    if value is None:
+        return name != "host"
+    return isinstance(value, str) and len(value) < _LONGEST_TEXT and value.isprintable()
 
 
 def age_of(path: str, token: str) -> float:

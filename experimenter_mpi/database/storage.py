@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import DatabaseError, DatabaseLockedError, DatabaseWriteError
+from ..errors import (
+    CorruptDocumentError,
+    DatabaseError,
+    DatabaseLockedError,
+    DatabaseWriteError,
+)
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
-from .header import has_empty_journal, has_wal, is_wal
+from .header import has_empty_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 
 if TYPE_CHECKING:
@@ -119,9 +124,16 @@ class Storage:
 
     def upgrade_connection(self, mode: str) -> Connection:
         """Open the file in another mode; for who creates or repairs it."""
+        path = self.path or ""
+        if names_other_file(path):
+            msg = (
+                f"{path}-journal names another file, which would be deleted by opening "
+                "the database: remove that journal, this package never wrote it"
+            )
+            raise CorruptDocumentError(msg)
         with failures.translated(self.path, "written"):
             self._disconnect()
-            self._connection = engine.connect(self.path or "", mode)
+            self._connection = engine.connect(path, mode)
         return self._connection
 
     @contextmanager
