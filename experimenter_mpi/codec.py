@@ -17,7 +17,15 @@ from .tags import BY_TAG, ArrayRecord, Rule, from_base64
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["ArrayRecord", "Encoded", "Rule", "decode", "encode", "for_files"]
+__all__ = [
+    "ArrayRecord",
+    "Encoded",
+    "Rule",
+    "decode",
+    "encode",
+    "for_files",
+    "parsed",
+]
 
 # Arrays of at most this many bytes live in the database itself, and equal ones once;
 # larger ones are files of their own, and hashing them would cost more than it saves.
@@ -27,6 +35,9 @@ INLINE_BYTES_TOGETHER = 64 * 1024 * 1024
 # A document passes through a message and SQLite in one piece: rank 0 holds up to four
 # times this, whatever the number of workers.
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+# Each mention of an array is read as an array of its own; a few bytes of text that
+# mention one again and again must not fill the memory unnoticed.
+MAX_REPEATED_BYTES = 4 * 1024 * 1024 * 1024
 _ID_DIGITS = 32
 
 
@@ -98,28 +109,41 @@ def decode(
         PickleRefusedError: something in it is a pickle.
     """
     try:
-        plain = _parsed(document)
+        plain = parsed(document)
         # By far the most common: nothing in it can be a tag, or a key escaped.
         if "$" not in document and "\\u0024" not in document:
             return plain
         return _Decoder(load, extra, allow_pickle=allow_pickle).value(plain)
     except RecursionError:
-        msg = "a stored document is nested too deeply to be read"
+        raise _too_deep() from None
+    except MemoryError:
+        msg = "a stored document needs more memory than there is: use a larger machine"
         raise CorruptDocumentError(msg) from None
 
 
-def _parsed(document: str) -> Any:
+def parsed(document: str) -> Any:
+    """Give the JSON of a document, its tags as they are written.
+
+    Raises:
+        CorruptDocumentError: it is no JSON, or is nested too deeply.
+    """
     try:
         return JSON.decode(document)
     except (ValueError, TypeError) as error:
         msg = f"a stored document is no JSON: {error}"
         raise CorruptDocumentError(msg) from error
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> CorruptDocumentError:
+    return CorruptDocumentError("a stored document is nested too deeply to be read")
 
 
 class _Decoder:
     """One document on its way to a value: where we are, and what is allowed."""
 
-    __slots__ = ("_allow_pickle", "_extra", "_load", "_path")
+    __slots__ = ("_allow_pickle", "_extra", "_load", "_loaded", "_path", "_repeated")
 
     def __init__(
         self, load: Callable[[str], Any], extra: Iterable[Rule], *, allow_pickle: bool
@@ -128,6 +152,8 @@ class _Decoder:
         self._extra = {rule.tag: rule for rule in extra}
         self._allow_pickle = allow_pickle
         self._path: list[Any] = []
+        self._loaded: set[str] = set()
+        self._repeated = 0
 
     def value(self, plain: Any) -> Any:
         if type(plain) is dict:
@@ -195,9 +221,24 @@ class _Decoder:
         if type(array_id) is not str or not _is_id(array_id):
             raise self._corrupt("an array without a valid id")
         try:
-            return self._load(array_id)
+            array = self._load(array_id)
         except KeyError as error:
             raise self._corrupt(f"array {array_id}, which is not there") from error
+        self._count(array_id, array)
+        return array
+
+    def _count(self, array_id: str, array: Any) -> None:
+        if array_id not in self._loaded:
+            self._loaded.add(array_id)
+            return
+        self._repeated += getattr(array, "nbytes", 0)
+        if self._repeated > MAX_REPEATED_BYTES:
+            what = (
+                "one more mention of arrays that were read before, "
+                f"{self._repeated:,} bytes by now; if that is right, raise "
+                "experimenter_mpi.codec.MAX_REPEATED_BYTES"
+            )
+            raise self._corrupt(what)
 
     def _pickle(self, plain: dict[str, Any]) -> Any:
         self._check_keys(plain, ("type",))

@@ -149,6 +149,21 @@ class PickledValueWarning(UserWarning):
     """A value was pickled, since no rule of the codec stores it readably."""
 
 
+def printable(text: str) -> str:
+    """Give text with what would command a terminal written out; lines stay lines.
+
+    Names, labels and messages in a database may be anybody's.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable() or each in "\n\t"
+        else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def rebuilt(name: str, message: str) -> ExperimenterError:
     """Give an error of this module back from its class name and text.
 

@@ -22,6 +22,12 @@ class Axis(NamedTuple):
     values: tuple[Any, ...]
 
 
+def longest_range(configuration: Any) -> int:
+    """Give the largest number of values that a variable makes, without making them."""
+    found = _variables(configuration, ())
+    return max((getattr(variable, "n", 0) for _, variable in found), default=0)
+
+
 class Expansion:
     """The trials of a configuration: nested ``for`` loops over it, top to bottom.
 

@@ -15,6 +15,7 @@ from .errors import (
     ConfigurationError,
     ExperimenterError,
     TrialTimeoutError,
+    printable,
 )
 from .modes import SerialMode
 from .modes.distributed import HeterogeneousMode
@@ -286,7 +287,7 @@ def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
         print("experimenter_mpi: stopped at once; run again to go on", file=sys.stderr)
         leave(EXIT_STOPPED)
     if isinstance(error, ExperimenterError):
-        print(f"experimenter_mpi: {error}", file=sys.stderr)
+        print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
         leave(_exit_code(error))
     traceback.print_exception(error)
     leave(EXIT_FAILED_TRIALS)

@@ -11,7 +11,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from ..errors import ExperimenterError, LaunchError, TrialError
+from ..errors import ExperimenterError, LaunchError, TrialError, printable
 from ..mpi import launch
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run_verb(arguments: list[str]) -> int:
     except SystemExit as leave:  # argparse has said why
         return leave.code if isinstance(leave.code, int) else 1
     except TrialError as error:
-        print(error.traceback, end="", file=sys.stderr)
+        print(printable(error.traceback), end="", file=sys.stderr)
         _complain(error)
         return 1
     except ExperimenterError as error:
@@ -98,5 +98,5 @@ def _discard_output() -> None:
 
 
 def _complain(error: object) -> int:
-    print(f"experimenter_mpi: {error}", file=sys.stderr)
+    print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
     return 3

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..errors import CorruptDocumentError, printable
 from .parser import open_existing, verb_parser
 from .table import print_table
-from .values import flattened, short
+from .values import as_json, flattened, plain, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,9 @@ EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
   experimenter-mpi results experiments/experiments.db heat --csv > heat.csv
   experimenter-mpi results experiments/experiments.db heat --json | jq '.[0].results'"""
+
+
+DOCUMENTS = ("configuration", "results")
 
 
 def main(arguments: list[str]) -> int:
@@ -35,16 +38,31 @@ def main(arguments: list[str]) -> int:
     form.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     with open_existing(given.database) as database:
-        rows = database.trial_rows(given.name)
+        rows = _read(database.trial_rows(given.name))
         if given.json:
             _print_json(rows)
         elif given.csv:
-            _print_csv(list(map(_flat, rows)))
+            _print_csv([row["flat"] for row in rows])
         else:
-            flat = list(map(_flat, rows))
+            flat = [row["flat"] for row in rows]
             columns = _columns(flat)
             print_table(columns, [_cells(row, columns) for row in flat])
     return 0
+
+
+def _read(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Give the rows with their documents' JSON, and ``flat``, all of it as columns.
+
+    Raises:
+        CorruptDocumentError: which trial's documents are not what they should be.
+    """
+    for row in rows:
+        try:
+            read = {each: plain(row[each]) for each in DOCUMENTS}
+            yield {**row, **read, "flat": _flat({**row, **read})}
+        except CorruptDocumentError as error:
+            msg = f"trial {row['index']} ({row['id']}): {error}"
+            raise CorruptDocumentError(msg) from error
 
 
 def _print_json(rows: Iterator[dict[str, Any]]) -> None:
@@ -55,10 +73,10 @@ def _print_json(rows: Iterator[dict[str, Any]]) -> None:
             "index": row["index"],
             "id": row["id"],
             "status": row["status"],
-            "configuration": json.loads(row["configuration"]),
-            "results": row["results"] and json.loads(row["results"]),
+            "configuration": row["configuration"],
+            "results": row["results"],
         }
-        print(opening + json.dumps(entry), end="")
+        print(opening + as_json(entry), end="")
         opening = ",\n"
     print("[]" if opening == "[\n" else "\n]")
 
@@ -66,7 +84,7 @@ def _print_json(rows: Iterator[dict[str, Any]]) -> None:
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Join configuration and results; a name that is taken gets a prefix."""
     flat = {"trial": row["index"], "status": row["status"]}
-    for part in ("configuration", "results"):
+    for part in DOCUMENTS:
         for key, value in flattened(row[part]).items():
             flat[f"{part}.{key}" if key in flat else key] = value
     return flat
@@ -86,14 +104,16 @@ def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
 def _print_csv(rows: list[dict[str, Any]]) -> None:
     columns = _columns(rows)
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(_csv_cell, columns))
     for row in rows:
         writer.writerow([_csv_cell(row.get(column)) for column in columns])
 
 
 def _csv_cell(value: Any) -> Any:
+    if isinstance(value, str) and sys.stdout.isatty():
+        return printable(value)
     if value is None or isinstance(value, (int, float, str)):
         return value
     if isinstance(value, dict) and "$float" in value:
         return value["$float"]
-    return json.dumps(value)
+    return as_json(value)

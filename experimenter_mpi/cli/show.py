@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError
 from .parser import add_json, open_existing, program, verb_parser
-from .values import flattened, short
+from .values import as_json, flattened, plain, say, short
 
 if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> int:
     with open_existing(given.database) as database:
         row = database.trial_row(_trial_id(database, given.trial))
         if given.json:
-            print(json.dumps(_as_json(row), indent=2))
+            print(as_json(_as_json(row), indent=2))
         else:
             _print(row, given.database)
     return 0
@@ -53,25 +52,23 @@ def _trial_id(database: ExperimentDatabase, text: str) -> str:
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
-    documents = ("configuration", "results")
-    decoded = {key: row[key] and json.loads(row[key]) for key in documents}
-    return {**row, **decoded}
+    return {**row, **{key: plain(row[key]) for key in ("configuration", "results")}}
 
 
 def _print(row: dict[str, Any], path: str) -> None:
-    print(f"trial {row['index']} of '{row['experiment']}': {row['status']}")
+    say(f"trial {row['index']} of '{row['experiment']}': {row['status']}")
     for name, text in _facts(row):
-        print(f"  {name:13} {text}")
+        say(f"  {name:13} {text}")
     for part in ("configuration", "results"):
         if row[part]:
             print(f"\n{part}")
-            for key, value in flattened(row[part]).items():
-                print(f"  {key:13} {short(value)}")
+            for key, value in flattened(plain(row[part])).items():
+                say(f"  {key:13} {short(value)}")
     if row["error"]:
         print("\ntraceback")
         for line in row["error"].rstrip().splitlines():
-            print(f"  {line}")
-    print(f"\nrun only this trial again:\n  {_rerun(row, path)}")
+            say(f"  {line}")
+    say(f"\nrun only this trial again:\n  {_rerun(row, path)}")
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
@@ -112,7 +109,10 @@ def _quoted(path: str) -> str:
 
 def _script(command_line: str | None) -> str:
     """Find the script in the command line of the run, so that the hint can be used."""
-    words = shlex.split(command_line or "")
+    try:
+        words = shlex.split(command_line or "")
+    except ValueError:  # a quote that is not closed: nobody's command line
+        words = []
     scripts = [word for word in words if word.endswith(".py")]
     known = [word for word in scripts if not word.endswith("__main__.py")]
     return shlex.quote(known[-1]) if known else "SCRIPT"

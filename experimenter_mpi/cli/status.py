@@ -75,7 +75,7 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
     run = row["last_run"]
     state["last_run"] = run
     if run is not None and run["ended"] is None and row["is_locked"]:
-        done = counts["finished"] - run["finished_before"]
+        done = counts["finished"] - (run["finished_before"] or 0)
         elapsed = _seconds_since(run["started_at"])
         state["rate"] = done / elapsed if done > 0 and elapsed > 0 else None
         left = counts["pending"] + counts["running"]
@@ -84,8 +84,11 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seconds_since(started_at: str) -> float:
-    started = datetime.fromisoformat(started_at)
-    return (datetime.now(timezone.utc) - started).total_seconds()
+    try:
+        started = datetime.fromisoformat(started_at)
+        return (datetime.now(timezone.utc) - started).total_seconds()
+    except (ValueError, TypeError):  # not as we write it
+        return 0.0
 
 
 def _print(database: ExperimentDatabase, name: str | None) -> None:
@@ -126,7 +129,7 @@ def _print_failures(database: ExperimentDatabase, name: str) -> None:
         return
     print()
     rows = [
-        [str(row["index"]), row["error_type"], _first_line(row["error_message"])]
+        [str(row["index"]), str(row["error_type"]), _first_line(row["error_message"])]
         for row in failures[:FAILURES_SHOWN]
     ]
     print_table(("failed", "error", "message"), rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ..errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -13,7 +15,8 @@ _COLOURS = {"finished": "32", "failed": "31", "running": "36", "pending": "2"}
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under a header; columns of numbers are aligned to the right."""
-    body = [list(row) for row in rows]
+    body = [[_in_one_line(cell) for cell in row] for row in rows]
+    header = [_in_one_line(cell) for cell in header]
     widths = [
         max(len(cell) for cell in column) for column in zip(header, *body, strict=True)
     ]
@@ -23,6 +26,10 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     print(_line(header, widths, numeric, style="1"))
     for row in body:
         print(_line(row, widths, numeric))
+
+
+def _in_one_line(cell: str) -> str:
+    return printable(cell).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _line(

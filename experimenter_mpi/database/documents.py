@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from .. import codec
 from ..errors import CorruptDocumentError, PickledValueWarning, PickleRefusedError
+from ..tags import expect
 from ..variables import (
     IterableVariable,
     LinearVariable,
@@ -20,6 +21,7 @@ from ..variables import (
     RepeatVariable,
     Variable,
 )
+from .rows import checked
 from .tables import arrays
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ def _rule(variable: type[Variable]) -> codec.Rule:
             return {"iter": list(arguments["entries"])}
         return arguments
 
-    return codec.Rule(
-        variable.__name__, variable, to_plain, lambda plain: variable(**plain)
-    )
+    def from_plain(plain: Any) -> Variable:
+        arguments = expect(dict, plain)
+        if "iter" in arguments:  # written as a list; a range may be without end
+            expect(list, arguments["iter"])
+        return variable(**arguments)
+
+    return codec.Rule(variable.__name__, variable, to_plain, from_plain)
 
 
 VARIABLE_RULES = tuple(
@@ -141,7 +147,8 @@ def array_record(
     if row is None:
         msg = f"array {array_id} is not in the database"
         raise CorruptDocumentError(msg)
-    shape = tuple(json.loads(row.shape))
+    checked(arrays, row)
+    shape = _shape(array_id, row.shape)
     return codec.ArrayRecord(
         row.id,
         row.dtype,
@@ -155,6 +162,17 @@ def array_record(
         row.file,
         row.dataset,
     )
+
+
+def _shape(array_id: str, text: str) -> tuple[int, ...]:
+    try:
+        shape = json.loads(text)
+        if all(type(length) is int and length >= 0 for length in shape):
+            return tuple(shape)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    msg = f"array {array_id} has the shape {text:.60}, which is none"
+    raise CorruptDocumentError(msg)
 
 
 def inline(storage: Storage, record: ArrayRecord) -> ArrayRecord:

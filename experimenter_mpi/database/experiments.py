@@ -7,13 +7,20 @@ import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
-from ..errors import DatabaseError, ExperimentMismatchError
+from ..errors import (
+    ConfigurationError,
+    CorruptDocumentError,
+    DatabaseError,
+    ExperimentMismatchError,
+)
+from ..expansion import longest_range
 from ..experiment import Experiment
 from . import comparison, documents, timestamps
 from .files import remove_unused, used_files
-from .lookup import as_id, experiment_row, find_named, id_range, named_row
+from .lookup import experiment_row, find_named, id_range, named_row
+from .rows import all_checked
 from .tables import experiments, trials
 
 if TYPE_CHECKING:
@@ -31,6 +38,8 @@ _INSERT_TRIALS = (
     "VALUES (?, ?, ?, ?)"
 )
 _ROWS_AT_ONCE = 10_000
+# As many values as a variable is let make without counting the trials.
+_BELIEVED = 100_000
 
 
 class Experiments:
@@ -52,7 +61,7 @@ class Experiments:
     def get_all(self) -> list[Experiment]:
         query = select(experiments).order_by(experiments.c.sequence)
         with self._storage.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = all_checked(experiments, connection.execute(query).all())
         return [self._experiment(row) for row in rows]
 
     def restore(self, experiment: Experiment) -> Experiment:
@@ -135,20 +144,50 @@ class Experiments:
 
     def _experiment(self, row: Row[Any]) -> Experiment:
         what = f"configuration of experiment '{row.name}'"
-        experiment = Experiment(
-            row.name,
-            configuration=documents.decode(
-                self._storage, row.id, row.configuration, what
-            ),
-            function_name=row.function_name,
-            include_file=row.include_file,
-            init_store_function_name=row.init_store_function_name,
-            id=as_id(row.id, "an experiment"),
-        )
+        value = documents.decode(self._storage, row.id, row.configuration, what)
+        try:
+            self._require_bounded(row, value)
+            experiment = Experiment(
+                row.name,
+                configuration=value,
+                function_name=row.function_name,
+                include_file=row.include_file,
+                init_store_function_name=row.init_store_function_name,
+                id=row.id,
+            )
+        except ConfigurationError as error:
+            raise self._not_ours(row, str(error)) from error
+        except RecursionError:
+            raise self._not_ours(row, "it is nested too deeply") from None
+        if experiment.expansion.size != row.trial_count:
+            made = f"makes {experiment.expansion.size} trials"
+            raise self._not_ours(row, f"it {made}, and {row.trial_count} are stored")
         # Its functions are names; what runs it next is the script they mean.
         main = sys.modules.get("__main__")
         experiment.namespace = {} if main is None else vars(main)
         return experiment
+
+    def _require_bounded(self, row: Row[Any], configuration: Any) -> None:
+        """Refuse a few bytes that say how to fill the memory with a variable's values.
+
+        A variable has at most as many values as there are trials, and those are rows.
+        """
+        longest = longest_range(configuration)
+        if longest <= _BELIEVED:
+            return
+        query = select(func.count()).where(trials.c.id.between(*id_range(row.id)))
+        with self._storage.reading() as connection:
+            stored = connection.execute(query).scalar_one()
+        if longest > stored:
+            said = f"a variable takes {longest} values, and {stored} trials are stored"
+            raise self._not_ours(row, said)
+
+    def _not_ours(self, row: Row[Any], what: str) -> CorruptDocumentError:
+        msg = (
+            f"{self._storage.name}: configuration of experiment '{row.name}' is "
+            f"damaged or was tampered with: {what}; delete it, or run it anew"
+        )
+        return CorruptDocumentError(msg)
 
 
 def _delete(connection: Connection, experiment_id: str) -> None:

@@ -15,6 +15,7 @@ from ..errors import (
     DatabaseWriteError,
     ForeignDatabaseError,
 )
+from .rows import BadRowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,13 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         raise translation(error, path, doing) from error
+    except BadRowError as error:
+        where = path or "the in-memory database"
+        msg = (
+            f"{where} is damaged or was tampered with: {error}; recover what is there "
+            f"with 'sqlite3 {where} .recover'"
+        )
+        raise CorruptDocumentError(msg) from error
     except UnicodeEncodeError as error:
         where = path or "the in-memory database"
         msg = f"{where}: {error.object!r} is no Unicode text, and cannot be stored"

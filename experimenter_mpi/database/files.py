@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from .rows import checked_value
 from .tables import arrays
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def used_files(connection: Connection, experiment_id: str | None = None) -> set[
     query = select(arrays.c.file).where(arrays.c.file.is_not(None)).distinct()
     if experiment_id is not None:
         query = query.where(arrays.c.experiment_id == experiment_id)
-    return set(connection.execute(query).scalars())
+    rows = connection.execute(query).scalars()
+    return {checked_value(arrays.c.file, file) for file in rows}
 
 
 def remove_unused(storage: Storage, files: Iterable[str]) -> None:

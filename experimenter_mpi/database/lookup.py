@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from ..errors import NotFoundError
 from ..experiment import TrialIds
+from .rows import checked, checked_value
 from .tables import experiments, trials
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ def experiment_row(
         known = _known(connection)
         msg = f"{storage.name} has no experiment {text}{_listed(known, known)}"
         raise NotFoundError(msg)
-    return row
+    found: Row[Any] = checked(experiments, row)
+    return found
 
 
 def find_named(connection: Connection, name: str) -> Row[Any] | None:
     """Give the experiment's row by name, None if there is none."""
     query = select(experiments).where(experiments.c.name == name)
-    return connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
+    return None if row is None else checked(experiments, row)
 
 
 def named_row(storage: Storage, connection: Connection, name: str) -> Row[Any]:
@@ -95,12 +98,14 @@ def trial_row(
             "ids of an experiment's trials"
         )
         raise NotFoundError(msg)
-    return row
+    found: Row[Any] = checked(trials, row)
+    return found
 
 
 def _known(connection: Connection) -> list[str]:
     query = select(experiments.c.name).order_by(experiments.c.sequence)
-    return list(connection.execute(query).scalars())
+    rows = connection.execute(query).scalars()
+    return [checked_value(experiments.c.name, name) for name in rows]
 
 
 def _listed(names: list[str], known: list[str]) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from ..ledger import Status
 from .lookup import experiment_row, named_row
 from .lookup import trial_row as find_trial
+from .rows import all_checked, checked
 from .tables import UNFINISHED, experiments, runs, snapshots, trials
 from .trials import count_by_status, pages
 
@@ -43,7 +44,7 @@ class Reports:
         """Describe every experiment, in order of creation."""
         query = select(experiments).order_by(experiments.c.sequence)
         with self._storage.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = all_checked(experiments, connection.execute(query).all())
             return [self._describe(connection, row) for row in rows]
 
     def overview_of(self, name: str) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Reports:
                 .order_by(trials.c.trial_index)
                 .limit(limit)
             )
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return _as_dicts(all_checked(trials, connection.execute(query).all()))
 
     def trial(self, trial_id: UUID | str) -> dict[str, Any]:
         """Give all that is stored of one trial, and what there is besides it."""
@@ -113,7 +114,7 @@ def _last_run(connection: Connection, experiment_id: str) -> dict[str, Any] | No
         .limit(1)
     )
     row = connection.execute(query).first()
-    return None if row is None else _as_dict(row)
+    return None if row is None else _as_dict(checked(runs, row))
 
 
 def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:
@@ -125,7 +126,8 @@ def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:
         .order_by(snapshots.c.sequence.desc())
         .limit(1)
     )
-    label, created_at = connection.execute(last).first() or (None, None)
+    row = connection.execute(last).first()
+    label, created_at = (None, None) if row is None else checked(snapshots, row)
     return {
         "snapshots": connection.execute(query).scalar_one(),
         "last_label": label,
@@ -135,3 +137,7 @@ def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:
 
 def _as_dict(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _as_dicts(rows: list[Row[Any]]) -> list[dict[str, Any]]:
+    return list(map(_as_dict, rows))

@@ -11,10 +11,11 @@ from sqlalchemy import bindparam, insert, select
 from ..snapshot import Snapshot
 from . import documents, timestamps
 from .lookup import trial_row
+from .rows import all_checked, checked
 from .tables import snapshots, trials
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from ..codec import Encoded
     from .storage import Storage
@@ -65,7 +66,8 @@ class Snapshots:
             trial = trial_row(
                 self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
             )
-            rows = connection.execute(_NEWEST_FIRST, {"trial_id": trial.id}).all()
+            found = connection.execute(_NEWEST_FIRST, {"trial_id": trial.id}).all()
+            rows = all_checked(snapshots, found)
         return [self._snapshot(row, trial.experiment_id) for row in rows]
 
     def latest(self, trial_id: UUID | str) -> Snapshot | None:
@@ -73,7 +75,7 @@ class Snapshots:
             trial = trial_row(
                 self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
             )
-            row = connection.execute(_LATEST, {"trial_id": trial.id}).one_or_none()
+            row = _latest(connection, trial.id)
         return None if row is None else self._snapshot(row, trial.experiment_id)
 
     def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
@@ -82,7 +84,7 @@ class Snapshots:
             trial = trial_row(
                 self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
             )
-            row = connection.execute(_LATEST, {"trial_id": trial.id}).one_or_none()
+            row = _latest(connection, trial.id)
             if row is None:
                 return None
             state = documents.with_arrays(connection, trial.experiment_id, row.state)
@@ -93,3 +95,8 @@ class Snapshots:
         state = documents.decode(self._storage, experiment_id, row.state, what)
         ids = UUID(row.id), UUID(row.trial_id)
         return Snapshot(*ids, state, row.label, row.created_at)
+
+
+def _latest(connection: Connection, trial_id: str) -> Row[Any] | None:
+    row = connection.execute(_LATEST, {"trial_id": trial_id}).one_or_none()
+    return None if row is None else checked(snapshots, row)

@@ -13,14 +13,24 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     Text,
     text,
 )
+from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData()
+
+
+class Blob(UserDefinedType[bytes]):
+    """Bytes as the driver gives them: SQLAlchemy's own would make a number so long."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "BLOB"
+
 
 experiments = Table(
     "experiments",
@@ -103,7 +113,7 @@ arrays = Table(
     Column("order", Text, nullable=False),
     Column("nbytes", Integer, nullable=False),
     Column("path", Text, nullable=False),
-    Column("data", LargeBinary),
+    Column("data", Blob),
     Column("file", Text),
     Column("dataset", Text),
 )

@@ -22,6 +22,7 @@ from . import comparison, documents
 from .experiments import Experiments
 from .lookup import find_named, id_range, named_row
 from .opening import open_storage
+from .rows import all_checked, later
 from .tables import experiments, runs, snapshots, trials
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def export(storage: Storage, outfile: str, names: tuple[str, ...]) -> None:
     with storage.reading() as connection:
         rows = [named_row(storage, connection, name) for name in dict.fromkeys(names)]
         if not names:
-            rows = list(connection.execute(select(experiments)).all())
+            found = connection.execute(select(experiments)).all()
+            rows = all_checked(experiments, found)
     unfinished = f"{outfile}.{uuid.uuid4().hex}.part"
     try:
         target = open_storage(unfinished)
@@ -82,7 +84,7 @@ def merge(primary: Storage, secondary: Storage) -> None:
         return
     with secondary.reading() as connection:
         query = select(experiments).order_by(experiments.c.sequence)
-        rows = connection.execute(query).all()
+        rows = all_checked(experiments, connection.execute(query).all())
     with primary.transaction() as connection:
         copies = [_Copy(secondary, primary, connection, row) for row in rows]
         for copy in copies:
@@ -228,7 +230,8 @@ class _Copy:
         known = {tuple(row) for row in self._connection.execute(query)}
         with self._source.reading() as connection:
             theirs = select(runs).where(runs.c.experiment_id == self._row.id)
-            rows = connection.execute(theirs.order_by(runs.c.id)).all()
+            found = connection.execute(theirs.order_by(runs.c.id)).all()
+            rows = all_checked(runs, found)
         for row in rows:
             values = {**row._mapping, "experiment_id": self._id}  # noqa: SLF001
             del values["id"]
@@ -247,11 +250,12 @@ class _Copy:
             page = page.where(key <= last)
         while True:
             with self._source.reading() as connection:
-                rows = list(connection.execute(page, {"after": after}).all())
-            if not rows:
-                return
+                found = connection.execute(page, {"after": after}).all()
+                if not found:
+                    return
+                rows = all_checked(key.table, found)
+                after = later(after, getattr(rows[-1], key.name))
             yield rows
-            after = getattr(rows[-1], key.name)
 
     def _require_free_id(self) -> None:
         query = select(experiments.c.name).where(experiments.c.id == self._id)

@@ -13,6 +13,7 @@ from ..ledger import Status
 from . import documents, timestamps
 from .files import remove_unused
 from .lookup import as_id, experiment_row, id_range, named_row, trial_row
+from .rows import all_checked, checked_value, later
 from .tables import UNFINISHED, arrays, trials
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ class Trials:
             query = query.where(trials.c.status != Status.FAILED)
         with self._storage.reading() as connection:
             result = connection.execute(query, execution_options={"yield_per": 10_000})
-            return _ranges(result.scalars())
+            indices = (checked_value(trials.c.trial_index, i) for i in result.scalars())
+            return _ranges(indices)
 
     def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
         encoded = documents.encode_payload(self._storage, results)
@@ -218,11 +220,13 @@ def pages(
     after = first[:-1]  # sorts just before the first
     while True:
         with storage.reading() as connection:
-            rows = connection.execute(page, {"after": after}).all()
+            found = connection.execute(page, {"after": after}).all()
+            rows = all_checked(trials, found)
+            if rows:
+                after = later(after, rows[-1].id)
         yield from rows
         if len(rows) < _ROWS_AT_ONCE:
             return
-        after = rows[-1].id
 
 
 def count_by_status(
@@ -267,6 +271,7 @@ def _forget_files(connection: Connection, row: Row[Any]) -> set[str]:
         & arrays.c.file.is_not(None)
         & (arrays.c.nbytes > INLINE_BYTES)
     )
-    files = set(connection.execute(select(arrays.c.file).where(mine)).scalars())
+    rows = connection.execute(select(arrays.c.file).where(mine)).scalars()
+    files = {checked_value(arrays.c.file, file) for file in rows}
     connection.execute(arrays.delete().where(mine))
     return files

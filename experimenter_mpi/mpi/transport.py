@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import ExperimenterError, LaunchError, ProtocolError
+from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
 from .messages import TAGS, TYPES, Announce, Message, Tag
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def _abort_on_uncaught(communicator: Any) -> None:
         if getattr(error, "said_by_rank_0", False):
             return
         if users_mistake:
-            print(f"experimenter_mpi: {error}", file=sys.stderr)
+            print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
         else:
             _print_place(communicator)
             previous(kind, error, frames)
