@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ExperimenterError, LaunchError, TrialError, printable
 from ..mpi import launch
+from ..summary import EXIT_WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         transport = launch.connect()
     except LaunchError as error:
-        return _complain(error)
+        return EXIT_WRONG if error.said_by_rank_0 else _complain(error)
     if transport is None:
         return run_verb(given)
     if transport.rank != 0:
@@ -99,4 +100,4 @@ def _discard_output() -> None:
 
 def _complain(error: object) -> int:
     print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
-    return 3
+    return EXIT_WRONG

@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LaunchError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,6 +39,8 @@ _RANKS = (
     "ALPS_APP_PE",
 )
 
+_EXIT_WRONG = 3
+
 
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a launcher started this process as one of several.
@@ -44,8 +48,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> bool:
     Slurm's own variables count only inside a step of several tasks: the batch shell
     has SLURM_PROCID=0 as well.
     """
-    sizes = [environment[name] for name in _SIZES if name in environment]
-    if any(_number(size) > 1 for size in sizes):
+    sizes = _sizes(environment)
+    if any(size > 1 for size in sizes):
         return True
     if _number(environment.get("SLURM_STEP_NUM_TASKS", "")) > 1:
         return "SLURM_STEP_ID" in environment
@@ -55,6 +59,22 @@ def launched(environment: Mapping[str, str] = os.environ) -> bool:
 def has_launcher(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a launcher of MPI programs started this process, alone or not."""
     return any(name in environment for name in _RANKS)
+
+
+def told_size(environment: Mapping[str, str] = os.environ) -> int:
+    """How many processes the launcher says it started, 1 where it does not say.
+
+    What a launcher of MPI programs says comes before Slurm, which under ``mpiexec``
+    counts the launcher's own daemons.
+    """
+    sizes = _sizes(environment)
+    if not sizes and "SLURM_STEP_ID" in environment:
+        sizes = [_number(environment.get("SLURM_STEP_NUM_TASKS", ""))]
+    return max([1, *sizes])
+
+
+def _sizes(environment: Mapping[str, str]) -> list[int]:
+    return [_number(environment[name]) for name in _SIZES if name in environment]
 
 
 def rank_hint(environment: Mapping[str, str] = os.environ) -> int | None:
@@ -81,11 +101,15 @@ def connect(*, even_alone: bool = False) -> Transport | None:
     or ``even_alone``.
 
     Raises:
-        LaunchError: a launcher started this process, but no MPI library loads.
+        LaunchError: a launcher started this process, but no MPI library loads, or it
+            loads one that sees each of the launcher's processes as a world of its own.
     """
     if not (even_alone or concerns_mpi()):
         return None
-    connected: Transport | None = _transport().connect()
+    transport = _transport()
+    connected: Transport | None = transport.connect()
+    if connected is None:
+        _require_one_world(transport)
     return connected
 
 
@@ -95,8 +119,69 @@ def world_rank() -> int:
         return 0
     transport = _transport()
     known = transport.adopted()
-    rank: int = transport.world().rank if known is None else known.rank
+    if known is not None:
+        return int(known.rank)
+    communicator = transport.world()
+    if communicator.size == 1:
+        _require_one_world(transport)
+    rank: int = communicator.rank
     return rank
+
+
+def _require_one_world(transport: Any) -> None:
+    """Refuse to be one of many that each take themselves for the only process.
+
+    Every one of them would run the whole sweep, and write to the same database.
+    """
+    told = told_size()
+    if told > 1:
+        error = LaunchError(_worlds_of_one(told, transport.library()))
+        error.said_by_rank_0 = rank_hint() not in (0, None)
+        _end_in_one_line(error)
+        raise error
+
+
+def _end_in_one_line(mistake: LaunchError) -> None:
+    """Let a script that does not catch the mistake end as the command line does."""
+    previous = sys.excepthook
+
+    def on_uncaught(kind: Any, error: Any, frames: Any) -> None:
+        if error is not mistake:
+            previous(kind, error, frames)
+            return
+        if not mistake.said_by_rank_0:
+            print(f"experimenter_mpi: {mistake}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Python would make it 1, and MPI has no other rank to tell.
+        os._exit(_EXIT_WRONG)
+
+    sys.excepthook = on_uncaught
+
+
+def _worlds_of_one(told: int, library: str) -> str:
+    slurm = "SLURM_STEP_ID" in os.environ
+    launcher = "srun" if slurm else "the launcher"
+    is_open_mpi = "Open MPI" in library
+    name = "Open MPI" if is_open_mpi else library.partition(" ")[0]
+    mpiexec = os.path.join(os.path.dirname(sys.executable), "mpiexec")
+    program = mpiexec if os.path.exists(mpiexec) else "mpiexec"
+    if is_open_mpi:
+        program += " --bind-to none"
+    lines = [f"'{program} -n {told} {_command()}'"]
+    if slurm:
+        kind = "pmix" if is_open_mpi else "pmi2"
+        lines.insert(0, f"'srun --mpi={kind} -n {told} {_command()}'")
+    return (
+        f"{launcher} started {told} processes, and {name} sees each of them as a "
+        f"world of one; nothing was run or written. Launch with {' or '.join(lines)}"
+    )
+
+
+def _command() -> str:
+    from shlex import join
+
+    return join(["python", *sys.orig_argv[1:]])
 
 
 def _transport() -> Any:

@@ -106,7 +106,7 @@ class Transport:
     @property
     def library(self) -> str:
         """The MPI library in use, one line."""
-        return str(self._mpi.Get_library_version()).split("\n", 1)[0].strip(" \x00")
+        return _library(self._mpi)
 
     def poll(self) -> tuple[int, Message] | None:
         """Give the next message and the rank it came from, None if none has come.
@@ -282,6 +282,15 @@ def adopt(transport: Transport) -> None:
 def adopted() -> Transport | None:
     """Give the process's transport, None before it has one."""
     return _connected[0] if _connected else None
+
+
+def library() -> str:
+    """Give the name and version of the MPI library, one line."""
+    return _library(load())
+
+
+def _library(mpi: Any) -> str:
+    return str(mpi.Get_library_version()).split("\n", 1)[0].strip(" \x00")
 
 
 def load() -> Any:

@@ -148,17 +148,21 @@ def test_mpi_is_asked_when_the_script_has_loaded_it_itself(monkeypatch):
 class FakeModule:
     """Stands in for the module ``transport``: who asks it has started MPI."""
 
-    def __init__(self, rank=2):
+    def __init__(self, rank=2, size=4):
         self.rank = rank
+        self.size = size
         self.asked = 0
+
+    def library(self):
+        return "MPICH Version: 5.0.2"
 
     def connect(self):
         self.asked += 1
-        return "the transport"
+        return "the transport" if self.size > 1 else None
 
     def world(self):
         self.asked += 1
-        return types.SimpleNamespace(rank=self.rank)
+        return types.SimpleNamespace(rank=self.rank, size=self.size)
 
     def adopted(self):
         return None
@@ -209,6 +213,102 @@ def test_git_is_asked_before_mpi_and_by_rank_0_alone(
 
     assert [0] * expected == calls
     assert 1 == transport.asked
+
+
+WORLDS_OF_ONE = {
+    "srun --mpi=none": ({**STEP, "SLURM_PROCID": "0"}, 4),
+    "srun --mpi=pmi2 of a library that knows only PMIx": (
+        {**STEP, **HYDRA, "PMI_RANK": "0"},
+        4,
+    ),
+    "mpiexec of MPICH with Open MPI's library": ({"PMI_RANK": "0", "PMI_SIZE": "4"}, 4),
+    "mpiexec of Open MPI with MPICH's library": (
+        {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "3", "PMIX_RANK": "0"},
+        3,
+    ),
+    "flux run of a library without it": ({"FLUX_JOB_SIZE": "8"}, 8),
+}
+
+
+@pytest.fixture
+def alone(transport, monkeypatch):
+    """MPI says that this process is the only one."""
+    monkeypatch.setattr(transport, "rank", 0)
+    monkeypatch.setattr(transport, "size", 1)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    return transport
+
+
+def set_all(monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("ask", [launch.connect, launch.world_rank])
+@pytest.mark.parametrize("name", WORLDS_OF_ONE)
+def test_one_of_many_worlds_of_one_is_refused_with_what_would_work(
+    name, ask, alone, monkeypatch
+):
+    """Each of them would run the whole sweep and write to the same database."""
+    environment, count = WORLDS_OF_ONE[name]
+    set_all(monkeypatch, environment)
+
+    with pytest.raises(LaunchError, match=f"started {count} processes") as caught:
+        ask()
+
+    text = str(caught.value)
+    assert "MPICH sees each of them as a world of one" in text
+    assert f"mpiexec -n {count} python" in text and "\n" not in text
+    assert ("'srun --mpi=pmi2 -n 4 python" in text) is ("SLURM_STEP_ID" in environment)
+
+
+def test_open_mpi_is_launched_by_pmix(alone, monkeypatch):
+    set_all(monkeypatch, STEP)
+    monkeypatch.setattr(alone, "library", lambda: "Open MPI v5.0.11, package: ...")
+
+    with pytest.raises(LaunchError, match=r"'srun --mpi=pmix -n 4 .* or '.*mpiexec"):
+        launch.connect()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *BY_ITSELF.values(),
+        {"PMIX_RANK": "0", "PMIX_NAMESPACE": "x"},
+        # Slurm counts the daemons of an mpiexec that was asked for one process.
+        {**STEP, "PMI_RANK": "0", "PMI_SIZE": "1"},
+    ],
+)
+def test_one_process_that_is_meant_to_be_one_is_not_refused(
+    environment, alone, monkeypatch
+):
+    set_all(monkeypatch, environment)
+
+    assert (None, 0) == (launch.connect(even_alone=True), launch.world_rank())
+
+
+SCRIPT = """
+from experimenter_mpi import Experiment, RepeatVariable, execute, open_db
+with open_db("trap.db", ".") as db:
+    execute(Experiment("one", function=lambda c, t: {}, configuration={}), db)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("exp.py",), ("-m", "experimenter_mpi", "run", "exp.py")]
+)
+@pytest.mark.parametrize(("rank", "said"), [("0", 1), ("2", 0)])
+def test_worlds_of_one_end_with_3_before_anything_is_written(
+    serial, tmp_path, arguments, rank, said
+):
+    """One of them says it, all of them end."""
+    (tmp_path / "exp.py").write_text(SCRIPT)
+    environment = {**WITH_PACKAGE, **STEP, "SLURM_PROCID": rank}
+
+    done = serial(*arguments, env=environment).expect(3)
+
+    assert said == len(done.stderr.splitlines())
+    assert [tmp_path / "exp.py"] == list(tmp_path.iterdir())
 
 
 def test_a_laptop_run_never_loads_mpi(serial):
