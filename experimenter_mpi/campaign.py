@@ -66,9 +66,8 @@ def conduct(
     find_functions(experiment, include)
     if options.isolate:
         require_remakable(experiment)
+    database.listen(progress.note)
     with database.writing():
-        for notice in database.notices:
-            progress.note(notice)
         # First of all: what a run left that met a full disk may be what fills it.
         database.sweep_leftovers()
         database.enrol(experiment, force_overwrite=options.force_overwrite)

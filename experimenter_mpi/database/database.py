@@ -13,7 +13,7 @@ from ..errors import EncodingError, NotCoordinatorError
 from ..mpi import launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from uuid import UUID
 
@@ -241,6 +241,10 @@ class ExperimentDatabase:
     def notices(self) -> list[str]:
         """What people should know of how the lock was had; a line each."""
         return self._open.storage.notices
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` told what people should know, from now on and so far."""
+        self._open.storage.listen(listener)
 
     @property
     def lock_token(self) -> str | None:

@@ -75,11 +75,49 @@ def raw(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def use_wal(connection: Connection) -> None:
-    """Let readers and the writer not wait for each other; for local files only."""
-    raw(connection).execute("PRAGMA journal_mode = WAL")
+def wait_at_most(connection: Connection, seconds: float) -> None:
+    """Set how long a statement waits for others' locks before it fails."""
+    raw(connection).execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether this is SQLite's word for a lock of another that was waited for."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def use_wal(connection: Connection) -> bool:
+    """Let readers and the writer not wait for each other; for local files only.
+
+    Give False where a reader from before is still there: only without one can it be.
+    """
+    wait_at_most(connection, 0)
+    try:
+        raw(connection).execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if is_locked(error):
+            return False
+        raise
+    finally:
+        wait_at_most(connection, BUSY_SECONDS)
     # 32 MB between checkpoints, each of which waits for the disk.
     raw(connection).execute("PRAGMA wal_autocheckpoint = 8000")
+    return True
+
+
+def try_commit(connection: Connection, patience: float) -> bool:
+    """Commit; give False where a reader was still there after ``patience`` seconds.
+
+    The transaction is then as it was, and no new reader comes in.
+    """
+    wait_at_most(connection, patience)
+    try:
+        raw(connection).execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if is_locked(error) and raw(connection).in_transaction:
+            return False
+        raise
+    connection.commit()  # tells SQLAlchemy
+    return True
 
 
 def use_rollback_journal(connection: Connection) -> None:
@@ -88,13 +126,13 @@ def use_rollback_journal(connection: Connection) -> None:
     Then it may be copied alone, and read from a folder that cannot be written.
     """
     driver = raw(connection)
+    wait_at_most(connection, 0)
     try:
-        driver.execute("PRAGMA busy_timeout = 0")
         driver.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError:
         pass  # a reader is there: the file stays as it is, which is only less handy
     finally:
-        driver.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        wait_at_most(connection, BUSY_SECONDS)
 
 
 def put_empty_journal_away(connection: Connection) -> None:

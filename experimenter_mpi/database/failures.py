@@ -41,11 +41,10 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
         raise translation(error, path, doing) from error
     except BadRowError as error:
         where = path or "the in-memory database"
-        msg = (
-            f"{where} is damaged or was tampered with: {error}; recover what is there "
-            f"with 'sqlite3 {where} .recover'"
-        )
-        raise CorruptDocumentError(msg) from error
+        raise _damaged(where, str(error)) from error
+    except UnicodeDecodeError as error:  # in SQLite's own message, about the schema
+        where = path or "the in-memory database"
+        raise _damaged(where, "its schema is no text") from error
     except UnicodeEncodeError as error:
         where = path or "the in-memory database"
         msg = f"{where}: {error.object!r} is no Unicode text, and cannot be stored"
@@ -59,11 +58,7 @@ def translation(error: Exception, path: str | None, doing: str) -> DatabaseError
     where = path or "the in-memory database"
     lowered = text.lower()
     if "malformed" in lowered:
-        msg = (
-            f"{where} is damaged ({text}): recover what is there with "
-            f"'sqlite3 {where} .recover'"
-        )
-        return CorruptDocumentError(msg)
+        return _damaged(where, text)
     if "not a database" in lowered:
         msg = f"{where} is no SQLite database: choose another file"
         return ForeignDatabaseError(msg)
@@ -75,6 +70,13 @@ def translation(error: Exception, path: str | None, doing: str) -> DatabaseError
     if isinstance(error, InterfaceError) or "too big" in lowered:
         return DatabaseError(msg)
     return DatabaseWriteError(msg)
+
+
+def _damaged(where: str, what: str) -> CorruptDocumentError:
+    return CorruptDocumentError(
+        f"{where} is damaged ({what}): recover what is there with "
+        f"'sqlite3 {where} .recover'"
+    )
 
 
 def is_hot_journal(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from .disk import reason
 from .owner import Owner, age_of, read_owner, this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HEARTBEAT_SECONDS = 15.0
 # Short changes (a script that resets a trial) are waited for, a run is not.
@@ -28,13 +28,13 @@ _POLL_SECONDS = 0.05
 class WriterLock:
     """The lock of one database; ``acquire`` and ``release`` it in turn.
 
-    ``notices`` gets a line for people when a dead owner's lock was taken over.
+    ``note`` gets a line for people when a dead owner's lock was taken over.
     """
 
-    def __init__(self, database: str, notices: list[str]) -> None:
+    def __init__(self, database: str, note: Callable[[str], None]) -> None:
         self.path = f"{database}.lock"
         self._database = database
-        self._notices = notices
+        self._note = note
         self._owner = this_process()
         self._stop: threading.Event | None = None
 
@@ -125,7 +125,7 @@ class WriterLock:
                 return dead if now is None else now
             self._replace()
             claims = [f"{self.path}.{each.token}" for each in self._chain(dead)]
-            self._notices.append(
+            self._note(
                 f"took over the lock on {self._database} of {dead.describe()}, "
                 "which is no longer running"
             )
@@ -182,7 +182,7 @@ class WriterLock:
         self._stop = threading.Event()
         threading.Thread(
             target=_beat,
-            args=(self.path, self._stop),
+            args=(self.path, self._owner.token, self._stop),
             name="experimenter_mpi lock",
             daemon=True,
         ).start()
@@ -200,12 +200,12 @@ class WriterLock:
         return DatabaseWriteError(msg)
 
 
-def _beat(path: str, stop: threading.Event) -> None:
+def _beat(path: str, token: str, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT_SECONDS):
-        try:
-            os.utime(path)
-        except OSError:  # check() says so before the next transaction
-            continue
+        holder = read_owner(path)
+        if holder is not None and holder.token == token:
+            with suppress(OSError):  # check() says so before the next transaction
+                os.utime(path)
 
 
 def _remove(path: str) -> None:

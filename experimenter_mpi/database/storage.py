@@ -7,6 +7,7 @@ even where file locks do not work; it is opened for writing only under the lock.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,13 @@ from .header import has_empty_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
 _REPAIRS = 3
+# How long a commit waits for readers between looks at signals and the lock.
+BLOCKED_SECONDS = 1.0
 
 
 class Storage:
@@ -45,12 +48,14 @@ class Storage:
         self.read_only = read_only
         self.allow_pickle = allow_pickle
         self.notices: list[str] = []
+        self._listener: Callable[[str], None] | None = None
         self.arrays_folder = None if path is None else f"{path}.arrays"
         self.files = None if path is None else ArrayFiles(f"{path}.arrays")
-        self._lock = None if path is None else WriterLock(path, self.notices)
+        self._lock = None if path is None else WriterLock(path, self.note)
         self._guard = threading.RLock()
         self._sessions = 0
         self._in_transaction = False
+        self._wants_wal = False
         self._uses_wal = False
         self._is_immutable = False
         self._closed = False
@@ -96,23 +101,59 @@ class Storage:
                 return
             if self._lock is not None:
                 self._lock.check()
+            if self._wants_wal:  # a reader from before the run may be gone by now
+                self._use_wal()
             connection = self._connected()
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             self._in_transaction = True
             try:
+                # Pages that do not fit into the cache are kept while a reader is there.
+                engine.wait_at_most(connection, 0)
                 yield connection
-                connection.commit()
+                self._commit(connection)
             except BaseException:
                 _roll_back(connection)
                 raise
             finally:
                 self._in_transaction = False
+                engine.wait_at_most(connection, engine.BUSY_SECONDS)
+
+    def _commit(self, connection: Connection) -> None:
+        """Commit, however long a reader keeps the file: its results are worth more."""
+        if self._lock is not None:
+            self._lock.check()
+        if engine.try_commit(connection, BLOCKED_SECONDS):
+            return
+        self.note(
+            f"a reader keeps {self.name} locked, and what is to be stored waits in "
+            "memory: close the program that has it open, or copy the file for it"
+        )
+        began = time.monotonic()
+        while not engine.try_commit(connection, BLOCKED_SECONDS):
+            if self._lock is not None:
+                self._lock.check()
+        waited = time.monotonic() - began
+        self.note(f"the reader of {self.name} is gone after {waited:.0f} s: stored")
+
+    def note(self, text: str) -> None:
+        """Say something to people: now to who listens, else when they ask."""
+        if self._listener is None:
+            self.notices.append(text)
+        else:
+            self._listener(text)
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` told what people should know, from now on and so far."""
+        self._listener = listener
+        while self.notices:
+            listener(self.notices.pop(0))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the single-writer lock, over many transactions."""
         with self._session():
             with self._guard:
+                self._wants_wal = True
                 self._use_wal()
             yield
 
@@ -178,14 +219,13 @@ class Storage:
         if self.path is None or self._uses_wal or not filesystem.is_local(self.path):
             return
         with failures.translated(self.path, "written"):
-            engine.use_wal(self._connected())
-        self._uses_wal = True
+            self._uses_wal = engine.use_wal(self._connected())
 
     def _end_session(self) -> None:
         if self._lock is None:
             return
         try:
-            self._uses_wal = False
+            self._uses_wal = self._wants_wal = False
             if self._connection is not None:
                 engine.use_rollback_journal(self._connection)
             self._disconnect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 
 import pytest
 
@@ -16,7 +17,7 @@ from experimenter_mpi import (
     ExperimenterError,
     LinearVariable,
 )
-from experimenter_mpi.database import engine, filesystem, header
+from experimenter_mpi.database import engine, filesystem, header, storage
 from unit.database.making import finished, heat
 
 # Opens argv[1], stores 500 trials, then is in the middle of storing others.
@@ -303,3 +304,72 @@ def test_no_error_of_sqlalchemy_comes_through(db, stored, tmp_path):
     ):
         with pytest.raises(ExperimenterError, match="no such table"):
             request()
+
+
+# --- readers and the writer ---------------------------------------------------------
+
+
+@pytest.fixture
+def reading(tmp_path):
+    """Somebody who has begun to read; ``ROLLBACK`` ends it."""
+    connections = []
+
+    def begin():
+        connection = sqlite3.connect(
+            tmp_path / "heat.db", isolation_level=None, check_same_thread=False
+        )
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM trials").fetchone()
+        connections.append(connection)
+        return connection
+
+    yield begin
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_commit_waits_for_a_reader_however_long(
+    db, stored, reading, monkeypatch, local
+):
+    monkeypatch.setattr(filesystem, "is_local", lambda _: local)
+    monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.01)
+    reader, said = reading(), []
+
+    def listener(text):
+        said.append(text)
+        if len(said) == 1:
+            threading.Timer(0.1, reader.execute, ["ROLLBACK"]).start()
+
+    db.listen(listener)
+    with db.writing():
+        db.ledger(stored.id).record([finished(0)], ())
+
+    assert ["a reader keeps", "the reader of"] == [
+        " ".join(text.split()[:3]) for text in said
+    ]
+    assert db.counts(stored.id)["finished"] == 1
+
+
+def test_many_rows_are_stored_while_a_reader_is_there(db, stored, reading, monkeypatch):
+    """More than fits into SQLite's cache, which cannot go to the file meanwhile."""
+    monkeypatch.setattr(filesystem, "is_local", lambda _: False)
+    monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
+    reader = reading()
+    db.listen(lambda _: reader.in_transaction and reader.execute("ROLLBACK"))
+    db.enrol(heat("large", N=LinearVariable(1, 20_000, 20_000), text="x" * 300))
+
+    assert 20_000 == db.counts(db.get_experiment_by_name("large").id)["pending"]
+
+
+def test_a_reader_that_goes_lets_the_run_have_its_wal(
+    db, stored, reading, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
+    reader = reading()
+    with db.writing():
+        assert not header.is_wal(str(tmp_path / "heat.db"))
+        reader.execute("ROLLBACK")
+        db.ledger(stored.id).record([finished(0)], ())
+        assert header.is_wal(str(tmp_path / "heat.db"))

@@ -244,7 +244,7 @@ def test_threads_that_take_over_a_dead_lock_never_both_win(tmp_path, lock_path):
         winners, start = [], threading.Barrier(4)
 
         def take(winners=winners, start=start):
-            one = WriterLock(str(tmp_path / "heat.db"), [])
+            one = WriterLock(str(tmp_path / "heat.db"), print)
             start.wait()
             try:
                 one.acquire()
@@ -281,7 +281,7 @@ def test_a_taker_that_is_about_to_win_is_respected(db, tmp_path, lock_path):
 def test_one_who_judged_too_slowly_lets_the_new_owner_be(tmp_path, lock_path):
     """It saw the dead lock; by the time it claims it, another has replaced it."""
     dead = Owner("0" * 32, socket.gethostname(), 1, 1)
-    slow = WriterLock(str(tmp_path / "heat.db"), [])
+    slow = WriterLock(str(tmp_path / "heat.db"), print)
     token = described(lock_path)
 
     assert slow._take_over(dead).token == token
@@ -350,3 +350,59 @@ def test_opening_waits_for_one_who_is_just_creating(tmp_path, monkeypatch):
     assert [db.get_experiments() for db in opened] == [[]] * 4
     for db in opened:
         db.close()
+
+
+# Tries to write each time it is told to, and goes on when it is told again.
+PLAYER = """
+import sys
+from experimenter_mpi import DatabaseLockedError, open_db
+from experimenter_mpi.database import lock
+lock.PATIENCE_SECONDS = 0.0
+db = open_db(sys.argv[1], "")
+print("ready", flush=True)
+while sys.stdin.readline():
+    try:
+        with db.writing():
+            print("won", flush=True)
+            sys.stdin.readline()
+    except DatabaseLockedError:
+        print("lost", flush=True)
+        sys.stdin.readline()
+    print("done", flush=True)
+"""
+
+
+def test_of_processes_that_begin_in_the_same_instant_one_writes(db, child, tmp_path):
+    """Many rounds: a race is lost now and then only."""
+    players = [child(PLAYER, str(tmp_path / "heat.db")) for _ in range(3)]
+    assert [player.line() for player in players] == ["ready"] * 3
+    for _ in range(40):
+        for player in players:
+            player.say("go")
+        assert sorted(player.line() for player in players) == ["lost", "lost", "won"]
+        for player in players:
+            player.say("end")
+        assert [player.line() for player in players] == ["done"] * 3
+
+
+def test_who_was_taken_over_keeps_no_one_elses_lock_alive(db, lock_path, monkeypatch):
+    looked = threading.Event()
+    real = lock.read_owner
+
+    def read_owner(path):
+        found = real(path)
+        if threading.current_thread().name == "experimenter_mpi lock":
+            looked.set()
+        return found
+
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.001)
+    monkeypatch.setattr(lock, "read_owner", read_owner)
+    with db.writing():
+        described(lock_path)
+        make_old(lock_path)
+        old = lock_path.stat().st_mtime
+        for _ in range(3):
+            looked.clear()
+            assert looked.wait(30)
+        assert old == lock_path.stat().st_mtime
+    lock_path.unlink()
