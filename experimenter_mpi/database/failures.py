@@ -47,7 +47,7 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
         raise _damaged(where, "its schema is no text") from error
     except UnicodeEncodeError as error:
         where = path or "the in-memory database"
-        msg = f"{where}: {error.object!r} is no Unicode text, and cannot be stored"
+        msg = f"{where}: {error.object!r} is no Unicode text: give what UTF-8 can hold"
         raise DatabaseError(msg) from error
 
 
@@ -62,8 +62,9 @@ def translation(error: Exception, path: str | None, doing: str) -> DatabaseError
     if "not a database" in lowered:
         msg = f"{where} is no SQLite database: choose another file"
         return ForeignDatabaseError(msg)
-    remedy = next((_REMEDIES[key] for key in _REMEDIES if key in lowered), None)
-    msg = f"{where} cannot be {doing}: {text}" + (f"; {remedy}" if remedy else "")
+    check = f"look with 'sqlite3 {where} \"PRAGMA integrity_check\"'"
+    remedy = next((_REMEDIES[key] for key in _REMEDIES if key in lowered), check)
+    msg = f"{where} cannot be {doing}: {text}; {remedy}"
     if doing == "read":
         return DatabaseLockedError(msg) if "locked" in lowered else DatabaseError(msg)
     # Neither says anything about the database: one value is not for it.
