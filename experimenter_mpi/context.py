@@ -176,7 +176,10 @@ def _context(function: str) -> Context:
     try:
         return current.get()
     except LookupError:
-        msg = f"{function}() can be called only inside a running trial"
+        msg = (
+            f"{function}() can be called only inside a running trial: "
+            "call it from the function of one"
+        )
         raise OutsideTrialError(msg) from None
 
 

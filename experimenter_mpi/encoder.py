@@ -239,7 +239,10 @@ class Encoder:
         return f'{{"$pickle":"{to_base64(data)}","type":{quoted(name)}}}'
 
     def too_deep(self) -> EncodingError:
-        msg = f"{place(self._path)} is nested too deeply, over {MAX_DEPTH} levels or so"
+        msg = (
+            f"{place(self._path)} is nested too deeply, over {MAX_DEPTH} levels or so; "
+            "store it flatter"
+        )
         return EncodingError(msg)
 
 

@@ -68,7 +68,10 @@ def working_in(directory: str | None) -> Iterator[None]:
     try:
         os.chdir(directory)
     except OSError as error:
-        msg = f"cannot change to directory {directory}: {error.strerror}"
+        msg = (
+            f"cannot change to directory {directory}: {error.strerror}; create it, or "
+            "name another"
+        )
         raise ScriptError(msg) from error
     try:
         yield

@@ -39,7 +39,7 @@ def read(path: str) -> Script:
     except IsADirectoryError:
         msg = f"{path} is a folder; name the script in it, such as {path}/exp.py"
     except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}"
+        msg = f"cannot read {path}: {error.strerror}; check its permissions"
     raise ScriptError(msg)
 
 
@@ -208,7 +208,9 @@ def find_function(
         msg = f"{where} has no function '{name}'{hint}"
         raise ScriptError(msg) from None
     if not callable(value):
-        msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"
+        msg = (
+            f"'{name}' in {where} is a {type(value).__name__}, not a function: name one"
+        )
         raise ScriptError(msg)
     found: Callable[..., Any] = value
     return found

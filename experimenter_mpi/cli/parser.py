@@ -7,6 +7,7 @@ import os
 import sys
 from importlib import import_module
 from math import nan
+from shlex import quote
 from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
@@ -93,7 +94,10 @@ def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
     from ..database.database import open_db
 
     if not os.path.exists(path):
-        msg = f"no such database: {path}"
+        msg = (
+            f"no such database: {path}; check the name, or make it with "
+            f"'{program()} run SCRIPT --db {quote(path)}'"
+        )
         raise NotFoundError(msg)
     folder, name = os.path.split(os.path.abspath(path))
     return open_db(name, folder, create_folder=False, read_only=not write)

@@ -82,7 +82,7 @@ def as_json(value: Any, indent: int | None = None) -> str:
     try:
         return json.dumps(value, indent=indent)
     except RecursionError:
-        msg = "a stored document is nested too deeply to be shown"
+        msg = "a stored document is nested too deeply to be shown: read it in Python"
         raise CorruptDocumentError(msg) from None
 
 

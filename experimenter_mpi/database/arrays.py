@@ -205,7 +205,10 @@ class ArrayFiles:
         is_name = "\x00" not in file
         path = os.path.realpath(os.path.join(folder, file)) if is_name else ""
         if not path.startswith(folder + os.sep):
-            msg = f"the array file {file!r} is outside of {self.folder}: refused"
+            msg = (
+                f"the array file {file!r} is outside of {self.folder}: refused; "
+                "nothing of ours says so, do not trust this database"
+            )
             raise CorruptDocumentError(msg)
         return path
 

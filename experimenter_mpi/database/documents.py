@@ -212,8 +212,16 @@ def decode(storage: Storage, experiment_id: str, document: str, what: str) -> An
             extra=VARIABLE_RULES,
         )
     except (PickleRefusedError, CorruptDocumentError) as error:
-        msg = f"{storage.name}: {what}: {error}"
+        msg = f"{storage.name}: {what}: {error}{_remedy(error, what)}"
         raise type(error)(msg) from error
+
+
+def _remedy(error: Exception, what: str) -> str:
+    if isinstance(error, PickleRefusedError):
+        return ""  # it says how it can be read
+    if what.startswith("results"):
+        return "; the rest can be read, and 'reset' makes the trial run again"
+    return "; the rest can be read, and is kept by exporting it"
 
 
 def _loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:

@@ -74,7 +74,8 @@ class WriterLock:
             who = "nobody" if holder is None else holder.describe()
             msg = (
                 f"{self._database}: this process stood still for so long that its lock "
-                f"was taken over; it is held by {who}. Nothing more is written."
+                f"was taken over; it is held by {who}. Nothing more is written: run "
+                "again when that has ended, to go on"
             )
             raise DatabaseLockedError(msg)
 
@@ -196,7 +197,10 @@ class WriterLock:
         return DatabaseLockedError(msg)
 
     def _unwritable(self, error: OSError) -> DatabaseWriteError:
-        msg = f"cannot write beside {self._database}: {reason(error)}"
+        msg = (
+            f"cannot write beside {self._database}: {reason(error)}; check "
+            "its folder's permissions and room, or use another database (--db)"
+        )
         return DatabaseWriteError(msg)
 
 

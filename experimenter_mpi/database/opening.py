@@ -102,13 +102,13 @@ def _header(path: str) -> Header | None:
     try:
         return read_header(path)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
+        msg = f"{path} cannot be read: {error.strerror}; check its permissions"
         raise DatabaseError(msg) from error
 
 
 def _checked(path: str) -> str:
     if "\x00" in path:
-        msg = f"{path!r} is no file name"
+        msg = f"{path!r} is no file name: give one without NUL characters"
         raise DatabaseError(msg)
     # The lock and the arrays stand beside the file itself, whatever link leads to it,
     # and ``execute`` may change the directory later.
@@ -149,7 +149,10 @@ def _require_writable(path: str, *, create_folder: bool) -> None:
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
-            msg = f"cannot create the folder {folder}: {reason(error)}"
+            msg = (
+                f"cannot create the folder {folder}: {reason(error)}; choose another "
+                "place for the database (--db)"
+            )
             raise DatabaseWriteError(msg) from error
     unwritable = [each for each in (folder, path) if not _may_write(each)]
     if unwritable:
@@ -176,5 +179,5 @@ def _create_file(path: str) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
     except OSError as error:
-        msg = f"cannot create {path}: {reason(error)}"
+        msg = f"cannot create {path}: {reason(error)}; choose another place (--db)"
         raise DatabaseWriteError(msg) from error

@@ -42,7 +42,7 @@ def require_passive(connection: Connection, path: str) -> None:
         if table.name not in tables:
             msg = (
                 f"{path} is damaged or was tampered with: it has no table "
-                f"'{table.name}'; export or run into a new database"
+                f"'{table.name}'; use a copy from before, or a new database"
             )
             raise CorruptDocumentError(msg)
         _check_table(connection, path, table, tables[table.name])
@@ -63,7 +63,7 @@ def _check_table(
     ):
         msg = (
             f"{path}: the table '{table.name}' is not as this package makes it, and "
-            "was not read; export or run into a new database"
+            "was not read; use a copy from before, or a new database"
         )
         raise CorruptDocumentError(msg)
 

@@ -263,7 +263,8 @@ class _Copy:
         if name is not None:
             msg = (
                 f"experiment '{self._row.name}' of {self._source.name} has the id of "
-                f"'{name}' in {self._target.name}: nothing was merged"
+                f"'{name}' in {self._target.name}: nothing was merged; "
+                "export the others by name, and merge those"
             )
             raise DatabaseError(msg)
 
@@ -273,7 +274,7 @@ def _rename(unfinished: str, outfile: str) -> None:
     try:
         os.close(os.open(outfile, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        msg = f"cannot create {outfile}: {error.strerror}"
+        msg = f"cannot create {outfile}: {error.strerror}; choose another place"
         raise DatabaseWriteError(msg) from error
     try:
         if os.path.isdir(f"{unfinished}.arrays"):
@@ -281,7 +282,7 @@ def _rename(unfinished: str, outfile: str) -> None:
         os.rename(unfinished, outfile)
     except OSError as error:
         _remove_database(outfile)
-        msg = f"cannot create {outfile}: {error.strerror}"
+        msg = f"cannot create {outfile}: {error.strerror}; choose another place"
         raise DatabaseWriteError(msg) from error
 
 

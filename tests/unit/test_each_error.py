@@ -1,0 +1,194 @@
+"""Every error there is, met as a user meets it, with what to do next."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import types
+
+import pytest
+
+import experimenter_mpi as em
+from experimenter_mpi import Experiment, LinearVariable, errors
+from experimenter_mpi.cli import run
+from experimenter_mpi.database import lock
+from experimenter_mpi.database.database import ExperimentDatabase
+from experimenter_mpi.mpi import launch
+from experimenter_mpi.mpi import messages as m
+from experimenter_mpi.service import serve
+from unit.test_errors import all_errors
+
+
+def one(**changes):
+    """An experiment of two trials."""
+    configuration = {"n": LinearVariable(1, 2, 2)}
+    chosen = {"configuration": configuration, "function": lambda c, t: {}, **changes}
+    return Experiment("one", **chosen)
+
+
+@pytest.fixture
+def db(tmp_path):
+    with em.open_db("one.db", tmp_path) as database:
+        database.enrol(one())
+        yield database
+
+
+@pytest.fixture
+def meet(db, tmp_path, monkeypatch):
+    return Meeting(db, tmp_path, monkeypatch)
+
+
+class Meeting:
+    """How each error is met: the method of its name raises it."""
+
+    def __init__(self, db, folder, monkeypatch):
+        self.db, self.folder, self.monkeypatch = db, folder, monkeypatch
+        self.trial_id = db.get_trials_ids_by_name("one")[0]
+
+    def alter(self, *statements):
+        self.db.close()
+        plain = sqlite3.connect(self.folder / "one.db")
+        for statement in statements:
+            plain.execute(statement)
+        plain.commit()
+        plain.close()
+        return em.open_db("one.db", self.folder)
+
+    def configuration_error(self):
+        LinearVariable(1, 2, 0)
+
+    def script_error(self):
+        em.execute(one(function=None, function_name="nowhere"), self.db)
+
+    def store_error(self):
+        def build(_):
+            return 5
+
+        em.execute(one(init_store=build), self.db, force_overwrite=True)
+
+    def outside_trial_error(self):
+        em.stop_requested()
+
+    def trial_error(self):
+        (self.folder / "exp.py").write_text(
+            "import sys\n"
+            "from experimenter_mpi import Experiment\n"
+            "def f(c, t):\n    sys.exit(5)\n"
+            "e = Experiment('exits', function=f, configuration={})\n"
+        )
+        path, new = str(self.folder / "exp.py"), str(self.folder / "new.db")
+        run.main([path, "--db", new, "--on-error", "raise", "--progress", "none"])
+
+    def encoding_error(self):
+        self.db.complete_trial(self.trial_id, {"n": lambda: 1})
+
+    def pickle_refused_error(self):
+        with pytest.warns(em.PickledValueWarning):
+            self.db.complete_trial(self.trial_id, {"n": em.Experiment})
+        self.db.get_trial(self.trial_id)
+
+    def launch_error(self):
+        self.monkeypatch.setitem(sys.modules, "mpi4py", None)
+        launch.connect(even_alone=True)
+
+    def protocol_error(self):
+        said = types.SimpleNamespace(receive=lambda: (0, m.Ready("node1")))
+        serve(said)
+
+    def not_found_error(self):
+        self.db.get_experiment_by_name("won")
+
+    def experiment_mismatch_error(self):
+        self.db.restore_from_db(one(configuration={"n": 5}))
+
+    def foreign_database_error(self):
+        (self.folder / "letter.db").write_text("Dear Sir or Madam, " * 10)
+        em.open_db("letter.db", self.folder)
+
+    def schema_version_error(self):
+        self.alter("PRAGMA user_version = 99")
+
+    def database_locked_error(self):
+        self.monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.0)
+        with self.db.writing(), em.open_db("one.db", self.folder) as other:
+            other.complete_trial(self.trial_id, {})
+
+    def database_write_error(self):
+        with em.open_db("one.db", self.folder, read_only=True) as reader:
+            reader.complete_trial(self.trial_id, {})
+
+    def not_coordinator_error(self):
+        ExperimentDatabase(None).get_experiments()
+
+    def corrupt_document_error(self):
+        with self.alter("UPDATE trials SET results = '{'") as db:
+            db.get_trial(self.trial_id)
+
+
+# What the message of each tells its reader to do or to look at.
+NEXT = {
+    errors.ConfigurationError: "n must be a whole number of at least 1",
+    errors.ScriptError: "has no function 'nowhere'",
+    errors.StoreError: "'.*build' must return a dict",
+    errors.OutsideTrialError: "call it from the function of one",
+    errors.TrialError: "a trial of 'exits' raised SystemExit",
+    errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
+    errors.PickleRefusedError: "--allow-pickle",
+    errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
+    errors.ProtocolError: "to a rank without an experiment",
+    errors.NotFoundError: "'one'",
+    errors.ExperimentMismatchError: "--overwrite",
+    errors.ForeignDatabaseError: "choose another file",
+    errors.SchemaVersionError: "pip install -U",
+    errors.DatabaseLockedError: "wait for it to end, or use another database",
+    errors.DatabaseWriteError: "open it without",
+    errors.NotCoordinatorError: "if summary is not None:",
+    errors.CorruptDocumentError: "'reset' makes the trial run again",
+}
+# Raised only as one of their kinds, and what a trial raises itself.
+NOT_RAISED = {errors.ExperimenterError, errors.DatabaseError, errors.TrialInterrupted}
+
+
+def test_every_error_is_met_here():
+    """A new one needs a place above, or nobody knows what its message says."""
+    assert set(all_errors()) == {*NEXT, *NOT_RAISED}
+
+
+def named(kind):
+    letters = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__)
+    return letters.lstrip("_")
+
+
+@pytest.mark.parametrize("kind", NEXT, ids=named)
+def test_its_message_is_one_line_and_says_what_to_do(meet, kind):
+    with pytest.raises(kind, match=NEXT[kind]) as caught:
+        getattr(meet, named(kind))()
+
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_that_was_interrupted_goes_back_to_pending(db):
+    def trial(configuration, trial_id):
+        raise em.TrialInterrupted
+
+    experiment = one(function=trial)
+    db.delete_experiment(db.get_experiments()[0].id)
+    em.execute(experiment, db)
+
+    assert {"pending"} == {trial.status for trial in db.get_trials_by_name("one")}
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (lambda f: em.open_db("new.db", f / "none", create_folder=False), "create it"),
+        (lambda f: em.open_db("", f), "give the name of a database file"),
+        (lambda f: em.open_db("a\x00b", f), "without NUL characters"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_any_other_error(tmp_path, request_, said):
+    with pytest.raises(em.DatabaseError, match=said) as caught:
+        request_(tmp_path)
+
+    assert type(caught.value) is em.DatabaseError
