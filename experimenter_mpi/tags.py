@@ -136,12 +136,17 @@ def _complex(parts: Any) -> complex:
     return complex(_real(real), _real(imaginary))
 
 
+def _special_float(text: Any) -> float:
+    if text not in ("nan", "inf", "-inf"):
+        msg = f"{text!r} is no float that JSON lacks"
+        raise ValueError(msg)
+    return float(text)  # a new one: a set keeps as many NaNs as it was given
+
+
 def _slice(parts: Any) -> slice:
     start, stop, step = expect(list, parts)
     return slice(start, stop, step)
 
-
-SPECIAL_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 BUILTIN_RULES = (
     Rule("tuple", tuple, list, lambda items: tuple(expect(list, items))),
@@ -151,7 +156,7 @@ BUILTIN_RULES = (
     Rule("bytes", bytes, to_base64, from_base64),
     Rule("bytearray", bytearray, to_base64, lambda text: bytearray(from_base64(text))),
     Rule("complex", complex, lambda value: [value.real, value.imag], _complex),
-    Rule("float", float, float.__repr__, SPECIAL_FLOATS.__getitem__),
+    Rule("float", float, float.__repr__, _special_float),
     Rule("int", int, hex, _hexadecimal),
     # A high surrogate before a low one: JSON would make one character of the two.
     Rule(

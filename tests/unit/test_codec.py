@@ -42,6 +42,10 @@ def strict(document):
 # --- round trips --------------------------------------------------------------------
 
 
+def test_a_set_keeps_as_many_nans_as_it_was_given():
+    assert 2 == len(decode(encode({float("nan"), float("nan")}).document))
+
+
 @_MANY
 @given(values)
 def test_a_value_comes_back_as_it_was(value):

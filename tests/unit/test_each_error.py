@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from experimenter_mpi.mpi import launch
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.service import serve
 from unit.test_errors import all_errors
+
+HERE = Path(__file__).parent
 
 
 def one(**changes):
@@ -79,6 +82,9 @@ class Meeting:
         path, new = str(self.folder / "exp.py"), str(self.folder / "new.db")
         run.main([path, "--db", new, "--on-error", "raise", "--progress", "none"])
 
+    def isolation_error(self):
+        em.execute(one(), self.db, isolate=True, force_overwrite=True)
+
     def encoding_error(self):
         self.db.complete_trial(self.trial_id, {"n": lambda: 1})
 
@@ -132,6 +138,7 @@ NEXT = {
     errors.StoreError: "'.*build' must return a dict",
     errors.OutsideTrialError: "call it from the function of one",
     errors.TrialError: "a trial of 'exits' raised SystemExit",
+    errors.IsolationError: "with `def` at the top",
     errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
     errors.PickleRefusedError: "--allow-pickle",
     errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
@@ -145,13 +152,23 @@ NEXT = {
     errors.NotCoordinatorError: "if summary is not None:",
     errors.CorruptDocumentError: "'reset' makes the trial run again",
 }
+# Recorded of a trial by name, not raised in this process; who meets it there.
+RECORDED = {
+    errors.TrialProcessError: "test_isolation.py",
+    errors.TrialTimeoutError: "test_overdue.py",
+}
 # Raised only as one of their kinds, and what a trial raises itself.
 NOT_RAISED = {errors.ExperimenterError, errors.DatabaseError, errors.TrialInterrupted}
 
 
 def test_every_error_is_met_here():
     """A new one needs a place above, or nobody knows what its message says."""
-    assert set(all_errors()) == {*NEXT, *NOT_RAISED}
+    assert set(all_errors()) == {*NEXT, *RECORDED, *NOT_RAISED}
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_what_is_recorded_is_met_elsewhere(kind):
+    assert f'"{kind.__name__}"' in (HERE / RECORDED[kind]).read_text()
 
 
 def named(kind):

@@ -68,7 +68,7 @@ def test_a_piece_that_cannot_be_written_leaves_nothing_of_its_file(files, monkey
 
 
 def test_a_piece_that_is_not_there_is_missed(files):
-    with pytest.raises(CorruptDocumentError, match="No such file"):
+    with pytest.raises(CorruptDocumentError, match="is missing"):
         files.piece("ab/c.h5", 0, 10)
 
 
