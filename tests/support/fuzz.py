@@ -146,8 +146,10 @@ class Databases:
     """Open, list, show, export, merge, reset databases of which files were changed."""
 
     def __init__(self, folder: Path) -> None:
+        from experimenter_mpi.database import lock
         from support.stored import make_database
 
+        lock.PATIENCE_SECONDS = 0.0
         self._template, self._used = folder / "template", folder / "used"
         self._template.mkdir()
         make_database(self._template)
