@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         PickledValueWarning,
         PickleRefusedError,
         ProtocolError,
+        RankDiedError,
         SchemaVersionError,
         ScriptError,
         StoreError,
@@ -130,6 +131,7 @@ __all__ = [
     "PickleRefusedError",
     "PickledValueWarning",
     "ProtocolError",
+    "RankDiedError",
     "RepeatVariable",
     "RunSummary",
     "SchemaVersionError",
@@ -187,8 +189,8 @@ _NAMES = {
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
         ExperimenterError ForeignDatabaseError IsolationError LaunchError
         NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
-        PickledValueWarning ProtocolError SchemaVersionError ScriptError StoreError
-        TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",
+        PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
+        StoreError TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",
     "experiment": "Experiment Trial",
     "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",

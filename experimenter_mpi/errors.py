@@ -7,6 +7,7 @@
   x OutsideTrialError (RuntimeError)   an in-trial function was called elsewhere
   x TrialInterrupted                   raised by a trial that was asked to stop
   x TrialError                         a trial raised; has its traceback, rank, host
+    + RankDiedError                    its rank died while it ran, and did so before
     + TrialProcessError                its process died: a crash, os._exit, no memory
     + TrialTimeoutError                it ran longer than --trial-timeout
   x IsolationError                     a trial cannot have a process of its own
@@ -74,6 +75,10 @@ class TrialError(ExperimenterError):
         self.traceback = traceback
         self.rank = rank
         self.hostname = hostname
+
+
+class RankDiedError(TrialError):
+    """Twice a rank died, or the whole job, while the trial ran."""
 
 
 class TrialProcessError(TrialError):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .codec import Encoded
 
 
+# How often its rank may die while a trial runs before that is the trial's failure.
+FATAL_DEATHS = 2
+
+
 class Status:
     """The states of a trial, as they stand in the database."""
 
@@ -86,6 +90,9 @@ class Ledger(Protocol):
 
         Safe to repeat: a trial that has finished keeps its first results.
         """
+
+    def count_deaths(self, indices: Sequence[int]) -> None:
+        """Count a death of their rank against trials, which are then pending again."""
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         """Add a snapshot. Raises NotFoundError where there is no such trial."""

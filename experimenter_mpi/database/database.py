@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..experiment import Experiment, Trial
     from ..ledger import Ledger
     from ..snapshot import Snapshot
+    from .deaths import Deaths
     from .session import Session
 
 
@@ -269,12 +270,17 @@ class ExperimentDatabase:
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool = True
     ) -> list[range]:
-        """Give which trials are not finished, as ranges of indices in order."""
+        """Give which trials are to be run, as ranges in order; ``deaths.fatal`` not."""
         return self._open.trials.unfinished(experiment_id, retry_failed=retry_failed)
 
     def release_running(self, experiment_id: UUID | str) -> None:
-        """Make trials that a dead run left running pending again."""
+        """Make trials that are running pending again."""
         self._open.trials.release_running(experiment_id)
+
+    @property
+    def deaths(self) -> Deaths:
+        """What ranks that died mean to trials."""
+        return self._open.deaths
 
     def counts(self, experiment_id: UUID | str) -> dict[str, int]:
         """Give the number of trials of each status."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ForeignDatabaseError, SchemaVersionError
-from .tables import metadata
+from . import version_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,16 +19,26 @@ APPLICATION_ID = 0x4578704D  # "ExpM"
 
 
 def _create_tables(connection: Connection) -> None:
-    """From nothing to version 1.
-
-    The day there is a version 2, this step gets its own copy of the tables as they
-    are today: a step must never change.
-    """
-    metadata.create_all(connection, checkfirst=False)
+    """From nothing to version 1."""
+    for statement in version_1.STATEMENTS:
+        connection.exec_driver_sql(statement)
 
 
-# STEPS[n] leads from version n to n + 1.
-STEPS: list[Callable[[Connection], None]] = [_create_tables]
+def _count_deaths(connection: Connection) -> None:
+    """To version 2: how often a rank died of a trial, and why a run was to stop."""
+    for statement in (
+        "ALTER TABLE trials ADD COLUMN deaths INTEGER DEFAULT 0 NOT NULL",
+        "ALTER TABLE runs ADD COLUMN stop_reason TEXT",
+        """
+        CREATE INDEX trials_suspected ON trials (experiment_id, trial_index)
+        WHERE deaths > 0
+        """,
+    ):
+        connection.exec_driver_sql(statement)
+
+
+# STEPS[n] leads from version n to n + 1. A step must never change.
+STEPS: list[Callable[[Connection], None]] = [_create_tables, _count_deaths]
 
 
 def identify(connection: Connection, path: str) -> int:

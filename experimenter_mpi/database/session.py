@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import opening, transfer
+from .deaths import Deaths
 from .experiments import Experiments
 from .files import sweep_leftovers
 from .reports import Reports
@@ -26,6 +27,7 @@ class Session:
         self.storage = storage
         self.experiments = Experiments(storage)
         self.trials = Trials(storage)
+        self.deaths = Deaths(storage)
         self.snapshots = Snapshots(storage)
         self.runs = Runs(storage)
         self.reports = Reports(storage)

@@ -72,6 +72,8 @@ trials = Table(
     Column("duration", Float),
     Column("rank", Integer),
     Column("hostname", Text),
+    # How often its rank, or the whole job, died while it ran.
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
 )
 # Only unfinished trials are indexed: a finished one leaves the index instead of moving
 # inside it, and "what is left" and "how many" stay fast however large the results are.
@@ -82,6 +84,14 @@ Index(
     trials.c.trial_index,
     trials.c.status,
     sqlite_where=UNFINISHED,
+)
+
+SUSPECTED = text("deaths > 0")
+Index(
+    "trials_suspected",
+    trials.c.experiment_id,
+    trials.c.trial_index,
+    sqlite_where=SUSPECTED,
 )
 
 snapshots = Table(
@@ -143,5 +153,7 @@ runs = Table(
     Column("finished", Integer),
     Column("failed", Integer),
     Column("pending", Integer),
+    # What the run was asked to stop by, once it had some time to do so.
+    Column("stop_reason", Text),
     sqlite_autoincrement=True,
 )

@@ -9,6 +9,7 @@ from ..errors import DatabaseError
 from ..experiment import TrialIds
 from ..ledger import Status, StoredSnapshot
 from . import documents
+from .deaths import Deaths
 from .lookup import as_id, trial_row
 from .snapshots import Snapshots
 from .tables import trials
@@ -55,6 +56,7 @@ class TrialLedger:
         self._experiment_id = as_id(experiment_id, "an experiment")
         self._id_of = TrialIds(UUID(self._experiment_id)).text
         self._trials = Trials(storage)
+        self._deaths = Deaths(storage)
         self._snapshots = Snapshots(storage)
 
     def record(self, entries: Sequence[Entry], running: Iterable[RunningTrial]) -> None:
@@ -74,6 +76,9 @@ class TrialLedger:
                     connection.exec_driver_sql(_COUNT_ATTEMPT, count)
             if marks:
                 connection.exec_driver_sql(_RUN, marks)
+
+    def count_deaths(self, indices: Sequence[int]) -> None:
+        self._deaths.count([self._id_of(index) for index in indices])
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         settled = documents.settled(self._storage, state)

@@ -11,6 +11,7 @@ from ..codec import INLINE_BYTES
 from ..experiment import Trial
 from ..ledger import Status
 from . import documents, timestamps
+from .deaths import Deaths
 from .files import remove_unused
 from .lookup import as_id, experiment_row, id_range, named_row, trial_row
 from .rows import all_checked, checked_value, later
@@ -56,6 +57,7 @@ _RESET = (
     .values(
         status=Status.PENDING,
         attempts=0,
+        deaths=0,
         **dict.fromkeys(
             (
                 "results",
@@ -142,6 +144,8 @@ class Trials:
         )
         if not retry_failed:
             query = query.where(trials.c.status != Status.FAILED)
+        if fatal := Deaths(self._storage).fatal(experiment_id):
+            query = query.where(trials.c.trial_index.not_in(fatal))
         with self._storage.reading() as connection:
             result = connection.execute(query, execution_options={"yield_per": 10_000})
             indices = (checked_value(trials.c.trial_index, i) for i in result.scalars())
@@ -168,7 +172,7 @@ class Trials:
         remove_unused(self._storage, unused)
 
     def release_running(self, experiment_id: UUID | str) -> None:
-        """Give back what a run that died had begun."""
+        """Give back what was begun and has not ended."""
         text = as_id(experiment_id, "an experiment")
         running = (trials.c.experiment_id == text) & (trials.c.status == Status.RUNNING)
         query = update(trials).where(running, UNFINISHED).values(status=Status.PENDING)

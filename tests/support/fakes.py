@@ -96,6 +96,7 @@ class ListLedger:
         self.transactions: list[tuple[list[Entry], list[RunningTrial]]] = []
         self.snapshots: list[StoredSnapshot] = []
         self.pieces: dict[str, bytes] = {}
+        self.deaths: dict[int, int] = {}
 
     @property
     def entries(self) -> list[Entry]:
@@ -118,6 +119,10 @@ class ListLedger:
             if outcome.results is not None:
                 trial_id = self._experiment.trial_ids.text(outcome.index)
                 self._results.setdefault(trial_id, outcome.results)
+
+    def count_deaths(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            self.deaths[index] = self.deaths.get(index, 0) + 1
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         self._require(trial_id)
@@ -188,6 +193,18 @@ class FakeTransport:
         self.sent: list[tuple[int, Message]] = []
         self.on_send = on_send
         self.on_idle: Callable[[], object] = lambda: None
+        self.survives_deaths = False
+        self.dead: list[int] = []
+        self._mourned: set[int] = set()
+
+    @property
+    def workers(self) -> list[int]:
+        return [rank for rank in range(1, self.size) if rank not in self.dead]
+
+    def deaths(self) -> list[int]:
+        fresh = [rank for rank in self.dead if rank not in self._mourned]
+        self._mourned.update(fresh)
+        return fresh
 
     def poll(self) -> tuple[int, Message] | None:
         return self.inbox.popleft() if self.inbox else None
@@ -271,6 +288,15 @@ class MemoryTransport:
                     raise AssertionError(msg)
                 self._world.changed.wait(min(left, 0.05))
             return inbox.popleft()
+
+    survives_deaths = False
+
+    @property
+    def workers(self) -> list[int]:
+        return list(range(1, self.size))
+
+    def deaths(self) -> list[int]:
+        return []
 
     def send(self, rank: int, message: Message) -> None:
         with self._world.changed:

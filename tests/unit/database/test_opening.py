@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 import experimenter_mpi as em
 from experimenter_mpi import (
@@ -18,7 +19,8 @@ from experimenter_mpi import (
     SchemaVersionError,
     open_db,
 )
-from experimenter_mpi.database import migrations
+from experimenter_mpi.database import migrations, version_1
+from experimenter_mpi.database.tables import metadata
 from unit.database.making import heat
 
 
@@ -201,13 +203,72 @@ def test_an_older_schema_is_upgraded_by_one_step_after_another(
     open_here().close()
 
     plain = sqlite3.connect(tmp_path / "heat.db")
-    assert plain.execute("PRAGMA user_version").fetchone() == (2,)
+    assert plain.execute("PRAGMA user_version").fetchone() == (len(migrations.STEPS),)
     assert plain.execute("SELECT colour FROM experiments").fetchall() == [(None,)]
     plain.close()
 
 
 def add_a_column(connection):
     connection.exec_driver_sql("ALTER TABLE experiments ADD COLUMN colour TEXT")
+
+
+def test_a_database_of_version_1_is_upgraded_with_what_it_holds(open_here, tmp_path):
+    """One that was written before deaths of ranks were counted."""
+    trial = ("t", "e", 0, "{}", "running")
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    for statement in version_1.STATEMENTS:
+        plain.execute(statement)
+    plain.execute(
+        "INSERT INTO experiments (id, name, function_name, configuration, trial_count, "
+        "created_at) VALUES ('e', 'heat', 'f', '{}', 1, '2026')"
+    )
+    plain.execute(
+        "INSERT INTO trials (id, experiment_id, trial_index, configuration, status) "
+        "VALUES (?, ?, ?, ?, ?)",
+        trial,
+    )
+    plain.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+    plain.execute("PRAGMA user_version = 1")
+    plain.commit()
+    plain.close()
+    with pytest.raises(SchemaVersionError, match="open it once for writing"):
+        open_here(read_only=True)
+    open_here().close()
+
+    plain = sqlite3.connect(tmp_path / "heat.db")
+    kept = "id, experiment_id, trial_index, configuration, status, deaths"
+    assert [(*trial, 0)] == plain.execute(f"SELECT {kept} FROM trials").fetchall()
+    plain.close()
+
+
+def test_a_new_database_has_the_tables_that_are_described(open_here, tmp_path):
+    """The steps lead to what ``tables`` says: columns in order, and indices."""
+    open_here().close()
+    described = create_engine("sqlite://")
+    metadata.create_all(described)
+    made = create_engine(f"sqlite:///{tmp_path / 'heat.db'}")
+
+    assert schema(described) == schema(made)
+    described.dispose()
+    made.dispose()
+
+
+def schema(engine):
+    """Give each table's columns and indices."""
+    seen = inspect(engine)
+    return {
+        table: (
+            [
+                (c["name"], str(c["type"]), c["nullable"], c["default"])
+                for c in seen.get_columns(table)
+            ],
+            sorted(
+                (index["name"], index["column_names"])
+                for index in seen.get_indexes(table)
+            ),
+        )
+        for table in seen.get_table_names()
+    }
 
 
 def test_an_upgrade_that_fails_changes_nothing(open_here, tmp_path, monkeypatch):
