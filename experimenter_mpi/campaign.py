@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import provenance, walltime
@@ -71,9 +71,13 @@ def conduct(
         # First of all: what a run left that met a full disk may be what fills it.
         database.sweep_leftovers()
         database.enrol(experiment, force_overwrite=options.force_overwrite)
-        database.release_running(experiment.id)
+        crashed = database.deaths.last_run_crashed(experiment.id)
+        for notice in database.deaths.settle(experiment.id):
+            progress.note(notice)
         before = database.counts(experiment.id)
-        pending = _pending(experiment, database, options)
+        fatal = database.deaths.fatal(experiment.id)
+        suspects = database.deaths.suspects(experiment.id)
+        pending = _pending(experiment, database, options, fatal)
         if pending:
             sweep = Sweep(
                 experiment,
@@ -87,17 +91,31 @@ def conduct(
                 allow_pickle=database.allow_pickle,
                 note=progress.note,
                 trial_timeout=None if options.isolate else options.trial_timeout,
+                # In processes of their own trials kill no rank.
+                deaths={} if options.isolate else suspects,
+                after_a_crash=crashed and not options.isolate,
             )
             _run(sweep, database, crew, progress, before)
         after = database.counts(experiment.id)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
-        experiment, before, after, to_run, progress, options, drain, duration
+        experiment,
+        before,
+        after,
+        to_run,
+        len(fatal),
+        progress,
+        options,
+        drain,
+        duration,
     )
 
 
 def _pending(
-    experiment: Experiment, database: ExperimentDatabase, options: Options
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    options: Options,
+    fatal: list[int],
 ) -> list[range]:
     """Give the trials that this run is to run, as ranges of indices."""
     ranges = database.unfinished(experiment.id, retry_failed=options.retry_failed)
@@ -111,6 +129,7 @@ def _pending(
         )
         raise ConfigurationError(msg)
     wanted = sorted(options.only)
+    ranges += [range(i, i + 1) for i in fatal]  # only when asked for
     return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
 
 
@@ -124,7 +143,7 @@ def _run(
     experiment = sweep.experiment
     progress.start(experiment.name, sum(map(len, sweep.pending)), crew.where)
     with (
-        _recorded_run(database, experiment, crew, before, sweep.drain),
+        _recorded_run(database, experiment, crew, before, sweep.drain) as run_id,
         draining_on_signals(
             sweep.drain,
             progress.on_drain,
@@ -133,7 +152,8 @@ def _run(
         ),
         progress,
     ):
-        crew.lead(sweep)
+        excuse = database.deaths.excuse
+        crew.lead(replace(sweep, on_stopping=lambda reason: excuse(run_id, reason)))
 
 
 @contextmanager
@@ -143,14 +163,14 @@ def _recorded_run(
     crew: Crew,
     before: dict[str, int],
     drain: Drain,
-) -> Iterator[None]:
-    """Write the run's own row: when, how, by whom, and how it ended."""
+) -> Iterator[int]:
+    """Write the run's own row: when, how, by whom, and how it ended; give its id."""
     facts: dict[str, Any] = provenance.facts(crew.mode, crew.ranks, crew.library)
     facts["finished_before"] = before.get(Status.FINISHED, 0)
     run_id = database.start_run(experiment.id, facts)
     ended = "error"
     try:
-        yield
+        yield run_id
         ended = "stopped" if drain.requested() or drain.shortage else "finished"
     except KeyboardInterrupt:
         ended = "stopped"
@@ -171,6 +191,7 @@ def _summary(
     before: dict[str, int],
     after: dict[str, int],
     to_run: int,
+    fatal: int,
     progress: Progress,
     options: Options,
     drain: Drain,
@@ -178,8 +199,8 @@ def _summary(
 ) -> RunSummary:
     skipped, finished = before.get(Status.FINISHED, 0), after.get(Status.FINISHED, 0)
     failed = progress.failed
-    if not options.retry_failed and options.only is None:
-        failed += before.get(Status.FAILED, 0)
+    if options.only is None:
+        failed += fatal if options.retry_failed else before.get(Status.FAILED, 0)
     remaining = to_run - progress.done
     return RunSummary(
         experiment.id,

@@ -6,14 +6,14 @@ import time
 from _thread import allocate_lock, start_new_thread  # threading is two more modules
 from typing import TYPE_CHECKING
 
+from .mpi.messages import HOLD_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .attempt import Attempt
 
-# Finished trials leave together, but none waits for more than this much other work,
-HOLD_SECONDS = 0.01
-# nor longer than this, though the next trial may take hours.
+# Nothing waits longer than this, though the next trial may take hours.
 LATE_SECONDS = 0.1
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .attempts import Isolation
     from .context import Arrays
@@ -21,8 +21,11 @@ class Sweep:
     """The unfinished trials of one experiment, as rank 0 hands them to a mode.
 
     ``on_recorded`` is called after each commit with what it held, ``note`` with lines
-    for people. ``isolation`` starts processes for trials, where they are to have some.
+    for people, and ``on_stopping`` with the reason some time after the run was asked to
+    stop. ``isolation`` starts processes for trials, where they are to have some.
     ``trial_timeout`` is for trials that have none, and that nothing can stop.
+    ``deaths`` says how often a rank died of which trial before, and ``after_a_crash``
+    that the last run died as a whole: of trials that could do the same now.
     """
 
     experiment: Experiment
@@ -35,8 +38,11 @@ class Sweep:
     raise_errors: bool = False
     allow_pickle: bool = False
     note: Callable[[str], object] = lambda _: None
+    on_stopping: Callable[[str], object] = lambda _: None
     trial_timeout: float | None = None
     isolation: Isolation | None = None
+    deaths: Mapping[int, int] = field(default_factory=dict)
+    after_a_crash: bool = False
 
     def indices(self) -> Iterator[int]:
         return (index for piece in self.pending for index in piece)

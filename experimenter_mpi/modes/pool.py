@@ -19,7 +19,8 @@ from ..ledger import Entry, Place, RunningTrial, Status
 from ..mpi import messages as m
 from ..mpi.answers import Answers
 from ..mpi.deadlines import Deadlines
-from ..mpi.dispatch import BATCHES_HELD, Pace, Pool
+from ..mpi.pace import BATCHES_HELD, Pace
+from ..mpi.pool import Pool
 from ..mpi.questions import Questions
 
 if TYPE_CHECKING:

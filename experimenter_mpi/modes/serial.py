@@ -98,7 +98,7 @@ def _in_process(sweep: Sweep, desk: _LocalDesk) -> InProcess:
 def _run_all(
     sweep: Sweep, commits: GroupedCommits, place: Place, attempts: Attempts
 ) -> None:
-    from ..mpi.dispatch import Pace  # not on workers, which import this mode
+    from ..mpi.pace import Pace  # not on workers, which import this mode
 
     pace = Pace(1)
     try:

@@ -10,10 +10,12 @@ from ..attempt import trial_error
 from ..commits import GroupedCommits
 from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
+from . import casualties
 from . import messages as m
 from .answers import Answers
 from .deadlines import Deadlines
-from .dispatch import Dispatcher, Instruction, Record, Send
+from .dispatch import Blame, Dispatcher, Instruction, Record, Send
+from .pace import BATCHES_HELD, LARGEST_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 # How often an idle rank 0 looks at signals, the time limit and the progress display.
 LOOK_SECONDS = 0.25
+# Open MPI's launcher kills a quarter of a second after its SIGTERM; schedulers wait
+# longer.
+STOPPING_SECONDS = 2.0
+# Outcomes that a killed rank 0 may have had in hand: a tenth of a second's.
+UNCOMMITTED = 10_000
+# Starts of trials that may wait for one commit while messages keep coming.
+MOST_WAITING = 64
 
 
 def coordinate(
@@ -32,20 +41,28 @@ def coordinate(
 
     Gives the error that the run is to end with, if any: a trial failed and the sweep
     stops there, or no worker could start. Whatever it raises instead came while
-    workers were still busy.
+    workers were still busy. Where no worker is left alive it drains the sweep.
     """
     # What may become overdue goes out one by one: nothing is held up behind it, and
     # rank 0 knows which trial it is.
     one_by_one = sweep.trial_timeout is not None
     dispatcher = Dispatcher(
         sweep.pending,
-        range(1, transport.size),
+        transport.workers,
         1 if one_by_one else batch_size,
         stop_on_failure=sweep.raise_errors,
         runs_out=sweep.drain.runs_out if sweep.drain.time_left() is not None else None,
         ahead=not one_by_one,
+        deaths=sweep.deaths,
+        fragile=not transport.survives_deaths,
+        careful=_careful(transport) if sweep.after_a_crash else 0,
     )
     return _Coordinator(transport, sweep, dispatcher).run()
+
+
+def _careful(transport: Transport) -> int:
+    """How many of the first trials may be those that were out when the job died."""
+    return BATCHES_HELD * LARGEST_BATCH * transport.size + UNCOMMITTED
 
 
 class _Coordinator:
@@ -55,15 +72,19 @@ class _Coordinator:
         self._transport = transport
         self._drain = sweep.drain
         self._dispatcher = dispatcher
+        self._ledger = sweep.ledger
         self._commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
         self._answers = Answers(sweep.ledger, self._commits)
         self._places: dict[int, Place] = {}
         self._running: dict[int, RunningTrial] = {}
+        self._note = sweep.note
+        self._on_stopping = sweep.on_stopping
+        self._stop_at: float | None = None
         self._raise_errors = sweep.raise_errors
         self._first_failure: Entry | None = None
         self._limit = sweep.trial_timeout
         self._deadlines = None if self._limit is None else Deadlines(self._limit)
-        self._note = sweep.note
+        self._waiting: list[Send] = []
 
     def run(self) -> ExperimenterError | None:
         try:
@@ -71,17 +92,23 @@ class _Coordinator:
                 self._step()
         finally:
             self._commits.flush()
+        if self._dispatcher.left and not self._transport.workers:
+            self._drain.request("the death of all workers")
         return self._what_stopped_it()
 
     def _step(self) -> None:
         arrival = self._transport.poll()
-        if arrival is None or self._commits.due():
+        waiting = len(self._waiting) >= MOST_WAITING
+        if arrival is None or waiting or self._commits.due():
             self._commit()
         if arrival is None:
             arrival = self._transport.receive(LOOK_SECONDS, self._wake)
+        if arrival is None:
+            self._mourn()
         if self._drain.requested():
             left = self._drain.time_left()
             self._carry_out(self._dispatcher.drain(self._drain.reason or "", left))
+            self._say_that_it_stops()
         if arrival is not None:
             self._on(*arrival)
         if self._limit is not None and self._deadlines is not None:
@@ -110,6 +137,17 @@ class _Coordinator:
         if deadlines.passed(stuck=dispatcher.waits_for_overdue, hopeless=hopeless):
             late = [worker.current for worker in workers.values() if worker.overdue]
             raise overdue.ended_without(late, dispatcher.left)
+
+    def _say_that_it_stops(self) -> None:
+        """Keep that the run was asked to stop, should it be killed before it has.
+
+        Not at once: some launchers send SIGTERM to all ranks when one has died.
+        """
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + STOPPING_SECONDS
+        elif time.monotonic() >= self._stop_at:
+            self._stop_at = float("inf")
+            self._on_stopping(self._drain.reason or "")
 
     def _wake(self) -> bool:
         return self._drain.requested() and not self._dispatcher.draining
@@ -142,6 +180,8 @@ class _Coordinator:
     def _carry_out(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
+                case Send(marked=True):
+                    self._waiting.append(instruction)
                 case Send(rank, message):
                     self._transport.send(rank, message)
                 case Record(rank, outcomes):
@@ -149,9 +189,37 @@ class _Coordinator:
                     entries = [Entry(outcome, place) for outcome in outcomes]
                     self._remember_failure(entries)
                     self._commits.add(entries)
+                case Blame(rank, indices, fatal):
+                    self._ledger.count_deaths(indices)
+                    place = self._places[rank]
+                    entries = [casualties.entry_of(index, place) for index in fatal]
+                    self._remember_failure(entries)
+                    self._commits.add(entries)
+
+    def _mourn(self) -> None:
+        """Go on without the ranks that have died since."""
+        for rank in self._transport.deaths():
+            self._commit()
+            instructions = self._dispatcher.lose(rank)
+            self._running.pop(rank, None)
+            self._carry_out(instructions)
+            blames = [i for i in instructions if isinstance(i, Blame)]
+            place = self._places.get(rank)
+            self._note(
+                casualties.news(
+                    rank,
+                    place.hostname if place else None,
+                    [index for blame in blames for index in blame.indices],
+                    [index for blame in blames for index in blame.fatal],
+                    len(self._transport.workers),
+                )
+            )
 
     def _commit(self) -> None:
         self._commits.flush(self._newly_running())
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            self._transport.send(each.rank, each.message)
 
     def _newly_running(self) -> list[RunningTrial]:
         """Give the trials that have begun to run since the last commit.
@@ -176,8 +244,8 @@ class _Coordinator:
             self._first_failure = next(failed, None)
 
     def _what_stopped_it(self) -> ExperimenterError | None:
-        unable = self._dispatcher.unable
-        if unable and len(unable) == len(self._dispatcher.workers):
+        unable, lost = self._dispatcher.unable, self._dispatcher.lost
+        if unable and {*unable, *lost} == {*self._dispatcher.workers}:
             rank, first = min(unable.items())
             msg = f"rank {rank} on {first.hostname}: {first.message}"
             return rebuilt(first.error, msg)

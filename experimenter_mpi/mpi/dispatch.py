@@ -7,8 +7,8 @@ carries them out. Workers hold up to two batches: the one they run and the next.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError
@@ -23,26 +23,24 @@ from .messages import (
     Release,
     Unable,
 )
+from .pace import BATCHES_HELD, Pace
+from .pool import Pool
+from .suspects import Suspects
+from .workers import Stage, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..ledger import Outcome
-
-BATCHES_HELD = 2
-# A batch should take a few round trips' time, and never long enough to be missed.
-BATCH_SECONDS = 0.01
-# Shorter batches are worth a next one in advance: a round trip takes up to 1 ms.
-SHORT_SECONDS = 0.1
-LARGEST_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this message to this rank."""
+    """Send this message to this rank; ``marked``: once the trial is marked running."""
 
     rank: int
     message: Message
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,112 +51,16 @@ class Record:
     outcomes: tuple[Outcome, ...]
 
 
-Instruction = Send | Record
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Count the death of this rank against these trials; ``fatal`` of them fail."""
+
+    rank: int
+    indices: tuple[int, ...]
+    fatal: tuple[int, ...]
 
 
-class Pool:
-    """Trial indices still to hand out, as ranges: a million take no memory."""
-
-    def __init__(self, ranges: Iterable[range]) -> None:
-        self._ranges = deque(piece for piece in ranges if piece)
-        self.size = sum(map(len, self._ranges))
-
-    def take(self, count: int) -> tuple[range, ...]:
-        """Take up to ``count`` indices from the front."""
-        taken = []
-        while count > 0 and self._ranges:
-            first = self._ranges.popleft()
-            if len(first) > count:
-                self._ranges.appendleft(first[count:])
-                first = first[:count]
-            taken.append(first)
-            count -= len(first)
-            self.size -= len(first)
-        return tuple(taken)
-
-    def put_back(self, indices: Sequence[int]) -> None:
-        """Put indices back to the front, to be handed out next."""
-        for index in reversed(indices):
-            self._ranges.appendleft(range(index, index + 1))
-        self.size += len(indices)
-
-
-class Stage(Enum):
-    """How far a rank is in this experiment."""
-
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    GONE = "gone"
-
-
-@dataclass(slots=True)
-class Worker:
-    """What the dispatcher knows of a rank: its batches, first the one it runs.
-
-    ``overdue``: its trial counts as failed already, whatever it may still say of it.
-    """
-
-    stage: Stage = Stage.STARTING
-    overdue: bool = False
-    batches: deque[deque[int]] = field(default_factory=deque)
-
-    @property
-    def current(self) -> int | None:
-        """The trial it runs now; None while it holds nothing."""
-        return self.batches[0][0] if self.batches else None
-
-    def unreported(self) -> list[int]:
-        return [index for batch in self.batches for index in batch]
-
-    def report(self, rank: int, outcome: Outcome) -> None:
-        """Take an outcome off the batch it belongs to: the oldest, in order."""
-        if self.current != outcome.index:
-            msg = (
-                f"rank {rank} reports trial {outcome.index} but was to run "
-                f"{self.current}"
-            )
-            raise ProtocolError(msg)
-        self.batches[0].popleft()
-        if not self.batches[0]:
-            self.batches.popleft()
-
-
-class Pace:
-    """How long trials take, and how many of them one message should carry."""
-
-    def __init__(self, batch_size: int | None) -> None:
-        self._fixed = batch_size
-        self._duration: float | None = None
-
-    def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Follow the trials' durations; a longer one counts at once."""
-        durations = [outcome.duration for outcome in outcomes]
-        if not durations:
-            return
-        longest, mean = max(durations), sum(durations) / len(durations)
-        if self._duration is None or longest > self._duration:
-            self._duration = longest
-        else:
-            self._duration += (mean - self._duration) / 8
-
-    def size(self, left: int, workers: int) -> int:
-        """Give short trials by the hundred, long ones one by one, the last finely."""
-        if self._fixed is not None:
-            return self._fixed
-        if self._duration is None:
-            return 1
-        enough = int(BATCH_SECONDS / max(self._duration, 1e-9))
-        fair = left // (2 * BATCHES_HELD * max(workers, 1))
-        return max(1, min(enough, fair, LARGEST_BATCH))
-
-    def expected(self, trials: int) -> float | None:
-        """Give how many seconds so many trials take, None before any was run."""
-        return None if self._duration is None else trials * self._duration
-
-    def is_short(self, trials: int) -> bool:
-        """Whether a round trip is worth saving, for a batch of so many trials."""
-        return self._duration is not None and trials * self._duration < SHORT_SECONDS
+Instruction = Send | Record | Blame
 
 
 class Dispatcher:
@@ -169,6 +71,11 @@ class Dispatcher:
     ``runs_out`` says whether what takes so many seconds (None: nobody knows) would be
     stopped before its end; from then on nothing is handed out. Not ``ahead``: a worker
     holds nothing but what it runs.
+
+    ``deaths`` is how often which trial had a rank die before; see ``Suspects``. Where
+    the job is ``fragile``, it dies with any rank, and what was marked as running is all
+    that is known afterwards: trials that may take long are marked before they start,
+    and so are the first ``careful`` ones, however short.
     """
 
     def __init__(
@@ -180,9 +87,15 @@ class Dispatcher:
         stop_on_failure: bool = False,
         runs_out: Callable[[float | None], bool] | None = None,
         ahead: bool = True,
+        deaths: Mapping[int, int] = MappingProxyType({}),
+        fragile: bool = False,
+        careful: int = 0,
     ) -> None:
         self._runs_out = runs_out
-        self._pool = Pool(pending)
+        self._suspects = Suspects(deaths, alone=fragile)
+        self._pool = Pool(self._suspects.take_from(pending))
+        self._fragile = fragile
+        self._careful = careful
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
         self._most = BATCHES_HELD if ahead else 1
@@ -190,6 +103,7 @@ class Dispatcher:
         self.draining = False
         self.running_out = False
         self.unable: dict[int, Unable] = {}
+        self.lost: set[int] = set()
 
     @property
     def done(self) -> bool:
@@ -199,7 +113,7 @@ class Dispatcher:
     @property
     def left(self) -> int:
         """How many trials no worker holds."""
-        return self._pool.size
+        return self._pool.size + len(self._suspects)
 
     @property
     def waits_for_overdue(self) -> bool:
@@ -240,15 +154,34 @@ class Dispatcher:
         return [self._ask_to_drain(rank, order) for rank in self._at(Stage.READY)]
 
     def lose(self, rank: int) -> list[Instruction]:
-        """Requeue what a dead rank held."""
+        """Requeue what a dead rank held, but for a trial that has killed its second."""
         if self.workers[rank].stage is Stage.GONE:
             return []
         self.workers[rank].stage = Stage.GONE
+        self.lost.add(rank)
+        instructions = self._blame(rank)
         self._take_back(rank)
         if self.draining:
-            return []
+            return instructions
         fed = [order for r in self._at(Stage.READY) for order in self._assign(r)]
-        return fed or self._close()
+        return instructions + (fed or self._close())
+
+    def _blame(self, rank: int) -> list[Instruction]:
+        """Count a death against the trial that ran, or against all that may have run.
+
+        Which of several short ones it was shows when each is run by itself.
+        """
+        worker = self.workers[rank]
+        held = worker.unreported()
+        if not held or worker.overdue:
+            return []
+        running = held[:1] if self._pace.reports_singly else held
+        fatal = self._suspects.blame(running)
+        worker.drop(fatal)
+        instructions: list[Instruction] = [Blame(rank, tuple(running), tuple(fatal))]
+        if fatal and self._stop_on_failure:
+            instructions += self.drain("a failed trial")
+        return instructions
 
     def expire(self, rank: int, outcome: Outcome) -> list[Instruction]:
         """Count the trial that a rank runs as failed; it goes on if it comes back."""
@@ -282,15 +215,38 @@ class Dispatcher:
 
     def _assign(self, rank: int) -> list[Instruction]:
         """Give a worker what it should hold."""
+        if self._takes_suspect(rank):
+            index = self._suspects.take()
+            self.workers[rank].batches.append(deque([index]))
+            return [Send(rank, Assign(((index, index + 1),)), self._fragile)]
         instructions: list[Instruction] = []
         while self._wants_more(rank):
-            size = self._pace.size(self._pool.size, len(self._present()))
+            marked = self._marks_first(rank)
+            size = self._size()
             pieces = self._pool.take(size)
             indices = deque(index for piece in pieces for index in piece)
             self.workers[rank].batches.append(indices)
             ranges = tuple((piece.start, piece.stop) for piece in pieces)
-            instructions.append(Send(rank, Assign(ranges)))
+            instructions.append(Send(rank, Assign(ranges), marked and size == 1))
         return instructions
+
+    def _size(self) -> int:
+        if self._careful > 0:
+            self._careful -= 1
+            return 1
+        return self._pace.size(self._pool.size, len(self._present()))
+
+    def _marks_first(self, rank: int) -> bool:
+        """Whether the trial that follows is worth a commit before it starts."""
+        starts_now = not self.workers[rank].batches
+        worth = self._careful > 0 or not self._pace.is_short(1)
+        return self._fragile and starts_now and worth
+
+    def _takes_suspect(self, rank: int) -> bool:
+        if not self._suspects or self.workers[rank].batches or self._too_late():
+            return False
+        busy = self._pool.size or any(w.batches for w in self.workers.values())
+        return not (self._suspects.alone and busy)
 
     def _wants_more(self, rank: int) -> bool:
         """Whether to give another batch: one to run, and one in advance.
@@ -302,6 +258,8 @@ class Dispatcher:
             return False
         if not held:
             return True
+        if held[0][0] in self._suspects or self._careful > 0:
+            return False
         idle = sum(not self.workers[other].batches for other in self._present())
         return self._pool.size > idle and self._pace.is_short(len(held[0]))
 
@@ -320,7 +278,7 @@ class Dispatcher:
         here = self._at(Stage.READY)
         idle = [rank for rank in here if not self.workers[rank].batches]
         working = any(w.batches and not w.overdue for w in self.workers.values())
-        left = self._pool.size and self._present() and not self.running_out
+        left = self.left and self._present() and not self.running_out
         if self.draining or working or left:
             return []
         return [order for rank in idle for order in self._release(rank)]
@@ -333,8 +291,9 @@ class Dispatcher:
 
     def _take_back(self, rank: int) -> None:
         worker = self.workers[rank]
-        if not worker.overdue:
-            self._pool.put_back(worker.unreported())
+        held = [] if worker.overdue else worker.unreported()
+        self._suspects.put_back([i for i in held if i in self._suspects])
+        self._pool.put_back([i for i in held if i not in self._suspects])
         worker.batches.clear()
 
     def _ask_to_drain(self, rank: int, order: Drain) -> Instruction:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Ranges = tuple[tuple[int, int], ...]
 
+# Finished trials are reported together, but none later than this much other work: one
+# that takes as long is reported by itself.
+HOLD_SECONDS = 0.01
+
 
 class Tag(IntEnum):
     """One tag per type of message. A trial's index is never a tag: tags end at 2^20."""

@@ -10,51 +10,34 @@ from __future__ import annotations
 
 import atexit
 import os
-import pickle
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
-from .messages import TAGS, TYPES, Announce, Message, Tag
+from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
+from .messages import Announce, Message, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-FRAME_BYTES = 8192
+# What every MPI sends at once or not at all: a rank that dies in the middle of a frame
+# would leave the receive that it is for waiting for ever.
+SURE_BYTES = 1024
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
 # How long what explains an abort is given to pass through the launcher's pipes.
 ABORT_SECONDS = 0.5
 # How long a rank that leaves waits for what nobody may be there to receive.
 CLOSE_SECONDS = 5.0
-# MPI counts in C ints on many sites: no single message comes near 2 GiB.
-CHUNK_BYTES = 256 * 1024 * 1024
-
-
-class Backoff:
-    """Wait ever longer between looks: at once at first, then at most a millisecond.
-
-    An idle rank must not take a core, and a busy one must answer at once.
-    """
-
-    SPINS = 50
-    LONGEST = 0.001
-
-    def __init__(self) -> None:
-        self._looks = 0
-
-    def wait(self) -> None:
-        self._looks += 1
-        if self._looks <= self.SPINS:
-            os.sched_yield()  # ranks may share a core
-        else:
-            time.sleep(min(self.LONGEST, 1e-5 * (self._looks - self.SPINS)))
 
 
 class Transport:
     """Messages between rank 0 and the workers of one communicator.
+
+    Where MPI survives the death of a worker, rank 0 learns of it from ``deaths``, and
+    what is sent to a dead rank is dropped. A worker does not survive rank 0.
 
     ``has_launcher`` says that what this rank prints passes through ``mpirun``.
     """
@@ -64,26 +47,18 @@ class Transport:
     ) -> None:
         self.has_launcher = has_launcher
         self._mpi = mpi
-        self.world = communicator
-        self._frames = communicator.Dup()
-        self._payloads = communicator.Dup()
+        self.world, self._frames, self._payloads = _private(mpi, communicator)
+        communicator = self.world
+        self._survival = Survival(mpi, self._frames)
         self.rank: int = communicator.rank
         self.size: int = communicator.size
         self.hostname = os.uname().nodename
-        self._ring = self._post_ring()
-        self._next = 0
-        self._sending: list[tuple[Any, bytes | memoryview]] = []
-
-    def _post_ring(self) -> list[tuple[Any, bytearray]]:
-        source = self._mpi.ANY_SOURCE if self.rank == 0 else 0
+        source = mpi.ANY_SOURCE if self.rank == 0 else 0
         count = RING_AT_COORDINATOR if self.rank == 0 else RING_AT_WORKER
-        ring = []
-        for _ in range(count):
-            frame = bytearray(FRAME_BYTES)
-            request = self._frames.Recv_init(frame, source, self._mpi.ANY_TAG)
-            request.Start()
-            ring.append((request, frame))
-        return ring
+        both = (self._frames, self._payloads)
+        self._inbox = Inbox(mpi, both, source, count, self._survival, self._notice)
+        self._outbox = Outbox(mpi, self._survival.dead, self._notice)
+        self._frame_limit = SURE_BYTES if self._survival.enabled else FRAME_BYTES
 
     @property
     def serves_threads(self) -> bool:
@@ -108,33 +83,55 @@ class Transport:
         """The MPI library in use, one line."""
         return _library(self._mpi)
 
+    @property
+    def survives_deaths(self) -> bool:
+        """Whether the job goes on when a worker dies."""
+        return self._survival.enabled
+
+    @property
+    def workers(self) -> list[int]:
+        """The worker ranks that live, as far as is known."""
+        return [r for r in range(1, self.size) if r not in self._survival.dead]
+
+    def deaths(self) -> list[int]:
+        """Give the ranks that have died since this was asked; no more comes from them.
+
+        Ask when ``poll`` or ``receive`` gave None: what they had sent was given then.
+        """
+        self._survival.look()
+        return self._survival.tell()
+
     def poll(self) -> tuple[int, Message] | None:
         """Give the next message and the rank it came from, None if none has come.
 
         Messages of one rank come in the order it sent them.
         """
-        # Receives complete in the order posted: only the oldest need be looked at.
-        request, frame = self._ring[self._next]
-        status = self._mpi.Status()
-        if not request.Test(status):
-            return None
-        content = bytes(memoryview(frame)[: status.Get_count(self._mpi.BYTE)])
-        source, tag = status.source, status.tag
-        request.Start()
-        self._next = (self._next + 1) % len(self._ring)
-        message = _unpack(tag, content)
-        if isinstance(message, Announce):
-            message = _unpack(message.tag, self._receive_payload(source, message))
-        return source, message
+        return self._inbox.poll()
+
+    def _notice(self, error: Any) -> None:
+        """Learn of deaths; leave if it is rank 0's, without which nothing goes on."""
+        self._survival.notice(error)
+        if self.rank != 0 and 0 in self._survival.dead:
+            from ..summary import EXIT_STOPPED
+
+            if self.rank == min(self.workers):
+                text = "rank 0 has died; what it committed is kept: run again to go on"
+                print(f"experimenter_mpi: {text}", file=sys.stderr)
+            self.abort(EXIT_STOPPED)
 
     def receive(
         self, timeout: float | None = None, wake: Callable[[], bool] = lambda: False
     ) -> tuple[int, Message] | None:
-        """Wait politely for a message; None after ``timeout`` seconds or ``wake()``."""
+        """Wait politely for a message.
+
+        Gives None after ``timeout`` seconds, on ``wake()``, and when a rank has died.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         backoff = Backoff()
         while (arrival := self.poll()) is None:
-            if wake() or (deadline is not None and time.monotonic() >= deadline):
+            if wake() or self._survival.untold:
+                return None
+            if deadline is not None and time.monotonic() >= deadline:
                 return None
             backoff.wait()
         return arrival
@@ -145,58 +142,37 @@ class Transport:
         Rank 0 never waits: the worker may itself be sending something large, and both
         would wait for ever. A worker has one large message under way at a time.
         """
-        tag, content = _pack(message)
-        self._sending = [sent for sent in self._sending if not sent[0].Test()]
-        if len(content) <= FRAME_BYTES:
-            self._keep(self._frames.Isend(content, rank, tag), content)
+        if rank in self._survival.dead:
             return
-        _, announcement = _pack(Announce(tag, len(content)))
-        self._keep(self._frames.Isend(announcement, rank, Tag.ANNOUNCE), announcement)
-        for chunk in _chunks(content):
-            self._keep(self._payloads.Isend(chunk, rank, tag), chunk)
+        tag, content = pack(message)
+        self._outbox.forget()
+        if len(content) <= self._frame_limit:
+            self._outbox.send(self._frames, content, rank, tag)
+            return
+        _, announcement = pack(Announce(tag, len(content)))
+        self._outbox.send(self._frames, announcement, rank, Tag.ANNOUNCE)
+        for chunk in chunks(content):
+            self._outbox.send(self._payloads, chunk, rank, tag)
         if self.rank != 0:
             self.flush()
 
-    def _keep(self, request: Any, content: bytes | memoryview) -> None:
-        """Keep what is being sent alive until it has left."""
-        self._sending.append((request, content))
-
     def send_all(self, message: Message) -> None:
         """Send a message to every worker."""
-        for rank in range(1, self.size):
+        for rank in self.workers:
             self.send(rank, message)
-
-    def _receive_payload(self, source: int, announce: Announce) -> bytearray:
-        content = bytearray(announce.size)
-        for chunk in _chunks(content):
-            self._wait(self._payloads.Irecv(chunk, source, announce.tag))
-        return content
-
-    def _wait(self, request: Any) -> None:
-        backoff = Backoff()
-        while not request.Test():
-            backoff.wait()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was sent is on its way; False if ``timeout`` passed."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        backoff = Backoff()
-        while self._sending:
-            self._sending = [sent for sent in self._sending if not sent[0].Test()]
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            if self._sending:
-                backoff.wait()
-        return True
+        return self._outbox.flush(timeout)
 
     def close(self) -> None:
         """Let go what is sent, and take back the posted receives, for MPI_Finalize."""
         self.flush(CLOSE_SECONDS)
-        for request, _ in self._ring:
-            request.Cancel()
-            request.Wait()
-            request.Free()
-        self._ring = []
+        if self.survives_deaths:
+            from .survival import leave_without_the_dead
+
+            leave_without_the_dead()
+        self._inbox.close()
 
     def free(self) -> None:
         """Give the communicators back; all ranks do so together."""
@@ -211,32 +187,20 @@ class Transport:
         os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
 
 
+def _private(mpi: Any, world: Any) -> tuple[Any, Any, Any]:
+    """Give the world, or what is left of it, and two copies for this package alone."""
+    if not enabled():
+        return world, world.Dup(), world.Dup()
+    from .survival import private
+
+    return private(mpi, world)
+
+
 def _let_words_out() -> None:
     """Let what was printed reach the launcher, which on Abort drops what has not."""
     sys.stdout.flush()
     sys.stderr.flush()
     time.sleep(ABORT_SECONDS)
-
-
-def _pack(message: Message) -> tuple[Tag, bytes]:
-    # As a plain tuple: the tag says the type, and naming it would cost as much again.
-    return TAGS[type(message)], pickle.dumps(tuple(message), pickle.HIGHEST_PROTOCOL)
-
-
-def _unpack(tag: int, content: bytes | bytearray) -> Message:
-    try:
-        kind = TYPES[Tag(tag)]
-    except (ValueError, KeyError):
-        msg = f"a message with the unknown tag {tag} arrived"
-        raise ProtocolError(msg) from None
-    # Both ends are this job's own processes: nothing here was read from a file.
-    message: Message = kind(*pickle.loads(content))  # noqa: S301
-    return message
-
-
-def _chunks(content: bytes | bytearray) -> list[memoryview]:
-    view = memoryview(content)
-    return [view[i : i + CHUNK_BYTES] for i in range(0, len(view), CHUNK_BYTES)]
 
 
 _connected: list[Transport] = []
@@ -293,6 +257,14 @@ def _library(mpi: Any) -> str:
     return str(mpi.Get_library_version()).split("\n", 1)[0].strip(" \x00")
 
 
+def _starting() -> Any:
+    if not enabled():
+        return nullcontext()
+    from .survival import impatience
+
+    return impatience()
+
+
 def load() -> Any:
     """Give the module ``mpi4py.MPI``, which starts MPI unless told otherwise.
 
@@ -300,7 +272,8 @@ def load() -> Any:
         LaunchError: no MPI library can be loaded.
     """
     try:
-        from mpi4py import MPI
+        with _starting():
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).split("\n", 1)[0]
         msg = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experimenter_mpi.codec import Encoded
+from experimenter_mpi.mpi import mail
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transports
 
@@ -45,7 +46,7 @@ def test_a_message_of_any_size_arrives_whole(transport, size):
 
 
 def test_a_payload_longer_than_one_chunk_arrives_whole(transport, monkeypatch):
-    monkeypatch.setattr(transports, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(mail, "CHUNK_BYTES", 100_000)
     document = "".join(map(str, range(200_000)))
     if transport.rank > 0:
         transport.send(0, m.CompleteTrial("trial", Encoded(document)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from experimenter_mpi.ledger import Status
-from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
+from experimenter_mpi.ledger import FATAL_DEATHS, Status
+from experimenter_mpi.mpi.dispatch import Blame, Dispatcher, Record, Send
 from experimenter_mpi.mpi.messages import (
     Assign,
     Drain,
@@ -19,7 +19,7 @@ from experimenter_mpi.mpi.messages import (
 from support.fakes import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from experimenter_mpi.ledger import Outcome
     from experimenter_mpi.mpi.dispatch import Instruction
@@ -41,6 +41,9 @@ class Watched:
         *,
         stop_on_failure: bool = False,
         runs_out: Callable[[float | None], bool] | None = None,
+        deaths: Mapping[int, int] | None = None,
+        fragile: bool = False,
+        careful: int = 0,
     ) -> None:
         pending = list(pending)
         self.ranks = range(1, workers + 1)
@@ -50,14 +53,21 @@ class Watched:
             batch_size,
             stop_on_failure=stop_on_failure,
             runs_out=runs_out,
+            deaths=deaths or {},
+            fragile=fragile,
+            careful=careful,
         )
         self.unrecorded = {index for piece in pending for index in piece}
         self.recorded: list[int] = []
+        self.deaths = dict(deaths or {})
+        self.condemned: list[int] = []
         self.held: dict[int, deque[deque[int]]] = {r: deque() for r in self.ranks}
         self.greeted: set[int] = set()
         self.asked_to_drain: set[int] = set()
         self.released: set[int] = set()
         self.lost: set[int] = set()
+        self._left: list[int] = []
+        self._suspicious = FATAL_DEATHS if fragile else 1
 
     # --- what happens to it
 
@@ -83,6 +93,7 @@ class Watched:
         """Tell it that a rank has died."""
         if rank not in self.released:
             self.lost.add(rank)
+            self._left = self.holds(rank)
             self.held[rank].clear()
         return self._follow(self.dispatcher.lose(rank))
 
@@ -138,6 +149,8 @@ class Watched:
                     self._on_send(rank, message)
                 case Record(rank, outcomes):
                     self._on_record(rank, outcomes)
+                case Blame(rank, indices, fatal):
+                    self._on_blame(rank, indices, fatal)
         self._check_the_sums()
         return list(instructions)
 
@@ -170,6 +183,9 @@ class Watched:
             for batch in batches:
                 assert not set(batch) & set(indices), f"rank {other} has them already"
         assert len(self.held[rank]) < 2, "a third batch"
+        held = [*self.holds(rank), *indices]
+        suspects = [i for i in held if self.deaths.get(i, 0) >= self._suspicious]
+        assert not suspects or len(held) == 1, "a suspect that is not by itself"
         self.held[rank].append(deque(indices))
 
     def _on_record(self, rank: int, outcomes: Sequence[Outcome]) -> None:
@@ -180,6 +196,19 @@ class Watched:
                 self.held[rank].popleft()
             self.unrecorded.remove(each.index)  # raises where it was recorded before
             self.recorded.append(each.index)
+
+    def _on_blame(
+        self, rank: int, indices: Sequence[int], fatal: Sequence[int]
+    ) -> None:
+        assert rank in self.lost, "a living rank is blamed"
+        assert indices, "blamed for nothing"
+        assert list(indices) == self._left[: len(indices)], "it did not run these"
+        for index in indices:
+            self.deaths[index] = self.deaths.get(index, 0) + 1
+        expected = [i for i in indices if self.deaths[i] >= FATAL_DEATHS]
+        assert expected == list(fatal), "the second death is the last"
+        self.condemned += fatal
+        self.unrecorded.difference_update(fatal)
 
     def _check_the_sums(self) -> None:
         held = sum(len(self.holds(rank)) for rank in self.ranks)

@@ -23,12 +23,14 @@ from experimenter_mpi.errors import (
 )
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
+from experimenter_mpi.mpi import coordinator
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.coordinator import coordinate
 from experimenter_mpi.mpi.worker import Line, report_unable, work
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import (
     PATIENCE,
+    FakeClock,
     FakeTransport,
     InlineArrays,
     ListLedger,
@@ -559,3 +561,125 @@ def test_one_that_cannot_work_leaves_with_all_others():
     assert error is None
     assert 50 == len(ledger.entries)
     assert 2 not in {entry.place.rank for entry in ledger.entries}
+
+
+# --- ranks that die
+
+
+class Deadly(Script):
+    """Workers of whom some die when nothing else happens, in this order."""
+
+    def __init__(self, first, *deaths, answer=lambda _, __: (), **others):
+        self.notes = []
+        super().__init__(first, answer, note=self.notes.append, **others)
+        left = list(deaths)
+        self.transport.survives_deaths = True
+        self.transport.on_idle = lambda: (
+            left and self.transport.dead.append(left.pop(0))
+        )
+
+
+def only_rank_2(rank, message):
+    return obedient(rank, message) if rank == 2 else []
+
+
+def test_what_a_dead_rank_was_to_run_is_run_by_the_others():
+    done = Deadly(ready(1, 2), 1, answer=only_rank_2, size=3, trials=6).run()
+
+    assert list(range(6)) == sorted(done.ledger.indices)
+    assert {0: 1} == done.ledger.deaths
+    assert done.error is None
+    text = "died while it ran trial 0, which will be tried once more; 1 worker goes on"
+    assert [f"rank 1 on node1 {text}"] == done.notes
+
+
+def test_the_second_death_during_a_trial_is_its_failure():
+    done = Deadly(ready(1, 2, 3), 1, 2, size=4, trials=3, deaths={0: 1})
+    done.transport.on_send = lambda rank, message: [
+        (rank, each) for each in (obedient(rank, message) if rank == 3 else [])
+    ]
+    done.run(batch_size=1)
+    (failed,) = [e for e in done.ledger.entries if e.outcome.failure is not None]
+
+    assert (0, Status.FAILED, Place(1, "node1")) == (
+        failed.outcome.index,
+        failed.outcome.status,
+        failed.place,
+    )
+    assert "RankDiedError" == failed.outcome.failure.type
+    assert (
+        "its rank died twice while it ran, the last time rank 1 on node1"
+        == failed.outcome.failure.message
+    )
+    assert [0, 1, 2] == sorted(done.ledger.indices)
+
+
+def test_told_to_raise_such_a_failure_is_raised():
+    done = Deadly(
+        ready(1, 2), 1, answer=only_rank_2, size=3, deaths={0: 1}, raise_errors=True
+    ).run()
+
+    assert isinstance(done.error, TrialError)
+    assert (1, "node1") == (done.error.rank, done.error.hostname)
+
+
+def test_when_no_worker_is_left_the_run_stops_and_says_why():
+    done = Deadly(ready(1, 2), 1, 2, size=3).run()
+
+    assert "the death of all workers" == done.drain.reason
+    assert done.error is None
+    assert done.notes[-1].endswith("no worker is left")
+
+
+def test_ranks_that_died_before_are_not_waited_for():
+    script = Deadly(ready(2), answer=only_rank_2, size=3, trials=4)
+    script.transport.dead = [1]
+    script.transport.deaths()
+    script.run()
+
+    assert [0, 1, 2, 3] == sorted(script.ledger.indices)
+
+
+def test_where_all_who_live_cannot_work_the_reason_is_theirs():
+    unable = [(2, m.Unable("node2", "StoreError", "no data"))]
+    done = Deadly(unable, 1, size=3).run()
+
+    assert isinstance(done.error, StoreError)
+
+
+def test_a_trial_is_marked_before_it_starts_where_the_job_dies_with_a_rank():
+    """Else nobody would know, afterwards, what was running."""
+    script = Script(ready(1), trials=1)
+    seen = []
+
+    def on_send(rank, message):
+        if isinstance(message, m.Assign):
+            seen.extend(trial.index for trial in script.ledger.running)
+        return [(rank, answer) for answer in obedient(rank, message)]
+
+    script.transport.on_send = on_send
+    script.run()
+
+    assert [0] == seen
+
+
+def test_a_stop_is_kept_some_time_after_it_was_asked_for(monkeypatch):
+    """Some launchers send SIGTERM to all when one rank has died, and then kill them."""
+    clock = FakeClock()
+    monkeypatch.setattr(coordinator, "time", clock)
+    kept = []
+    script = Script(ready(1), on_stopping=kept.append)
+    script.drain.request("SIGTERM")
+    before = []
+
+    def later():
+        before.append(list(kept))
+        clock.now += 1.0
+        if len(before) == 5:
+            script.transport.inbox.append((1, m.Drained()))
+
+    script.transport.on_idle = later
+    script.run()
+
+    assert ["SIGTERM"] == kept
+    assert [] == before[1]

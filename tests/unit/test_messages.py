@@ -10,8 +10,9 @@ import pytest
 from experimenter_mpi.errors import ProtocolError
 from experimenter_mpi.ledger import Failure, Outcome, Status, StoredSnapshot
 from experimenter_mpi.mpi import messages as m
+from experimenter_mpi.mpi.mail import pack, unpack
 from experimenter_mpi.mpi.messages import TAGS, TYPES, Tag
-from experimenter_mpi.mpi.transport import FRAME_BYTES, _pack, _unpack
+from experimenter_mpi.mpi.transport import FRAME_BYTES
 from experimenter_mpi.tags import ArrayRecord
 from support.fakes import encoded, outcome
 
@@ -60,8 +61,8 @@ def message_types():
 
 @pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
 def test_a_message_arrives_as_it_was_sent(message):
-    tag, content = _pack(message)
-    arrived = _unpack(tag, content)
+    tag, content = pack(message)
+    arrived = unpack(tag, content)
 
     assert type(message) is type(arrived)
     assert message == arrived
@@ -70,9 +71,9 @@ def test_a_message_arrives_as_it_was_sent(message):
 @pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
 def test_a_message_out_of_a_buffer_arrives_too(message):
     """Large ones are received into a bytearray."""
-    tag, content = _pack(message)
+    tag, content = pack(message)
 
-    assert message == _unpack(tag, bytearray(content))
+    assert message == unpack(tag, bytearray(content))
 
 
 def test_every_type_of_message_is_among_those_tried_here():
@@ -101,7 +102,7 @@ def test_tags_are_far_below_what_any_mpi_allows():
 
 def test_an_unknown_tag_is_a_protocol_error():
     with pytest.raises(ProtocolError, match="unknown tag 4711"):
-        _unpack(4711, b"")
+        unpack(4711, b"")
 
 
 @pytest.mark.parametrize("kind", sorted(message_types(), key=lambda k: k.__name__))
@@ -135,5 +136,5 @@ def test_what_is_sent_for_each_trial_is_small():
     """A trial's share of the traffic, beside its results."""
     many = m.Finished(tuple(outcome(i) for i in range(1000, 1100)))
 
-    assert 100 * 100 > len(_pack(many)[1])
-    assert FRAME_BYTES > 10 * len(_pack(m.Assign(((0, 1_000_000),)))[1])
+    assert 100 * 100 > len(pack(many)[1])
+    assert FRAME_BYTES > 10 * len(pack(m.Assign(((0, 1_000_000),)))[1])

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from experimenter_mpi.errors import ProtocolError
+from experimenter_mpi.mpi import mail
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transport_module
 from experimenter_mpi.mpi.transport import (
@@ -84,7 +85,7 @@ def test_a_message_of_any_size_arrives_whole(world, size):
 
 
 def test_what_is_too_large_for_one_message_of_mpi_travels_in_chunks(monkeypatch):
-    monkeypatch.setattr(transport_module, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(mail, "CHUNK_BYTES", 1000)
     world = World(2)
     message = m.Begin(bytes(i % 251 for i in range(10 * FRAME_BYTES)))
     on_a_thread(world[1].send, 0, message)
@@ -160,7 +161,8 @@ def test_waiting_ends_at_its_timeout(world, monkeypatch):
         clock.now += seconds
 
     clock.sleep = sleep
-    monkeypatch.setattr(transport_module.os, "sched_yield", lambda: sleep(0))
+    monkeypatch.setattr(mail.os, "sched_yield", lambda: sleep(0))
+    monkeypatch.setattr(mail, "time", clock)
 
     assert world[0].receive(timeout=5) is None
     assert 1005 <= clock.now < 1006
@@ -177,7 +179,8 @@ def test_waiting_grows_patient_but_never_deaf(world, monkeypatch):
 
     clock.sleep = sleep
     monkeypatch.setattr(transport_module, "time", clock)
-    monkeypatch.setattr(transport_module.os, "sched_yield", lambda: sleep(0))
+    monkeypatch.setattr(mail.os, "sched_yield", lambda: sleep(0))
+    monkeypatch.setattr(mail, "time", clock)
     world[0].receive(timeout=1)
 
     assert [0] * 10 == sleeps[:10]

@@ -1,0 +1,305 @@
+"""Messages on their way: how they are packed, kept until they have left, and received.
+
+Where ranks may die, what goes to one is forgotten and what came of it is given as long
+as its death was not told. One file, since each is another to be found on every rank.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ProtocolError
+from .messages import TAGS, TYPES, Announce, Message, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+# What a posted receive has room for.
+FRAME_BYTES = 8192
+# MPI counts in C ints on many sites: no single message comes near 2 GiB.
+CHUNK_BYTES = 256 * 1024 * 1024
+# How often to look whether a rank lives that is waited for.
+LOOK_SECONDS = 0.1
+# What `mpirun --with-ft ulfm` sets for every rank.
+_SWITCH = "OMPI_MCA_mpi_ft_enable"
+
+
+def enabled(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this job goes on when one of its ranks dies."""
+    return environment.get(_SWITCH, "").lower() in ("1", "true", "yes")
+
+
+def is_death(mpi: Any, error: Any) -> bool:
+    """Whether this error of MPI is news of a death."""
+    return error.Get_error_class() in (
+        mpi.ERR_PROC_FAILED,
+        mpi.ERR_PROC_FAILED_PENDING,
+    )
+
+
+class Survival:
+    """The ranks of a communicator that are dead, as far as this rank has noticed."""
+
+    def __init__(self, mpi: Any, communicator: Any) -> None:
+        self._mpi = mpi
+        self._communicator = communicator
+        self.enabled = enabled()
+        self.dead: set[int] = set()
+        self.untold: list[int] = []
+
+    def notice(self, error: Any) -> None:
+        """Learn who has died from an error of MPI; raise it if it is another one.
+
+        Acknowledges the deaths, without which no receive from any source goes on.
+        """
+        if not (self.enabled and is_death(self._mpi, error)):
+            raise error
+        self.look()
+
+    def look(self) -> None:
+        """Learn who has died since; asks this rank's own MPI only."""
+        if not self.enabled:
+            return
+        failed, everyone = (
+            self._communicator.Get_failed(),
+            self._communicator.Get_group(),
+        )
+        ranks = failed.Translate_ranks(None, everyone)
+        self._communicator.Ack_failed()
+        failed.Free()
+        everyone.Free()
+        for rank in ranks:
+            if rank not in self.dead:
+                self.dead.add(rank)
+                self.untold.append(rank)
+
+    def is_pending(self, error: Any) -> bool:
+        """Whether the receive that gave this error is still waiting for a message."""
+        pending: int = self._mpi.ERR_PROC_FAILED_PENDING
+        return bool(error.Get_error_class() == pending)
+
+    def tell(self) -> list[int]:
+        """Give the dead ranks that were not given before."""
+        news, self.untold = self.untold, []
+        return news
+
+    def is_told(self, rank: int) -> bool:
+        """Whether a rank was given as dead: nothing that it sent counts any longer."""
+        return rank in self.dead and rank not in self.untold
+
+
+class Backoff:
+    """Wait ever longer between looks: at once at first, then at most a millisecond."""
+
+    SPINS = 50
+    LONGEST = 0.001
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def wait(self) -> None:
+        self._looks += 1
+        if self._looks <= self.SPINS:
+            os.sched_yield()  # ranks may share a core
+        else:
+            time.sleep(min(self.LONGEST, 1e-5 * (self._looks - self.SPINS)))
+
+
+def pack(message: Message) -> tuple[Tag, bytes]:
+    """Give the message's tag and its content."""
+    # As a plain tuple: the tag says the type, and naming it would cost as much again.
+    return TAGS[type(message)], pickle.dumps(tuple(message), pickle.HIGHEST_PROTOCOL)
+
+
+def unpack(tag: int, content: bytes | bytearray) -> Message:
+    """Give the message back.
+
+    Raises:
+        ProtocolError: there is no such tag.
+    """
+    try:
+        kind = TYPES[Tag(tag)]
+    except (ValueError, KeyError):
+        msg = f"a message with the unknown tag {tag} arrived"
+        raise ProtocolError(msg) from None
+    # Both ends are this job's own processes: nothing here was read from a file.
+    message: Message = kind(*pickle.loads(content))  # noqa: S301
+    return message
+
+
+def chunks(content: bytes | bytearray) -> list[memoryview]:
+    """Give views of what is sent in several messages of MPI."""
+    view = memoryview(content)
+    return [view[i : i + CHUNK_BYTES] for i in range(0, len(view), CHUNK_BYTES)]
+
+
+class Sent(NamedTuple):
+    """A message on its way to a rank."""
+
+    request: Any
+    content: bytes | memoryview
+    rank: int
+
+
+class Outbox:
+    """Keeps what is being sent alive until it has left.
+
+    What goes to a rank of ``dead`` has left as well. ``notice`` is called with an error
+    of MPI, and raises it unless it is news of a death.
+    """
+
+    def __init__(
+        self, mpi: Any, dead: Container[int], notice: Callable[[Any], None]
+    ) -> None:
+        self._mpi = mpi
+        self._dead = dead
+        self._notice = notice
+        self._sending: list[Sent] = []
+        self._abandoned: list[Sent] = []
+
+    def send(
+        self, communicator: Any, content: bytes | memoryview, rank: int, tag: int
+    ) -> None:
+        """Start to send; whether the rank lives to receive it is not said."""
+        try:
+            request = communicator.Isend(content, rank, tag)
+        except self._mpi.Exception as error:
+            self._notice(error)
+        else:
+            self._sending.append(Sent(request, content, rank))
+
+    def forget(self) -> None:
+        """Forget what has left."""
+        self._sending = [sent for sent in self._sending if not self._has_left(sent)]
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was sent is on its way; False if ``timeout`` passed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        backoff = Backoff()
+        while self._sending:
+            self.forget()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            if self._sending:
+                backoff.wait()
+        return True
+
+    def _has_left(self, sent: Sent) -> bool:
+        try:
+            left: bool = sent.request.Test()
+        except self._mpi.Exception as error:
+            self._notice(error)
+            return True
+        if not left and sent.rank in self._dead:
+            self._abandoned.append(sent)  # MPI may look at its content for ever
+            return True
+        return left
+
+
+class Inbox:
+    """Receives from ``source``, which may be any, into ``count`` frames.
+
+    ``notice`` is called with an error of MPI, and raises it unless it is news of a
+    death. What a dead rank has sent is given as long as its death was not told.
+    """
+
+    def __init__(
+        self,
+        mpi: Any,
+        communicators: tuple[Any, Any],
+        source: int,
+        count: int,
+        survival: Survival,
+        notice: Callable[[Any], None],
+    ) -> None:
+        self._mpi = mpi
+        self._frames, self._payloads = communicators
+        self._survival = survival
+        self._notice = notice
+        self._ring = [self._post(source) for _ in range(count)]
+        self._next = 0
+        self._abandoned: list[tuple[Any, bytearray]] = []
+
+    def _post(self, source: int) -> tuple[Any, bytearray]:
+        frame = bytearray(FRAME_BYTES)
+        request = self._frames.Recv_init(frame, source, self._mpi.ANY_TAG)
+        request.Start()
+        return request, frame
+
+    def poll(self) -> tuple[int, Message] | None:
+        """Give the next message and its sender, None if none has come."""
+        while (arrival := self._next_frame()) is not None:
+            source, message = arrival
+            if isinstance(message, Announce):
+                payload = self._payload(source, message)
+                if payload is None:
+                    continue
+                message = unpack(message.tag, payload)
+            # After the news of its sender's death it was given back already.
+            if not self._survival.is_told(source):
+                return source, message
+        return None
+
+    def _next_frame(self) -> tuple[int, Message] | None:
+        # Receives complete in the order posted: only the oldest need be looked at.
+        request, frame = self._ring[self._next]
+        status = self._mpi.Status()
+        try:
+            if not request.Test(status):
+                return None
+        except self._mpi.Exception as error:
+            self._notice(error)
+            if not self._survival.is_pending(error):
+                self._receive_again(request)
+            return None
+        content = bytes(memoryview(frame)[: status.Get_count(self._mpi.BYTE)])
+        source, tag = status.source, status.tag
+        self._receive_again(request)
+        return source, unpack(tag, content)
+
+    def _receive_again(self, request: Any) -> None:
+        request.Start()
+        self._next = (self._next + 1) % len(self._ring)
+
+    def _payload(self, source: int, announce: Announce) -> bytearray | None:
+        """Give what was announced, None if its sender has died on the way."""
+        content = bytearray(announce.size)
+        try:
+            for chunk in chunks(content):
+                request = self._payloads.Irecv(chunk, source, announce.tag)
+                if not self._has_come(request, source):
+                    self._abandoned.append((request, content))  # MPI may write there
+                    return None
+        except self._mpi.Exception as error:
+            self._notice(error)
+            return None
+        return content
+
+    def _has_come(self, request: Any, source: int) -> bool:
+        """Wait for a payload; False if its sender has died.
+
+        MPI itself says so only where nothing of it was on its way.
+        """
+        backoff = Backoff()
+        look_at = time.monotonic() + LOOK_SECONDS
+        while not request.Test():
+            backoff.wait()
+            if time.monotonic() >= look_at:
+                self._survival.look()
+                if source in self._survival.dead:
+                    return bool(request.Test())
+                look_at = time.monotonic() + LOOK_SECONDS
+        return True
+
+    def close(self) -> None:
+        """Take back the posted receives."""
+        for request, _ in self._ring:
+            with suppress(self._mpi.Exception):  # of ranks that died
+                request.Cancel()
+                request.Wait()
+            request.Free()
+        self._ring = []

@@ -1,0 +1,86 @@
+"""Starting and leaving where the MPI library outlives its ranks: Open MPI with ULFM.
+
+Imported only there: under ``mpirun --with-ft ulfm``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LaunchError
+from .mail import is_death
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Longer than the start of any job that starts.
+START_SECONDS = 300.0
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """End this process if MPI does not start, showing where it waits.
+
+    Where a job is to outlive its ranks, one that dies before ``MPI_Init`` has come to
+    its end leaves the others waiting in there for ever.
+    """
+    import faulthandler  # its watchdog needs no signal, and no turn of the interpreter
+
+    faulthandler.dump_traceback_later(START_SECONDS, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def leave_without_the_dead() -> None:
+    """Let ``MPI_Finalize`` end where ranks have died.
+
+    Open MPI's waits there for all ranks of the job, the dead among them, unless this
+    variable of its own says otherwise; that a death was noticed makes no difference.
+    """
+    import ctypes
+
+    with suppress(OSError, ValueError):  # another release, which may know better
+        library = ctypes.CDLL("libmpi.so.40")
+        ctypes.c_bool.in_dll(library, "ompi_async_mpi_finalize").value = True
+
+
+def private(mpi: Any, world: Any) -> tuple[Any, Any, Any]:
+    """Give the world and two copies of it; a smaller world if ranks died meanwhile.
+
+    Collective. The ranks that are left are numbered anew, in the same order.
+
+    Raises:
+        LaunchError: rank 0 is among the dead.
+    """
+    was = world.rank
+    while True:
+        copies = _copies(mpi, world)
+        # A death may show on some ranks only: all must do the same.
+        if _agree(mpi, world, whole=copies is not None) and copies is not None:
+            return world, *copies
+        world = world.Shrink()
+        if world.rank == 0 != was:
+            msg = "rank 0 died while the job was starting: run again"
+            raise LaunchError(msg)
+
+
+def _copies(mpi: Any, world: Any) -> tuple[Any, Any] | None:
+    try:
+        return world.Dup(), world.Dup()
+    except mpi.Exception as error:
+        if not is_death(mpi, error):
+            raise
+        return None
+
+
+def _agree(mpi: Any, world: Any, *, whole: bool) -> bool:
+    """Whether the copies are whole on every rank that lives."""
+    try:
+        return bool(world.Agree(int(whole)))
+    except mpi.Exception as error:  # a death that not everybody has acknowledged
+        if not is_death(mpi, error):
+            raise
+        return False

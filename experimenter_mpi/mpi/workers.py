@@ -1,0 +1,61 @@
+"""What rank 0 knows of each worker: how far it is, and what it holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..ledger import Outcome
+
+
+class Stage(Enum):
+    """How far a rank is in this experiment."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+@dataclass(slots=True)
+class Worker:
+    """What the dispatcher knows of a rank: its batches, first the one it runs.
+
+    ``overdue``: its trial counts as failed already, whatever it may still say of it.
+    """
+
+    stage: Stage = Stage.STARTING
+    overdue: bool = False
+    batches: deque[deque[int]] = field(default_factory=deque)
+
+    @property
+    def current(self) -> int | None:
+        """The trial it runs now; None while it holds nothing."""
+        return self.batches[0][0] if self.batches else None
+
+    def unreported(self) -> list[int]:
+        return [index for batch in self.batches for index in batch]
+
+    def report(self, rank: int, outcome: Outcome) -> None:
+        """Take an outcome off the batch it belongs to: the oldest, in order."""
+        if self.current != outcome.index:
+            msg = (
+                f"rank {rank} reports trial {outcome.index} but was to run "
+                f"{self.current}"
+            )
+            raise ProtocolError(msg)
+        self.batches[0].popleft()
+        if not self.batches[0]:
+            self.batches.popleft()
+
+    def drop(self, indices: Sequence[int]) -> None:
+        """Take trials off, wherever they are."""
+        kept = (deque(i for i in batch if i not in indices) for batch in self.batches)
+        self.batches = deque(batch for batch in kept if batch)
