@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ACTIVE = re.compile(r"\b(CHECK|COLLATE|GENERATED|AS)\b", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE\b(.*)", re.IGNORECASE | re.DOTALL)
 # The conditions of our own indexes, without spaces and quotes.
-_OUR_CONDITIONS = {"status<>'finished'", "fileISNOTNULL"}
+_OUR_CONDITIONS = {"status<>'finished'", "fileISNOTNULL", "deaths>0"}
 
 
 def require_passive(connection: Connection, path: str) -> None:

@@ -156,6 +156,7 @@ NEXT = {
 RECORDED = {
     errors.TrialProcessError: "test_isolation.py",
     errors.TrialTimeoutError: "test_overdue.py",
+    errors.RankDiedError: "database/test_deaths.py",
 }
 # Raised only as one of their kinds, and what a trial raises itself.
 NOT_RAISED = {errors.ExperimenterError, errors.DatabaseError, errors.TrialInterrupted}

@@ -184,12 +184,14 @@ def trial(configuration, trial_id):
     assert Status.PENDING == attempts.run(0).outcome.status
 
 
-def test_a_ctrl_c_of_the_trials_own_is_passed_on(start):
+def test_a_trial_that_raises_keyboard_interrupt_by_itself_has_failed(start):
     attempts = start("def trial(*_): raise KeyboardInterrupt\n")
-    outcome, exception = attempts.run(0)
+    outcome = attempts.run(0).outcome
 
-    assert Status.PENDING == outcome.status
-    assert isinstance(exception, KeyboardInterrupt)
+    assert (Status.FAILED, "KeyboardInterrupt") == (
+        outcome.status,
+        outcome.failure.type,
+    )
 
 
 def test_a_large_array_is_written_by_the_child_itself(start, tmp_path):

@@ -110,7 +110,7 @@ def test_a_file_of_just_so_many_pieces_arrives_whole(far, folder, pieces, monkey
 def test_a_file_that_is_not_there_is_missed(far, folder):
     written = far.write(encode(VALUE))
     os.unlink(files_below(folder)[0])
-    with pytest.raises(CorruptDocumentError, match="cannot be read"):
+    with pytest.raises(CorruptDocumentError, match="is missing"):
         again(far, written)
 
 

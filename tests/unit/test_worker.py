@@ -23,8 +23,8 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Status, StoredSnapshot
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import worker
-from experimenter_mpi.mpi.worker import Line, report_unable, work
 from experimenter_mpi.mpi.messages import HOLD_SECONDS
+from experimenter_mpi.mpi.worker import Line, report_unable, work
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import (
     PATIENCE,
