@@ -135,10 +135,10 @@ def use_rollback_journal(connection: Connection) -> None:
         wait_at_most(connection, BUSY_SECONDS)
 
 
-def put_empty_journal_away(connection: Connection) -> None:
-    """Have SQLite delete a journal that a writer was killed while it created it.
+def put_cold_journal_away(connection: Connection) -> None:
+    """Have SQLite delete a journal over which a writer died; see ``has_cold_journal``.
 
-    It holds nothing and harms nobody, but only who writes deletes it.
+    It harms nobody, but only who writes deletes it.
     """
     driver = raw(connection)
     try:

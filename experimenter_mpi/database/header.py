@@ -40,10 +40,14 @@ def has_wal(path: str) -> bool:
         return False
 
 
-def has_empty_journal(path: str) -> bool:
-    """Whether a writer of this database died when it had only created its journal."""
+def has_cold_journal(path: str) -> bool:
+    """Whether a writer died over its journal before it had changed the database.
+
+    SQLite writes the first byte last, and takes no notice of a journal without it.
+    """
     try:
-        return os.path.getsize(path + "-journal") == 0 < os.path.getsize(path)
+        with open(path + "-journal", "rb") as journal:
+            return journal.read(1) in (b"", b"\x00") and os.path.getsize(path) > 0
     except OSError:
         return False
 

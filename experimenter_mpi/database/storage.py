@@ -21,7 +21,7 @@ from ..errors import (
 )
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
-from .header import has_empty_journal, has_wal, is_wal, names_other_file
+from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 
 if TYPE_CHECKING:
@@ -212,8 +212,8 @@ class Storage:
         path = self.path or ""
         if not filesystem.is_local(path) and is_wal(path):
             engine.leave_wal_alone(self._connected())
-        if has_empty_journal(path):
-            engine.put_empty_journal_away(self._connected())
+        if has_cold_journal(path):
+            engine.put_cold_journal_away(self._connected())
 
     def _use_wal(self) -> None:
         if self.path is None or self._uses_wal or not filesystem.is_local(self.path):

@@ -112,15 +112,16 @@ def test_after_a_kill_the_next_run_goes_on_and_leaves_one_sound_file(
     plain.close()
 
 
+@pytest.mark.parametrize("content", [b"", bytes(512), bytes(512) + b"a page"])
 @pytest.mark.parametrize("is_local", [True, False])
-def test_a_journal_that_was_only_created_is_put_away_by_who_writes_nothing(
-    open_here, tmp_path, monkeypatch, is_local
+def test_a_journal_that_was_never_synced_is_put_away_by_who_writes_nothing(
+    open_here, tmp_path, monkeypatch, is_local, content
 ):
-    """Killed between making the file and its first byte: nothing is in it."""
+    """Killed before its first byte: SQLite takes no notice of it, nor deletes it."""
     monkeypatch.setattr(filesystem, "is_local", lambda _: is_local)
     with open_here() as db:
         db.enrol(heat())
-    (tmp_path / "heat.db-journal").touch()
+    (tmp_path / "heat.db-journal").write_bytes(content)
     with open_here() as db, db.writing():
         db.sweep_leftovers()
 
@@ -135,9 +136,9 @@ def test_a_journal_that_cannot_be_put_away_stays(open_here, stored, tmp_path):
     browser.execute("BEGIN IMMEDIATE")
     connection = engine.connect(str(tmp_path / "heat.db"), engine.WRITE)
     engine.raw(connection).execute("PRAGMA busy_timeout = 0")
-    engine.put_empty_journal_away(connection)
+    engine.put_cold_journal_away(connection)
 
-    assert header.has_empty_journal(str(tmp_path / "heat.db"))
+    assert header.has_cold_journal(str(tmp_path / "heat.db"))
     assert not engine.raw(connection).in_transaction
     engine.disconnect(connection)
     browser.close()
