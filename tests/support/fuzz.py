@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TESTS = Path(__file__).parents[1]
 # One input may take this long, and one process this much memory.
@@ -43,12 +43,16 @@ class Finding(NamedTuple):
 
 def search(kind: str, first: int, count: int) -> list[Finding]:
     """Try inputs ``first`` to ``first + count - 1``; give what was found."""
-    findings, start = [], first
+    return [finding for found, _ in batches(kind, first, count) for finding in found]
+
+
+def batches(kind: str, first: int, count: int) -> Iterator[tuple[list[Finding], int]]:
+    """Give what each process found, and the number up to which all were tried."""
+    start = first
     while start < first + count:
         end = min(start + BATCH[kind], first + count)
         found, start = _batch(kind, start, end)
-        findings += found
-    return findings
+        yield found, start
 
 
 def _batch(kind: str, start: int, end: int) -> tuple[list[Finding], int]:
@@ -206,11 +210,14 @@ def main(arguments: list[str]) -> int:
         print("usage: scripts/fuzz documents|databases COUNT [FIRST]", file=sys.stderr)
         return 2
     kind, count, first = arguments[0], int(arguments[1]), int((*arguments[2:], "0")[0])
-    findings = search(kind, first, count)
-    for finding in findings:
-        print(f"--- {kind} {finding.number}\n{finding.what.strip()}")
-    print(f"{count} {kind} tried from {first} on: {len(findings)} findings")
-    return 1 if findings else 0
+    number = 0
+    for findings, tried in batches(kind, first, count):
+        for finding in findings:
+            print(f"--- {kind} {finding.number}\n{finding.what.strip()}")
+        number += len(findings)
+        print(f"{tried - first} {kind} tried from {first} on: {number} findings")
+        sys.stdout.flush()
+    return 1 if number else 0
 
 
 if __name__ == "__main__":
