@@ -104,12 +104,11 @@ def use_wal(connection: Connection) -> bool:
     return True
 
 
-def try_commit(connection: Connection, patience: float) -> bool:
-    """Commit; give False where a reader was still there after ``patience`` seconds.
+def try_commit(connection: Connection) -> bool:
+    """Commit; give False where a reader was still there after ``wait_at_most``.
 
     The transaction is then as it was, and no new reader comes in.
     """
-    wait_at_most(connection, patience)
     try:
         raw(connection).execute("COMMIT")
     except sqlite3.OperationalError as error:

@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Float, Integer, Text
 from .tables import experiments, metadata, trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Column, Table
 
@@ -58,21 +58,35 @@ def checked(table: Table, row: Any) -> Any:
     Raises:
         BadRowError: it does not.
     """
-    allowed, ids = _ALLOWED[table.name], _IDS[table.name]
-    for name, value in zip(row._fields, row, strict=True):
-        kinds = allowed.get(name)
-        if kinds is not None and type(value) not in kinds:
-            raise _bad(table, name, f"a value of type {type(value).__name__}")
-        if name in ids and not _ID.fullmatch(value):
-            raise _bad(table, name, f"{value!r:.60}, which is no id")
-    if table is experiments and row.trial_count < 1:
-        raise _bad(table, "trial_count", str(row.trial_count))
-    return row
+    return all_checked(table, [row])[0]
 
 
 def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
     """Give the rows if they are what ``table`` keeps; see ``checked``."""
-    return [checked(table, row) for row in rows]
+    found = list(rows)
+    if not found:
+        return found
+    names = found[0]._fields
+    places = [place for place, name in enumerate(names) if name in _IDS[table.name]]
+    good: set[tuple[type, ...]] = set()  # of a million rows a few kinds are looked at
+    for row in found:
+        kinds = tuple(map(type, row))
+        if kinds not in good:
+            _check_kinds(table, names, kinds)
+            good.add(kinds)
+        for place in places:
+            if not _ID.fullmatch(row[place]):
+                raise _bad(table, names[place], f"{row[place]!r:.60}, which is no id")
+        if table is experiments and row.trial_count < 1:
+            raise _bad(table, "trial_count", str(row.trial_count))
+    return found
+
+
+def _check_kinds(table: Table, names: Sequence[str], kinds: Sequence[type]) -> None:
+    allowed = _ALLOWED[table.name]
+    for name, kind in zip(names, kinds, strict=True):
+        if name in allowed and kind not in allowed[name]:
+            raise _bad(table, name, f"a value of type {kind.__name__}")
 
 
 def checked_value(column: Column[Any], value: Any) -> Any:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _REPAIRS = 3
 # How long a commit waits for readers between looks at signals and the lock.
 BLOCKED_SECONDS = 1.0
+# A transaction this long may be one of a process that stood still.
+STILL_SECONDS = 1.0
 
 
 class Storage:
@@ -105,31 +107,36 @@ class Storage:
                 self._use_wal()
             connection = self._connected()
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            self._in_transaction = True
+            self._in_transaction, began = True, time.monotonic()
             try:
                 # Pages that do not fit into the cache are kept while a reader is there.
-                engine.wait_at_most(connection, 0)
+                if not self._uses_wal:
+                    engine.wait_at_most(connection, 0)
                 yield connection
-                self._commit(connection)
+                self._commit(connection, began)
             except BaseException:
                 _roll_back(connection)
                 raise
             finally:
                 self._in_transaction = False
-                engine.wait_at_most(connection, engine.BUSY_SECONDS)
+                if not self._uses_wal:
+                    engine.wait_at_most(connection, engine.BUSY_SECONDS)
 
-    def _commit(self, connection: Connection) -> None:
+    def _commit(self, connection: Connection, began: float) -> None:
         """Commit, however long a reader keeps the file: its results are worth more."""
-        if self._lock is not None:
+        if self._lock is not None and time.monotonic() - began > STILL_SECONDS:
             self._lock.check()
-        if engine.try_commit(connection, BLOCKED_SECONDS):
+        if engine.try_commit(connection):
+            return
+        engine.wait_at_most(connection, BLOCKED_SECONDS)
+        if engine.try_commit(connection):
             return
         self.note(
             f"a reader keeps {self.name} locked, and what is to be stored waits in "
             "memory: close the program that has it open, or copy the file for it"
         )
         began = time.monotonic()
-        while not engine.try_commit(connection, BLOCKED_SECONDS):
+        while not engine.try_commit(connection):
             if self._lock is not None:
                 self._lock.check()
         waited = time.monotonic() - began
