@@ -6,8 +6,8 @@ from .mpi import spawn
 from .service import serve
 
 
-def main() -> int:
-    """Serve the process that spawned this one until it sends this rank home."""
-    with spawn.parent() as transport:
+def main(spawner: int, host: str) -> int:
+    """Serve process ``spawner`` on ``host``, which spawned this one, to the end."""
+    with spawn.parent(spawner, host) as transport:
         serve(transport)
     return 0

@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from _thread import start_new_thread
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # Longer than a cold parallel file system takes to give Python to the workers.
 PATIENCE_SECONDS = 60.0
+WATCH_SECONDS = 1.0
 EXIT_WRONG = 3
 
 INSTEAD = (
@@ -51,8 +54,12 @@ def spawned(workers: int) -> Iterator[Transport]:
 
 
 @contextmanager
-def parent() -> Iterator[Transport]:
-    """Give a spawned worker's transport to whoever spawned it."""
+def parent(spawner: int, host: str) -> Iterator[Transport]:
+    """Give a spawned worker's transport to the process that spawned it.
+
+    ``spawner`` is its pid, on ``host``.
+    """
+    start_new_thread(_end_with, (spawner, host))
     mpi = transports.load()
     parents = mpi.Comm.Get_parent()
     if parents == mpi.COMM_NULL:
@@ -71,6 +78,28 @@ def leave(transport: Transport, parents: Any) -> None:
     transport.close()
     transport.free()
     parents.Disconnect()
+
+
+def _end_with(spawner: int, host: str) -> None:
+    """End this worker when the process that spawned it is gone.
+
+    Where that was killed before both sides had met, nobody else would: MPI waits for
+    it, and spins. On another host it is left to MPI.
+    """
+    while host == os.uname().nodename and _lives(spawner):
+        time.sleep(WATCH_SECONDS)
+    if host == os.uname().nodename:
+        os._exit(EXIT_WRONG)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return not os.path.exists("/proc/self")  # no such file system: nobody knows
+    except (OSError, IndexError):
+        return True
 
 
 def try_it() -> int:
@@ -144,7 +173,8 @@ def _start(mpi: Any, workers: int) -> Any:
     deadline.daemon = True
     deadline.start()
     command, *arguments = _python()
-    arguments.append(_program("spawned", "main"))
+    place = f"{os.getpid()}, {os.uname().nodename!r}"
+    arguments.append(_program("spawned", "main", place))
     try:
         with _apart():
             return mpi.COMM_SELF.Spawn(command, arguments, workers)
@@ -226,12 +256,12 @@ def _python() -> list[str]:
     return [sys.executable, *_args_from_interpreter_flags(), "-c"]
 
 
-def _program(module: str, function: str) -> str:
+def _program(module: str, function: str, given: str = "") -> str:
     """Give the text of a program; this package is where it was found here."""
     package, folder = __name__.partition(".")[0], os.path.abspath(__file__)
     for _ in range(3):
         folder = os.path.dirname(folder)
     return (
         f"import sys; sys.path.append({folder!r}); "
-        f"from {package}.{module} import {function}; sys.exit({function}())"
+        f"from {package}.{module} import {function}; sys.exit({function}({given}))"
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from support.experiments import PACKAGE
+from support.launch import wait_until
 from support.libraries import python_of
 from support.ways import WAYS
 
@@ -126,6 +128,20 @@ def test_fewer_workers_than_mpirun_started_are_enough(mpirun, folder):
     mpirun(4, "script.py").expect(0)
 
     assert [(1,), (2,)] == folder.query("SELECT DISTINCT rank FROM trials ORDER BY 1")
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_workers_end_with_a_process_that_is_killed_while_it_spawns_them(
+    library, launches, folder
+):
+    """They would wait for it in vain, each taking a core."""
+    folder.write(SCRIPT.replace("MODE", "DistributedMode(2)"), "script.py")
+    running = start_alone(launches, "script.py", library=library)
+    running.wait_for(lambda: 4 <= len(running.processes()), 60)
+
+    os.kill(running.pid, signal.SIGKILL)
+
+    wait_until(lambda: not running.processes(), 30, "the end of every process")
 
 
 # --- where there is no file
