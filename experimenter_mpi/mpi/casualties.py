@@ -9,7 +9,7 @@ from ..errors import RankDiedError
 from ..ledger import Entry, Failure, Outcome, Place, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from .dispatch import Blame
 
 
 def entry_of(index: int, place: Place) -> Entry:
@@ -23,15 +23,10 @@ def entry_of(index: int, place: Place) -> Entry:
     return Entry(Outcome(index, Status.FAILED, None, failure, now, now, 0.0), place)
 
 
-def news(
-    rank: int,
-    hostname: str | None,
-    running: Sequence[int],
-    fatal: Sequence[int],
-    left: int,
-) -> str:
+def news(rank: int, place: Place | None, blame: Blame | None, left: int) -> str:
     """Say in a line that a rank died, what of, and how many workers are left."""
-    where = f"rank {rank}" + (f" on {hostname}" if hostname else "")
+    where = f"rank {rank}" + (f" on {place.hostname}" if place else "")
+    running, fatal = (blame.indices, blame.fatal) if blame else ((), ())
     others = f"{left} workers go on" if left > 1 else "1 worker goes on"
     if not left:
         others = "no worker is left"

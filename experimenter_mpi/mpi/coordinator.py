@@ -171,7 +171,7 @@ class _Coordinator:
             case m.Finished(outcomes):
                 in_time = tuple(overdue.judged(each, self._limit) for each in outcomes)
                 self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
-            case m.Drained():
+            case m.Drained() | m.Begun():
                 self._carry_out(self._dispatcher.on(rank, message))
             case _:
                 msg = f"rank {rank} sent {type(message).__name__} to the coordinator"
@@ -198,21 +198,18 @@ class _Coordinator:
 
     def _mourn(self) -> None:
         """Go on without the ranks that have died since."""
-        for rank in self._transport.deaths():
-            self._commit()
-            instructions = self._dispatcher.lose(rank)
+        dead = self._transport.deaths()
+        if not dead:
+            return
+        self._commit()
+        instructions = self._dispatcher.lose(*dead)
+        self._carry_out(instructions)
+        blames = {i.rank: i for i in instructions if isinstance(i, Blame)}
+        left = len(self._transport.workers)
+        for rank in dead:
             self._running.pop(rank, None)
-            self._carry_out(instructions)
-            blames = [i for i in instructions if isinstance(i, Blame)]
-            place = self._places.get(rank)
             self._note(
-                casualties.news(
-                    rank,
-                    place.hostname if place else None,
-                    [index for blame in blames for index in blame.indices],
-                    [index for blame in blames for index in blame.fatal],
-                    len(self._transport.workers),
-                )
+                casualties.news(rank, self._places.get(rank), blames.get(rank), left)
             )
 
     def _commit(self) -> None:

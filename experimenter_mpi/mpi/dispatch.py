@@ -15,6 +15,7 @@ from ..errors import ProtocolError
 from ..ledger import Status
 from .messages import (
     Assign,
+    Begun,
     Drain,
     Drained,
     Finished,
@@ -131,6 +132,9 @@ class Dispatcher:
                 return [*self._release(rank), *self._close()]
             case ((Stage.READY | Stage.DRAINING), Finished(outcomes)):
                 return self._on_finished(rank, outcomes)
+            case ((Stage.READY | Stage.DRAINING), Begun(index)):
+                self.workers[rank].begin(rank, index)
+                return []
             case Stage.DRAINING, Drained():
                 self._take_back(rank)
                 return self._release(rank)
@@ -153,15 +157,18 @@ class Dispatcher:
         order = Drain(reason, seconds)
         return [self._ask_to_drain(rank, order) for rank in self._at(Stage.READY)]
 
-    def lose(self, rank: int) -> list[Instruction]:
-        """Requeue what a dead rank held, but for a trial that has killed its second."""
-        if self.workers[rank].stage is Stage.GONE:
-            return []
-        self.workers[rank].stage = Stage.GONE
-        self.lost.add(rank)
-        instructions = self._blame(rank)
-        self._take_back(rank)
-        if self.draining:
+    def lose(self, *ranks: int) -> list[Instruction]:
+        """Requeue what dead ranks held, but for a trial that has killed its second."""
+        fresh = [r for r in ranks if self.workers[r].stage is not Stage.GONE]
+        # All of them first: what one held must not go to another.
+        for rank in fresh:
+            self.workers[rank].stage = Stage.GONE
+        self.lost.update(fresh)
+        instructions: list[Instruction] = []
+        for rank in fresh:
+            instructions += self._blame(rank)
+            self._take_back(rank)
+        if self.draining or not fresh:
             return instructions
         fed = [order for r in self._at(Stage.READY) for order in self._assign(r)]
         return instructions + (fed or self._close())
@@ -174,6 +181,8 @@ class Dispatcher:
         worker = self.workers[rank]
         held = worker.unreported()
         if not held or worker.overdue:
+            return []
+        if held[0] in self._suspects and not worker.begun:
             return []
         running = held[:1] if self._pace.reports_singly else held
         fatal = self._suspects.blame(running)
@@ -218,7 +227,8 @@ class Dispatcher:
         if self._takes_suspect(rank):
             index = self._suspects.take()
             self.workers[rank].batches.append(deque([index]))
-            return [Send(rank, Assign(((index, index + 1),)), self._fragile)]
+            only = Assign(((index, index + 1),), announced=not self._fragile)
+            return [Send(rank, only, self._fragile)]
         instructions: list[Instruction] = []
         while self._wants_more(rank):
             marked = self._marks_first(rank)

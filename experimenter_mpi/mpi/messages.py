@@ -135,9 +135,14 @@ class Unable(NamedTuple):
 
 @message(Tag.ASSIGN)
 class Assign(NamedTuple):
-    """Coordinator to worker: run these trials, ranges of indices, in this order."""
+    """Coordinator to worker: run these trials, ranges of indices, in this order.
+
+    ``announced``: say Begun before the first. A rank died of it, perhaps; if the next
+    one is dead before it has this message, that is not the trial's doing.
+    """
 
     ranges: Ranges
+    announced: bool = False
 
 
 @message(Tag.FINISHED)

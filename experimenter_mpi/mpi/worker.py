@@ -101,8 +101,8 @@ def work(line: Line, hostname: str, attempts: Attempts) -> None:
     reports = Reports(send, watched=line.serves_threads)
     while True:
         match line.receive():
-            case m.Assign(ranges):
-                _run_batch(line, ranges, attempts, reports)
+            case m.Assign(ranges, announced):
+                _run_batch(line, ranges, attempts, reports, announced=announced)
             case m.Drain():
                 line.send(m.Drained())
             case m.Release():
@@ -121,11 +121,18 @@ def report_unable(line: Line, hostname: str, error: Exception) -> None:
 
 
 def _run_batch(
-    line: Line, ranges: m.Ranges, attempts: Attempts, reports: Reports
+    line: Line,
+    ranges: m.Ranges,
+    attempts: Attempts,
+    reports: Reports,
+    *,
+    announced: bool,
 ) -> None:
     reports.begin()
     for index in (i for start, stop in ranges for i in range(start, stop)):
         if line.requested():
             break
+        if announced:
+            line.send(m.Begun(index))
         reports.add(attempts.run(index))
     reports.flush()

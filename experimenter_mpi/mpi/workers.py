@@ -29,10 +29,12 @@ class Worker:
     """What the dispatcher knows of a rank: its batches, first the one it runs.
 
     ``overdue``: its trial counts as failed already, whatever it may still say of it.
+    ``begun``: it has said that it runs the one that it was to announce.
     """
 
     stage: Stage = Stage.STARTING
     overdue: bool = False
+    begun: bool = False
     batches: deque[deque[int]] = field(default_factory=deque)
 
     @property
@@ -43,6 +45,13 @@ class Worker:
     def unreported(self) -> list[int]:
         return [index for batch in self.batches for index in batch]
 
+    def begin(self, rank: int, index: int) -> None:
+        """Take note that it runs what it was to announce."""
+        if self.current != index:
+            msg = f"rank {rank} begins trial {index} but was to run {self.current}"
+            raise ProtocolError(msg)
+        self.begun = True
+
     def report(self, rank: int, outcome: Outcome) -> None:
         """Take an outcome off the batch it belongs to: the oldest, in order."""
         if self.current != outcome.index:
@@ -51,6 +60,7 @@ class Worker:
                 f"{self.current}"
             )
             raise ProtocolError(msg)
+        self.begun = False
         self.batches[0].popleft()
         if not self.batches[0]:
             self.batches.popleft()

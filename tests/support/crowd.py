@@ -9,6 +9,7 @@ from experimenter_mpi.ledger import FATAL_DEATHS, Status
 from experimenter_mpi.mpi.dispatch import Blame, Dispatcher, Record, Send
 from experimenter_mpi.mpi.messages import (
     Assign,
+    Begun,
     Drain,
     Drained,
     Finished,
@@ -66,7 +67,7 @@ class Watched:
         self.asked_to_drain: set[int] = set()
         self.released: set[int] = set()
         self.lost: set[int] = set()
-        self._left: list[int] = []
+        self._left: dict[int, list[int]] = {}
         self._suspicious = FATAL_DEATHS if fragile else 1
 
     # --- what happens to it
@@ -89,15 +90,19 @@ class Watched:
         """Ask it to let the run end."""
         return self._follow(self.dispatcher.drain(reason))
 
-    def lose(self, rank: int) -> list[Instruction]:
-        """Tell it that a rank has died."""
-        if rank not in self.released:
+    def lose(self, *ranks: int) -> list[Instruction]:
+        """Tell it that ranks have died."""
+        for rank in set(ranks) - self.released:
             self.lost.add(rank)
-            self._left = self.holds(rank)
+            self._left[rank] = self.holds(rank)
             self.held[rank].clear()
-        return self._follow(self.dispatcher.lose(rank))
+        return self._follow(self.dispatcher.lose(*ranks))
 
     # --- in short
+
+    def begin(self, rank: int) -> None:
+        """Let a rank say that it runs what it was to announce."""
+        assert [] == self.on(rank, Begun(self.holds(rank)[0]))
 
     def ready(self, *ranks: int) -> list[Instruction]:
         """Let ranks say that they can work."""
@@ -202,7 +207,7 @@ class Watched:
     ) -> None:
         assert rank in self.lost, "a living rank is blamed"
         assert indices, "blamed for nothing"
-        assert list(indices) == self._left[: len(indices)], "it did not run these"
+        assert list(indices) == self._left[rank][: len(indices)], "it did not run these"
         for index in indices:
             self.deaths[index] = self.deaths.get(index, 0) + 1
         expected = [i for i in indices if self.deaths[i] >= FATAL_DEATHS]
@@ -245,9 +250,11 @@ class SimulatedWorker:
     def take_message(self) -> None:
         """Receive the next message on its way here."""
         match self.inbox.popleft():
-            case Assign(ranges):
+            case Assign(ranges, announced):
                 indices = (i for start, stop in ranges for i in range(start, stop))
                 self.batches.append(deque(indices))
+                if announced:
+                    self.outbox.append(Begun(self.batches[-1][0]))
             case Drain():
                 self.draining = True
             case Release():

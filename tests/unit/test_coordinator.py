@@ -580,7 +580,14 @@ class Deadly(Script):
 
 
 def only_rank_2(rank, message):
-    return obedient(rank, message) if rank == 2 else []
+    return obedient(rank, message) if rank == 2 else announced(message)
+
+
+def announced(message):
+    """Begin what is to be announced, and never end it."""
+    if isinstance(message, m.Assign) and message.announced:
+        return [m.Begun(message.ranges[0][0])]
+    return []
 
 
 def test_what_a_dead_rank_was_to_run_is_run_by_the_others():
@@ -596,7 +603,8 @@ def test_what_a_dead_rank_was_to_run_is_run_by_the_others():
 def test_the_second_death_during_a_trial_is_its_failure():
     done = Deadly(ready(1, 2, 3), 1, 2, size=4, trials=3, deaths={0: 1})
     done.transport.on_send = lambda rank, message: [
-        (rank, each) for each in (obedient(rank, message) if rank == 3 else [])
+        (rank, each)
+        for each in (obedient(rank, message) if rank == 3 else announced(message))
     ]
     done.run(batch_size=1)
     (failed,) = [e for e in done.ledger.entries if e.outcome.failure is not None]

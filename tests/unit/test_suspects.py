@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from experimenter_mpi.errors import ProtocolError
 from experimenter_mpi.ledger import Status
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.dispatch import Blame, Send
@@ -36,6 +37,7 @@ def test_a_trial_that_kills_two_ranks_fails_and_the_others_go_on():
     (poison,) = watched.holds(1)
     first = blames(watched.lose(1))
     watched.finish(2)
+    watched.begin(2)
     second = blames(watched.lose(2))
     watched.finish_everything()
 
@@ -50,6 +52,7 @@ def test_it_fails_at_once_where_a_rank_died_of_it_in_an_earlier_run():
     watched.ready(1, 2)
 
     assert [4] == watched.holds(1)
+    watched.begin(1)
     assert [Blame(1, (4,), (4,))] == blames(watched.lose(1))
 
 
@@ -65,6 +68,7 @@ def test_short_trials_of_a_dead_rank_are_all_suspects_and_run_one_by_one():
     assert tuple(held) == blame.indices
     assert held[:1] == watched.holds(2)
     watched.finish(2)
+    watched.begin(2)
     (last,) = blames(watched.lose(2))
     assert Blame(2, (held[1],), (held[1],)) == last
 
@@ -88,6 +92,40 @@ def test_a_rank_that_dies_with_nothing_to_do_is_nobodys_fault():
     assert [] == watched.lose(3)
 
 
+def test_a_rank_that_was_dead_before_it_had_a_suspect_did_not_die_of_it():
+    """Several were killed at once, and their deaths became known one by one."""
+    watched = Watched([range(9)], 3, batch_size=1)
+    watched.ready(1, 2, 3)
+    (suspect,) = watched.holds(1)
+    watched.lose(1)
+    watched.finish(2)
+    assert [suspect] == watched.holds(2)
+
+    assert [] == blames(watched.lose(2))
+    watched.finish_everything()
+    assert list(range(9)) == sorted(watched.recorded)
+
+
+def test_what_one_of_several_dead_ranks_held_goes_to_none_of_the_others():
+    watched = Watched([range(1)], 3)
+    watched.ready(1, 2)
+    (busy,) = [rank for rank in (1, 2) if watched.holds(rank)]
+    watched.lose(busy, 3 - busy)
+    watched.ready(3)
+    watched.finish(3)
+
+    assert [0] == watched.recorded
+    assert {0: 1} == watched.deaths
+
+
+def test_a_rank_cannot_begin_what_it_does_not_hold():
+    watched = Watched([range(9)], 1)
+    watched.ready(1)
+
+    with pytest.raises(ProtocolError, match="rank 1 begins trial 7 but was to run 0"):
+        watched.on(1, m.Begun(7))
+
+
 def test_a_suspect_that_ends_well_is_like_any_other():
     watched = Watched([range(6)], 2, batch_size=1)
     watched.ready(1, 2)
@@ -101,6 +139,7 @@ def test_a_suspect_that_ends_well_is_like_any_other():
 def test_a_run_that_is_to_stop_at_a_failure_stops_at_this_one():
     watched = Watched([range(9)], 2, stop_on_failure=True, deaths={0: 1})
     watched.ready(1, 2)
+    watched.begin(1)
     instructions = watched.lose(1)
 
     assert [0] == watched.condemned
@@ -110,6 +149,7 @@ def test_a_run_that_is_to_stop_at_a_failure_stops_at_this_one():
 def test_a_death_during_a_drain_counts_as_well():
     watched = Watched([range(9)], 2, deaths={0: 1})
     watched.ready(1, 2)
+    watched.begin(1)
     watched.drain()
 
     assert [Blame(1, (0,), (0,))] == watched.lose(1)

@@ -115,6 +115,30 @@ def test_a_batch_is_run_in_order_and_reported_as_it_will_be_stored():
     ]
 
 
+def test_a_trial_that_is_to_be_announced_is_so_before_it_runs():
+    """It may be the last thing that this rank says."""
+    seen = []
+
+    def trial(configuration, trial_id):
+        seen.extend(worker.sent)
+        return {}
+
+    worker = Worker(trial)
+    worker.work(m.Assign(((7, 8),), announced=True))
+
+    assert [m.Ready("node1"), m.Begun(7)] == seen
+
+
+def test_what_is_not_to_be_announced_is_not():
+    assert [] == Worker().work(m.Assign(((7, 8),))).transport.sent_of(m.Begun)
+
+
+def test_a_trial_that_a_drain_overtakes_is_not_announced():
+    done = Worker().work(m.Assign(((7, 8),), announced=True), m.Drain("SIGTERM"))
+
+    assert [] == done.transport.sent_of(m.Begun)
+
+
 def test_a_batch_of_short_trials_is_reported_in_one_message(clock):
     done = Worker().work(m.Assign(((0, 50),)))
 
