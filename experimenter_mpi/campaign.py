@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from .database.database import ExperimentDatabase
     from .experiment import Experiment
-    from .options import Options
     from .progress import Progress
     from .script import Script
+    from .summary import Options
 
 
 @dataclass(frozen=True, slots=True)

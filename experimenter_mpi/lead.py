@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .modes import Mode
     from .mpi.transport import Transport
-    from .options import Options
     from .script import Script
-    from .summary import RunSummary
+    from .summary import Options, RunSummary
     from .sweep import Sweep
 
 WAITING, WORKING, RELEASED = "waiting", "working", "released"

@@ -9,8 +9,8 @@ from . import script
 from .errors import ConfigurationError, LaunchError
 from .modes import MODES, SerialMode
 from .mpi import launch
-from .options import Options
 from .service import assist
+from .summary import Options
 
 if TYPE_CHECKING:
     from .database.database import ExperimentDatabase

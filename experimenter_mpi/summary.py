@@ -1,4 +1,4 @@
-"""What a run did, for the script that called it and for the exit code."""
+"""What a run was asked to do, and what it did."""
 
 from __future__ import annotations
 
@@ -50,3 +50,19 @@ class RunSummary(NamedTuple):
         if self.stopped is not None:
             parts.append(f"stopped by {self.stopped}")
         return "; ".join(parts)
+
+
+class Options(NamedTuple):
+    """See ``execute``; limits, ``grace`` and ``trial_timeout`` are in seconds.
+
+    ``only`` are the indices of the trials to run, None for all.
+    """
+
+    force_overwrite: bool = False
+    on_error: str = "record"
+    retry_failed: bool = True
+    time_limit: float | None = None
+    grace: float | None = None
+    only: frozenset[int] | None = None
+    isolate: bool = False
+    trial_timeout: float | None = None

@@ -16,9 +16,8 @@ from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
 from ..modes.multithreaded import MultithreadedMode
 from ..mpi import launch
-from ..options import Options
 from ..preparation import find_functions, working_in
-from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED
+from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from experimenter_mpi.options import Options
 from experimenter_mpi.runner import execute
+from experimenter_mpi.summary import Options
 
 
 def test_its_defaults_are_those_of_execute():
