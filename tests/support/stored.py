@@ -61,9 +61,9 @@ PLACE = Place(3, "node17")
 
 def make_database(folder: Path) -> None:
     """Store two experiments with a bit of everything, among it array files."""
-    from experimenter_mpi.database import arrays
+    from experimenter_mpi import codec
 
-    arrays.INLINE_BYTES = 1000  # type: ignore[attr-defined] # small files of arrays
+    codec.INLINE_BYTES = 1000  # so that small arrays are in files
     with open_db("heat.db", folder) as db:
         one = Experiment(
             "heat",
@@ -90,6 +90,7 @@ def make_database(folder: Path) -> None:
                 state = {"step": step, "spins": np.full(300, float(step))}
                 db.save_snapshot(ids[4], state, "half way")
             db.finish_run(run, "failed", db.counts(one.id))
+    assert list(folder.glob("heat.db.arrays/*/*.h5")), "no array went to a file"
 
 
 def _entry(index: int, results: Any, failure: Failure | None = None) -> Entry:
