@@ -24,6 +24,7 @@ from ..errors import RankDiedError
 from ..ledger import FATAL_DEATHS, Status
 from . import timestamps
 from .lookup import as_id
+from .rows import all_checked, checked
 from .tables import SUSPECTED, UNFINISHED, runs, snapshots, trials
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Deaths:
         text = as_id(experiment_id, "an experiment")
         running = (trials.c.experiment_id == text) & (trials.c.status == Status.RUNNING)
         with self._storage.transaction() as connection:
-            left = connection.execute(select(trials).where(running, UNFINISHED)).all()
+            query = select(trials).where(running, UNFINISHED)
+            left = all_checked(trials, connection.execute(query).all())
             if not left:
                 return []
             suspected = left if _crashed(connection, text) else []
@@ -112,7 +114,8 @@ class Deaths:
             trials.c.experiment_id == text, SUSPECTED, UNFINISHED, *conditions
         )
         with self._storage.reading() as connection:
-            return list(connection.execute(query.order_by(trials.c.trial_index)))
+            found = connection.execute(query.order_by(trials.c.trial_index))
+            return all_checked(trials, found)
 
 
 def _crashed(connection: Connection, experiment_id: str) -> bool:
@@ -123,7 +126,10 @@ def _crashed(connection: Connection, experiment_id: str) -> bool:
         .limit(1)
     )
     row = connection.execute(last).first()
-    if row is None or row.ended is not None or row.stop_reason is not None:
+    if row is None:
+        return False
+    checked(runs, row)
+    if row.ended is not None or row.stop_reason is not None:
         return False
     return (row.ranks or 1) > 1
 

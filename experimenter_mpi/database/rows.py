@@ -44,6 +44,7 @@ _ALLOWED = {
     table.name: {column.name: _kinds(column) for column in table.columns}
     for table in metadata.tables.values()
 }
+_ALLOWED["trials"]["index"] = _ALLOWED["trials"]["trial_index"]  # what reports call it
 # What the ids of trials and experiments look like; that of an array has no dashes.
 _IDS = {
     table.name: frozenset(column.name for column in table.columns if _is_id(column))

@@ -140,6 +140,10 @@ def _run(folder: Path) -> None:
     with open_db("heat.db", folder) as db, db.writing():
         for experiment in db.get_experiments():
             db.enrol(experiment)
+            db.deaths.last_run_crashed(experiment.id)
+            db.deaths.settle(experiment.id)
+            db.deaths.fatal(experiment.id)
+            db.deaths.suspects(experiment.id)
             db.release_running(experiment.id)
             db.sweep_leftovers()
             run = db.start_run(experiment.id, {})

@@ -37,7 +37,9 @@ def alter(db, stored, tmp_path):
 
 def everything(db):
     """Ask all that can be asked."""
-    db.overview()
+    for row in db.overview():
+        list(db.trial_rows(row["name"]))
+        db.failures(row["name"], 9)
     for experiment in db.get_experiments():
         db.get_progress(experiment.name)
         db.get_ratio_completed_trials_by_name(experiment.name)
@@ -202,6 +204,13 @@ def test_tags_that_contradict_themselves_are_shown(alter):
     path = alter(f"UPDATE trials SET configuration = '{document}'")
 
     assert {0} == run_all(path)
+
+
+@pytest.mark.parametrize("column", ["trial_index", "status", "configuration"])
+def test_no_verb_prints_a_traceback_for_bytes_in_a_column(alter, column):
+    path = alter(f"UPDATE trials SET {column} = x'00ff' WHERE trial_index = 3")
+
+    assert {0, 3} >= run_all(path)
 
 
 def test_copies_of_a_damaged_database_are_not_made(alter, open_here, tmp_path):
