@@ -140,7 +140,7 @@ def array_record(
     """Give an array as it is kept.
 
     Raises:
-        CorruptDocumentError: there is none of this id.
+        CorruptDocumentError: there is none of this id, or it is described wrongly.
     """
     mine = (arrays.c.experiment_id == experiment_id) & (arrays.c.id == array_id)
     row = connection.execute(_SELECT.where(mine)).one_or_none()
@@ -149,7 +149,7 @@ def array_record(
         raise CorruptDocumentError(msg)
     checked(arrays, row)
     shape = _shape(array_id, row.shape)
-    return codec.ArrayRecord(
+    record = codec.ArrayRecord(
         row.id,
         row.dtype,
         shape,
@@ -162,6 +162,17 @@ def array_record(
         row.file,
         row.dataset,
     )
+    _require_size(record)
+    return record
+
+
+def _require_size(record: ArrayRecord) -> None:
+    """Refuse a type that says no size: whoever moves the array asks for it."""
+    try:
+        _ = record.nbytes
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        msg = f"array {record.id} is of the type {record.dtype:.60}, which is none"
+        raise CorruptDocumentError(msg) from None
 
 
 def _shape(array_id: str, text: str) -> tuple[int, ...]:

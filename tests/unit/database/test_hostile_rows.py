@@ -224,6 +224,16 @@ def test_copies_of_a_damaged_database_are_not_made(alter, open_here, tmp_path):
     assert not (tmp_path / "copy.db").exists()
 
 
+@pytest.mark.parametrize("dtype", ["1x", "[]]", '[["a",1,2]]', '"<f"', "[" * 9000])
+def test_an_array_of_no_type_is_not_copied(alter, open_here, tmp_path, dtype):
+    alter(f"UPDATE arrays SET dtype = '{dtype}', data = NULL, file = 'ab/c.h5'")
+    with (
+        open_here(read_only=True) as db,
+        pytest.raises(CorruptDocumentError, match="of the type .* which is none"),
+    ):
+        db.export_db(tmp_path / "copy.db")
+
+
 def test_an_index_in_no_order_does_not_keep_us_for_ever(db, stored):
     """A page of a damaged index may lead back to where the reading began."""
     from experimenter_mpi.database.rows import BadRowError, later
