@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncodingError, NotCoordinatorError
+from ..errors import NotCoordinatorError
 from ..mpi import launch
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class ExperimentDatabase:
 
     def complete_trial(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
         """Store results; the trial is then finished, whatever it was before."""
-        self._open.trials.complete(trial_id, _checked("results", results))
+        self._open.trials.complete(trial_id, results)
 
     def mark_trial_as_incomplete(self, trial_id: UUID | str) -> None:
         """Forget a trial's results, so that it runs again.
@@ -169,8 +169,7 @@ class ExperimentDatabase:
         self, trial_id: UUID | str, state: dict[str, Any], label: str | None = None
     ) -> None:
         """Save the state of a trial; durable on return."""
-        checked = _checked("a snapshot's state", state)
-        self._open.snapshots.save(trial_id, checked, label)
+        self._open.snapshots.save(trial_id, state, label)
 
     def get_snapshots(self, trial_id: UUID | str) -> list[Snapshot]:
         """Give a trial's snapshots, newest first."""
@@ -323,13 +322,6 @@ class ExperimentDatabase:
     def trial_rows(self, name: str) -> Iterator[dict[str, Any]]:
         """Give index, id, status, configuration, results (JSON texts), in order."""
         return self._open.reports.trials(name)
-
-
-def _checked(what: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        msg = f"{what} must be a dict, not {type(value).__name__}"
-        raise EncodingError(msg)
-    return value
 
 
 complete_trial = ExperimentDatabase.complete_trial

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select
 
 from .. import codec
-from ..errors import CorruptDocumentError, PickledValueWarning, PickleRefusedError
+from ..errors import (
+    CorruptDocumentError,
+    EncodingError,
+    PickledValueWarning,
+    PickleRefusedError,
+)
 from ..tags import expect
 from ..variables import (
     IterableVariable,
@@ -72,8 +77,11 @@ def encode_configuration(value: Any) -> Encoded:
     return codec.encode(value, hash_up_to=None, extra=VARIABLE_RULES)
 
 
-def encode_payload(storage: Storage, value: dict[str, Any]) -> Encoded:
+def encode_payload(storage: Storage, what: str, value: Any) -> Encoded:
     """Encode results or a state; large arrays are in their files on return."""
+    if not isinstance(value, dict):
+        msg = f"{what} must be a dict, not {type(value).__name__}"
+        raise EncodingError(msg)
     encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
     warn_of_pickles(encoded.pickled)
     return settled(storage, encoded)

@@ -37,9 +37,9 @@ class Snapshots:
     def save(
         self, trial_id: UUID | str, state: dict[str, Any], label: str | None
     ) -> None:
-        self.save_encoded(
-            trial_id, documents.encode_payload(self._storage, state), label
-        )
+        what = "a snapshot's state"
+        encoded = documents.encode_payload(self._storage, what, state)
+        self.save_encoded(trial_id, encoded, label)
 
     def save_encoded(
         self, trial_id: UUID | str, state: Encoded, label: str | None

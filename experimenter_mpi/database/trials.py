@@ -152,7 +152,7 @@ class Trials:
             return _ranges(indices)
 
     def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
-        encoded = documents.encode_payload(self._storage, results)
+        encoded = documents.encode_payload(self._storage, "results", results)
         self.complete_encoded(trial_id, encoded)
 
     def complete_encoded(self, trial_id: UUID | str, results: Encoded) -> None:
