@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .attempt import attempt
+from .context import Context
+from .preparation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .attempt import Attempt
-    from .context import Context, Desk, Watch
+    from .context import Desk, Watch
     from .experiment import Experiment
+    from .sweep import Sweep
 
 
 class Attempts(Protocol):
@@ -49,3 +52,21 @@ class InProcess:
 
     def close(self) -> None:
         """There is nothing to let go."""
+
+
+def in_process(sweep: Sweep, desk: Desk) -> InProcess:
+    """Prepare this process, which rank 0 is, for the sweep's trials.
+
+    Raises:
+        ExperimenterError: a function is not there, or the store cannot be built.
+    """
+    function, store = prepare(sweep.experiment, sweep.include)
+    context = Context(
+        sweep.experiment.name,
+        desk,
+        sweep.arrays,
+        sweep.drain,
+        store,
+        allow_pickle=sweep.allow_pickle,
+    )
+    return InProcess(sweep.experiment, function, context)

@@ -148,12 +148,10 @@ class Lead:
             raise error
 
     def _on_threads(self, mode: MultithreadedMode) -> Callable[[Sweep], None]:
-        def run(sweep: Sweep) -> None:
-            self._threads_busy = True
-            mode.run(self._isolated(sweep))
-            self._threads_busy = False
+        def say_busy(busy: bool) -> None:
+            self._threads_busy = busy
 
-        return run
+        return lambda sweep: mode.run(self._isolated(sweep), say_busy)
 
     # --- executors over worker ranks
 

@@ -47,8 +47,8 @@ def script_of(experiment: Experiment) -> Script | None:
     """
     if experiment.include_file is not None:
         return None
-    path = experiment.namespace.get("__file__")
-    if path is None or not os.path.isfile(path):
+    path = _file_of(experiment)
+    if path is None:
         msg = (
             f"experiment '{experiment.name}' is not defined in a file, and workers "
             "load one: save it as a script or name one with include_file=, or use "
@@ -58,6 +58,12 @@ def script_of(experiment: Experiment) -> Script | None:
     return scripts.source_of(path)
 
 
+def _file_of(experiment: Experiment) -> str | None:
+    """Name the file with the experiment's functions, None if there is none."""
+    named = experiment.include_file or experiment.namespace.get("__file__")
+    return named if named is not None and os.path.isfile(named) else None
+
+
 def require_remakable(experiment: Experiment) -> None:
     """Refuse to isolate, before anything is run or stored, what a child cannot find.
 
@@ -65,8 +71,7 @@ def require_remakable(experiment: Experiment) -> None:
         IsolationError: the function is in no file, or has no name there.
     """
     name, namespace = experiment.name, experiment.namespace
-    path = experiment.include_file or namespace.get("__file__")
-    if path is None or not os.path.isfile(path):
+    if _file_of(experiment) is None:
         msg = (
             f"experiment '{name}' cannot be isolated: it was defined in no file (a "
             "notebook, or python -c); write it to one and run that, or run without "

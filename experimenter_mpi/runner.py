@@ -66,6 +66,7 @@ def execute(
     Raises:
         ExperimentMismatchError: the name is stored with another configuration.
         DatabaseLockedError: another run is writing to the database.
+        DatabaseWriteError: it cannot be written: read-only, or no room is left.
         ScriptError: a named function is not there.
         StoreError: the store function failed.
         IsolationError: with ``isolate``, the trial function is in no file.

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import time
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import overdue
 from ..attempt import Attempt
 from ..batches import indices_of
 from ..commits import GroupedCommits
-from ..errors import ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from ..mpi import messages as m
 from ..mpi.answers import Answers
 from ..mpi.deadlines import Deadlines
 from ..mpi.pace import BATCHES_HELD, Pace
 from ..mpi.pool import Pool
-from ..mpi.questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +43,11 @@ class Heard(NamedTuple):
     place: Place
     message: m.Message
     reply: Callable[[m.Message], object]
+
+    def refuse(self) -> None:
+        """Say that the run is over, to whoever waits for an answer."""
+        if not isinstance(self.message, m.Begun):
+            self.reply(REFUSAL)
 
 
 class Ended(NamedTuple):
@@ -153,7 +156,7 @@ class _PoolRun:
                     report = event.future.result()
                     self._record(report.place, report.attempts)
             elif isinstance(event, Heard):
-                event.reply(REFUSAL)
+                event.refuse()
 
     def _step(self) -> None:
         event = self._take()
@@ -215,9 +218,9 @@ class _PoolRun:
         held = len(lane.futures)
         if held < lane.workers:
             return True
-        size = self._pace.size(self._pool.size, self._workers)
         if self._late is not None:
             return False
+        size = self._pace.size(self._pool.size, self._workers)
         return held < BATCHES_HELD * lane.workers and self._pace.is_short(size)
 
     def _submit(self, lane: Lane) -> None:
@@ -336,32 +339,3 @@ class _Late:
         """
         if self._deadlines.passed(stuck=stuck, hopeless=draining or not left):
             raise overdue.ended_without(self.trials, left)
-
-
-class ThreadDesk(Questions):
-    """Lets trials on threads of this process ask the thread that runs the loop."""
-
-    def __init__(self, inbox: Inbox, place: Place) -> None:
-        self._inbox = inbox
-        self._place = place
-        self._closed = False
-
-    def ask(self, question: m.Message, expected: type) -> Any:
-        """Ask the loop's thread, and wait for it."""
-        answers: SimpleQueue[m.Message] = SimpleQueue()
-        self._inbox.put(Heard(self._place, question, answers.put))
-        answer = REFUSAL if self._closed else answers.get()
-        if isinstance(answer, m.Refused):
-            raise rebuilt(answer.error, answer.message)
-        if not isinstance(answer, expected):
-            msg = f"{type(question).__name__} was answered by {answer}"
-            raise ProtocolError(msg)
-        return answer
-
-    def close(self) -> None:
-        """Refuse what is still asked: the loop answers no more."""
-        self._closed = True
-        while not self._inbox.empty():
-            event = self._inbox.get()
-            if isinstance(event, Heard):
-                event.reply(REFUSAL)

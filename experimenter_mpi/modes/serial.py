@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..attempt import trial_error
-from ..attempts import InProcess
-from ..context import Context
+from ..attempts import in_process
 from ..ledger import Entry, Place, RunningTrial, Status
-from ..preparation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +68,7 @@ def _attempts(sweep: Sweep, desk: _LocalDesk, place: Place) -> Iterator[Attempts
         finally:
             isolated.close()
         return
-    here = _in_process(sweep, desk)
+    here = in_process(sweep, desk)
     limit = sweep.trial_timeout
     if limit is None:
         yield here
@@ -80,19 +78,6 @@ def _attempts(sweep: Sweep, desk: _LocalDesk, place: Place) -> Iterator[Attempts
     watched = Watched(here, limit, lambda i: sweep.note(notice(i, place, limit)))
     with watched.looking():
         yield watched
-
-
-def _in_process(sweep: Sweep, desk: _LocalDesk) -> InProcess:
-    function, store = prepare(sweep.experiment, sweep.include)
-    context = Context(
-        sweep.experiment.name,
-        desk,
-        sweep.arrays,
-        sweep.drain,
-        store,
-        allow_pickle=sweep.allow_pickle,
-    )
-    return InProcess(sweep.experiment, function, context)
 
 
 def _run_all(

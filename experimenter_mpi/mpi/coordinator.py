@@ -168,10 +168,10 @@ class _Coordinator:
             case m.Ready(hostname) | m.Unable(hostname):
                 self._places[rank] = Place(rank, hostname)
                 self._carry_out(self._dispatcher.on(rank, message))
-            case m.Finished(outcomes):
+            case m.Finished(outcomes) if self._limit is not None:
                 in_time = tuple(overdue.judged(each, self._limit) for each in outcomes)
                 self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
-            case m.Drained() | m.Begun():
+            case m.Finished() | m.Drained() | m.Begun():
                 self._carry_out(self._dispatcher.on(rank, message))
             case _:
                 msg = f"rank {rank} sent {type(message).__name__} to the coordinator"

@@ -99,7 +99,7 @@ def test_whoever_hears_of_it_trials_step_back_and_go_on_later(
     start_mpirun(3, *PACKAGE, "run", "exp.py").wait().expect(0)
     assert ["stopped", "finished"] == runs_ended(folder)
     left = folder.query("SELECT results ->> '$.left' FROM trials")
-    assert all(0 < seconds <= GRACE[number] for (seconds,) in left)
+    assert all(0 <= seconds <= GRACE[number] for (seconds,) in left)
 
 
 @pytest.mark.parametrize("target", ["rank 0", "all ranks", "the launcher"])
@@ -217,7 +217,7 @@ import time
 from experimenter_mpi import Experiment, LinearVariable, stop_requested
 
 def trial(configuration, trial_id):
-    time.sleep(2)
+    time.sleep(4)
     return {"asked": stop_requested()}
 
 experiment = Experiment(
@@ -230,11 +230,11 @@ experiment = Experiment(
 @pytest.mark.parametrize("name", ["serial", "multithreaded", "coordinated"])
 def test_trials_that_would_not_end_in_time_are_not_begun(name, launches, folder):
     folder.write(LONG)
-    limits = ("--time-limit", "3", "--grace", "0.5")
+    limits = ("--time-limit", "7", "--grace", "0.5")
 
     done = WAYS[name].start_run(launches, *limits, library="mpich").wait(60).expect(75)
 
-    assert "stopped by too little time left for trials of about 2 s" in done.stdout
+    assert "stopped by too little time left for trials of about 4 s" in done.stdout
     begun = folder.query(
         "SELECT status, results ->> '$.asked' FROM trials WHERE attempts"
     )

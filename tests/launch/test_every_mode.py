@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 
-import numpy as np
 import pytest
 
 from experimenter_mpi import open_db
+from support.comparing import comparable
 from support.experiments import Folder
 from support.launch import Launches, wait_until
 from support.ways import WAYS
@@ -74,15 +74,6 @@ SNAPSHOTS = (
     "SELECT trial_index, label FROM snapshots JOIN trials ON trial_id = trials.id "
     "ORDER BY sequence"
 )
-
-
-def comparable(value):
-    """Give a value that `==` compares wholly, arrays with their dtype and shape."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tolist()
-    if isinstance(value, dict):
-        return {key: comparable(entry) for key, entry in value.items()}
-    return value
 
 
 def contents(folder: Folder):
@@ -401,6 +392,46 @@ def test_one_script_may_use_every_mode_in_turn_on_the_same_ranks(
     lines = [line.split() for line in done.stdout.splitlines()]
     assert 8 == len({experiment_id for experiment_id, _ in lines})
     assert 8 == [finished for _, finished in lines].count("5")
+
+
+RAISING = """
+from experimenter_mpi import *
+
+def trial(configuration, trial_id):
+    raise ValueError("a trial's own")
+
+def build(configuration):
+    raise OSError("no data")
+
+configuration = {"n": LinearVariable(1, 5, 5)}
+if __name__ == "__main__":
+    database = open_db("raising.db")
+    try:
+        made = Experiment("one", function=trial, configuration=configuration)
+        execute(made, database, MODE, on_error="raise")
+    except (ValueError, TrialError) as error:
+        print(f"caught: {error}")
+    try:
+        made = Experiment(
+            "two", function=trial, init_store=build, configuration=configuration
+        )
+        execute(made, database, MODE)
+    except StoreError as error:
+        print(f"caught: {error}")
+"""
+
+
+@pytest.mark.launches
+@pytest.mark.parametrize("name", [name for name, way in WAYS.items() if not way.ranks])
+def test_a_script_can_catch_what_execute_raises(name, launches, folder):
+    way = WAYS[name]
+    folder.write(RAISING.replace("MODE", way.expression))
+
+    done = way.start(launches, "exp.py", library="mpich").wait(60).expect(0)
+
+    first, second = done.stdout.splitlines()
+    assert "a trial's own" in first
+    assert "no data" in second
 
 
 CROWDED = """

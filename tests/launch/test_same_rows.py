@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from experimenter_mpi import open_db
+from support.comparing import comparable
 from support.experiments import EVERYTHING, PACKAGE, STABLE, Folder
 
 BY_INDEX = f"SELECT {STABLE}, results IS NULL FROM trials ORDER BY trial_index"
-
-
-def comparable(value):
-    """Give a value that `==` compares wholly, arrays with their dtype and shape."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tolist()
-    if isinstance(value, dict):
-        return {key: comparable(entry) for key, entry in value.items()}
-    return value
 
 
 def results_of(folder: Folder):

@@ -328,7 +328,7 @@ def test_a_signal_while_rank_0_waits_drains_the_run():
 
     orders = script.transport.sent_of(m.Drain)
     assert ["SIGTERM"] * 2 == [order.reason for order in orders]
-    assert all(59 < order.seconds <= 60 for order in orders)
+    assert all(0 <= order.seconds <= 60 for order in orders)
     assert [m.Release()] * 2 == script.transport.sent_of(m.Release)
     assert [] == script.ledger.indices
 

@@ -34,9 +34,9 @@ def pythons_own_threads(monkeypatch):
     """A test run must not start MPI; the launch tests use mpi4py's pool."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from experimenter_mpi.mpi import executors
+    from experimenter_mpi.modes import threads
 
-    monkeypatch.setattr(executors, "thread_pool", ThreadPoolExecutor)
+    monkeypatch.setattr(threads, "thread_pool", ThreadPoolExecutor)
 
 
 def make(function, trials=4, **others):
@@ -259,3 +259,18 @@ def test_an_interruption_leaves_at_once_and_refuses_what_trials_ask_afterwards(
 
     assert 1 == len(refused)
     assert [] == ledger.entries
+
+
+def test_who_leads_knows_whether_threads_still_run():
+    """Only then may the process not go on: after an error of its own it can."""
+    told = []
+
+    def fails(configuration, trial_id):
+        raise ValueError("odd")
+
+    experiment = make(fails)
+    sweep = sweep_of(experiment, ListLedger(experiment), raise_errors=True)
+    with pytest.raises(ValueError, match="odd"):
+        MultithreadedMode(2).run(sweep, told.append)
+
+    assert [True, False] == told
