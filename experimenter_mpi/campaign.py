@@ -79,22 +79,11 @@ def conduct(
         suspects = database.deaths.suspects(experiment.id)
         pending = _pending(experiment, database, options, fatal)
         if pending:
-            sweep = Sweep(
-                experiment,
-                pending,
-                database.ledger(experiment.id),
-                SharedArrays(database.arrays_folder),
-                drain,
-                progress.on_recorded,
-                include,
-                raise_errors=options.on_error == "raise",
-                allow_pickle=database.allow_pickle,
-                note=progress.note,
-                trial_timeout=None if options.isolate else options.trial_timeout,
-                # In processes of their own trials kill no rank.
-                deaths={} if options.isolate else suspects,
-                after_a_crash=crashed and not options.isolate,
-            )
+            sweep = _sweep(experiment, database, pending, drain, options, progress)
+            # In processes of their own trials kill no rank.
+            if not options.isolate:
+                sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
+            sweep = replace(sweep, include=include)
             _run(sweep, database, crew, progress, before)
         after = database.counts(experiment.id)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
@@ -108,6 +97,28 @@ def conduct(
         options,
         drain,
         duration,
+    )
+
+
+def _sweep(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    pending: list[range],
+    drain: Drain,
+    options: Options,
+    progress: Progress,
+) -> Sweep:
+    return Sweep(
+        experiment,
+        pending,
+        database.ledger(experiment.id),
+        SharedArrays(database.arrays_folder),
+        drain,
+        progress.on_recorded,
+        raise_errors=options.on_error == "raise",
+        allow_pickle=database.allow_pickle,
+        note=progress.note,
+        trial_timeout=None if options.isolate else options.trial_timeout,
     )
 
 

@@ -22,6 +22,7 @@ from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parse
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
     from ..database.database import ExperimentDatabase
     from ..experiment import Experiment
@@ -56,7 +57,13 @@ def parser() -> Parser:
         EXAMPLES,
         notes=f"{EXIT_CODES}\n\n",
     )
-    add = made.add_argument
+    _add_what(made.add_argument)
+    _add_how(made.add_argument)
+    _add_when_it_goes_wrong(made.add_argument)
+    return made
+
+
+def _add_what(add: Callable[..., object]) -> None:
     add("script", metavar="SCRIPT", help="a Python file with experiments")
     add(
         "--db",
@@ -71,6 +78,9 @@ def parser() -> Parser:
         type=index_list,
         help="only these trials: 3, 0-4 or 1,5,7-9",
     )
+
+
+def _add_how(add: Callable[..., object]) -> None:
     add(
         "--mode",
         metavar="MODE",
@@ -98,6 +108,9 @@ def parser() -> Parser:
         action="store_true",
         help="leave trials alone that failed before",
     )
+
+
+def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
     add(
         "--on-error",
         choices=("record", "raise"),
@@ -137,7 +150,6 @@ def parser() -> Parser:
         help="unpickle stored values; only for databases you trust",
     )
     add("--dry-run", action="store_true", help="say what would be run, and stop")
-    return made
 
 
 MODES = ("serial", "multithreaded", "distributed", "heterogeneous", "mpi")
