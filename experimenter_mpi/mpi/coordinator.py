@@ -98,11 +98,12 @@ class _Coordinator:
 
     def _step(self) -> None:
         arrival = self._transport.poll()
-        waiting = len(self._waiting) >= MOST_WAITING
-        if arrival is None or waiting or self._commits.due():
+        patience = self._patience(arrival)
+        if not patience:
             self._commit()
         if arrival is None:
-            arrival = self._transport.receive(LOOK_SECONDS, self._wake)
+            seconds = min(patience or LOOK_SECONDS, LOOK_SECONDS)
+            arrival = self._transport.receive(seconds, self._wake)
         if arrival is None:
             self._mourn()
         if self._drain.requested():
@@ -113,6 +114,15 @@ class _Coordinator:
             self._on(*arrival)
         if self._limit is not None and self._deadlines is not None:
             self._mind_the_time(self._limit, self._deadlines)
+
+    def _patience(self, arrival: object | None) -> float:
+        """Give how long a commit may wait; while messages come, for them."""
+        waiting = len(self._waiting)
+        if waiting >= MOST_WAITING or self._commits.due():
+            return 0.0
+        if arrival is None:
+            return 0.0 if waiting else self._commits.patience()
+        return LOOK_SECONDS
 
     def _mind_the_time(self, limit: float, deadlines: Deadlines) -> None:
         """Count overdue trials as failed, and end the run rather than wait for them.

@@ -115,6 +115,22 @@ def test_what_a_failed_commit_held_is_in_the_next(ledger, clock):
     assert [entry(0)] == ledger.entries
 
 
+def test_other_work_comes_before_the_next_of_commits_that_take_long(
+    grouped, ledger, clock, monkeypatch
+):
+    """One for each trial would make the disk what a sweep of short trials waits for."""
+    assert 0 == grouped.patience()
+    grouped.add([entry(0)])
+    monkeypatch.setattr(ledger, "record", lambda *_: clock.sleep(0.002))
+    grouped.flush()
+
+    assert pytest.approx(0.02) == grouped.patience()
+    clock.sleep(0.019)
+    assert grouped.patience() > 0
+    clock.sleep(0.002)
+    assert 0 == grouped.patience()
+
+
 def test_the_first_commit_does_not_wait(grouped):
     assert grouped.due()
 

@@ -138,6 +138,27 @@ def test_what_arrived_is_committed_before_waiting_for_more(monkeypatch):
     assert [0, 1, 2, 3] == script.ledger.indices
 
 
+def test_trials_that_end_one_by_one_share_a_commit_where_it_takes_long(monkeypatch):
+    clock = FakeClock()
+    monkeypatch.setattr(commits, "time", clock)
+    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
+
+    class SlowDisk(ListLedger):
+        def record(self, entries, running):
+            clock.now += 0.01
+            super().record(entries, running)
+
+    script = Script(ready(1), trials=9, ledger_kind=SlowDisk)
+    ended = iter(range(9))
+    script.transport.on_idle = lambda: script.transport.inbox.append(
+        (1, m.Finished((outcome(next(ended)),)))
+    )
+    script.run(batch_size=1)
+
+    counts = [len(entries) for entries, _ in script.ledger.transactions if entries]
+    assert [9] == counts
+
+
 def test_a_commit_is_not_put_off_for_ever_by_messages_that_keep_coming(monkeypatch):
     monkeypatch.setattr(commits, "MAX_SECONDS", 0)
     script = Script(ready(1), obedient)
