@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .encoder import JSON, Encoder, place
+from .encoder import JSON, Encoder, of_leaves, place
 from .errors import CorruptDocumentError, EncodingError, PickleRefusedError
 from .tags import BY_TAG, ArrayRecord, Rule, from_base64
 
@@ -64,17 +64,27 @@ def encode(
     Raises:
         EncodingError: something in the value cannot be stored; says what, and where.
     """
-    encoder = Encoder(hash_up_to, extra)
-    try:
-        document = encoder.text(value)
-    except RecursionError:
-        raise encoder.too_deep() from None
+    document = of_leaves(value)
+    if document is None:
+        encoded = _encoded(value, hash_up_to, extra)
+        document = encoded.document
+    else:
+        encoded = Encoded(document)
     if len(document) > MAX_DOCUMENT_BYTES:
         msg = (
             f"the value takes {len(document):,} bytes of JSON, more than the "
             f"{MAX_DOCUMENT_BYTES:,} that can be stored; give large data as arrays"
         )
         raise EncodingError(msg)
+    return encoded
+
+
+def _encoded(value: Any, hash_up_to: int | None, extra: Iterable[Rule]) -> Encoded:
+    encoder = Encoder(hash_up_to, extra)
+    try:
+        document = encoder.text(value)
+    except RecursionError:
+        raise encoder.too_deep() from None
     return Encoded(document, tuple(encoder.arrays.values()), tuple(encoder.pickled))
 
 

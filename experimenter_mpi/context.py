@@ -81,6 +81,8 @@ class Context(NamedTuple):
     def encode(self, value: Any) -> Encoded:
         """Encode a value and move its large arrays to where they are kept."""
         encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
+        if not encoded.arrays:
+            return encoded
         with _keeping():
             return self.arrays.write(encoded)
 

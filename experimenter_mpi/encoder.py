@@ -87,6 +87,23 @@ _LEAVES: dict[type, Callable[[Any], str]] = {
 }
 
 
+def of_leaves(value: Any) -> str | None:
+    """Give the text of a number, of a text, or of a dict of these: of most values.
+
+    None if it is something else: then an ``Encoder`` knows.
+    """
+    if type(value) is not dict:
+        only = _LEAVES.get(type(value))
+        return None if only is None else only(value)
+    parts = []
+    for key, entry in value.items():
+        leaf, name = _LEAVES.get(type(entry)), _key(key)
+        if leaf is None or name is None:
+            return None
+        parts.append(f"{name}:{leaf(entry)}")
+    return "{" + ",".join(parts) + "}"
+
+
 class Encoder:
     """One value on its way to JSON: where we are, and what was found so far."""
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 
+# What nobody can change needs no copy for each trial, nor a look at how it is copied.
+_SHARED = frozenset({bool, float, int, str, type(None)})
+
 
 class Axis(NamedTuple):
     """One variable of a configuration: where it stands and what it takes."""
@@ -165,11 +168,14 @@ def copied(value: Any) -> Any:
 def _fill(value: dict[Any, Any], chosen: dict[Path, Any], path: Path) -> dict[Any, Any]:
     filled = {}
     for key, entry in value.items():
-        here = (*path, key)
-        if isinstance(entry, Variable):
-            filled[key] = copied(chosen[here])
+        if type(entry) in _SHARED:
+            filled[key] = entry
+        elif isinstance(entry, Variable):
+            here = (*path, key)
+            own = chosen[here]
+            filled[key] = own if type(own) in _SHARED else copied(own)
         elif isinstance(entry, dict):
-            filled[key] = _fill(entry, chosen, here)
+            filled[key] = _fill(entry, chosen, (*path, key))
         else:
             filled[key] = copied(entry)
     return filled
