@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ProtocolError
-from .messages import TAGS, TYPES, Announce, Message, Tag
+from .messages import TAGS, TYPES, Announce, Finished, Message, Tag, gathered, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -112,7 +112,10 @@ class Backoff:
 def pack(message: Message) -> tuple[Tag, bytes]:
     """Give the message's tag and its content."""
     # As a plain tuple: the tag says the type, and naming it would cost as much again.
-    return TAGS[type(message)], pickle.dumps(tuple(message), pickle.HIGHEST_PROTOCOL)
+    plain: Any = message[:]
+    if isinstance(message, Finished):
+        plain = (spread(message.outcomes),)
+    return TAGS[type(message)], pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
 
 
 def unpack(tag: int, content: bytes | bytearray) -> Message:
@@ -127,7 +130,10 @@ def unpack(tag: int, content: bytes | bytearray) -> Message:
         msg = f"a message with the unknown tag {tag} arrived"
         raise ProtocolError(msg) from None
     # Both ends are this job's own processes: nothing here was read from a file.
-    message: Message = kind(*pickle.loads(content))  # noqa: S301
+    plain = pickle.loads(content)  # noqa: S301
+    if kind is Finished:
+        return Finished(gathered(*plain))
+    message: Message = kind(*plain)
     return message
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ..codec import Encoded
+from ..ledger import Outcome
 
-    from ..codec import Encoded
-    from ..ledger import Outcome, StoredSnapshot
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..ledger import StoredSnapshot
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -76,6 +78,37 @@ def message(tag: Tag) -> Callable[[T], T]:
         return kind
 
     return register
+
+
+# An outcome as it travels: its fields, and of results that are all text that text.
+Row = tuple[Any, ...]
+
+
+def spread(outcomes: Iterable[Outcome]) -> list[Row]:
+    """Give outcomes as plain tuples: named ones cost six times as much to pickle."""
+    return [
+        (i, status, r[0] if r and not (r[1] or r[2]) else r, failure, began, ended, s)
+        for i, status, r, failure, began, ended, s in outcomes
+    ]
+
+
+def gathered(rows: Iterable[Row]) -> tuple[Outcome, ...]:
+    """Give back what ``spread`` was given."""
+    new = tuple.__new__  # a named tuple's own is a function of Python's
+    none: Any = ()
+    outcomes = [
+        new(
+            Outcome,
+            (
+                i,
+                status,
+                new(Encoded, (r, none, none)) if type(r) is str else r,
+                *others,
+            ),
+        )
+        for i, status, r, *others in rows
+    ]
+    return tuple(outcomes)
 
 
 def _equal(one: Any, other: Any) -> bool:
