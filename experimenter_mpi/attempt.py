@@ -20,7 +20,7 @@ from .errors import (
     TrialProcessError,
     TrialTimeoutError,
 )
-from .ledger import Failure, Outcome, Status
+from .ledger import Failure, Outcome, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,11 +64,9 @@ def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Att
     finally:
         current.reset(token)
     duration = time.perf_counter() - start
-    ended_at = started_at + duration
-    return Attempt(
-        Outcome(trial.index, status, results, failure, started_at, ended_at, duration),
-        exception,
-    )
+    times = iso(started_at), iso(started_at + duration)
+    outcome = Outcome(trial.index, status, results, failure, *times, duration)
+    return Attempt(outcome, exception)
 
 
 def _results(function: Callable[..., Any], trial: Trial, context: Context) -> Encoded:

@@ -7,6 +7,8 @@ and bytes and never needs to understand them.
 
 from __future__ import annotations
 
+import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -36,21 +38,36 @@ class Failure(NamedTuple):
     traceback: str
 
 
+def iso(seconds: float) -> str:
+    """Give seconds since the epoch as ``2026-01-31T12:00:00.123456+00:00``.
+
+    ISO 8601 in UTC, which SQLite's functions read: how all times are kept.
+    """
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{micros:06d}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def _second(whole: int) -> str:
+    # Fast trials share their second, and this is asked twice for each of them.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+
+
 class Outcome(NamedTuple):
     """What became of one attempt at one trial.
 
     ``status`` is finished (then ``results`` is there), failed (then ``failure`` is)
     or pending (the trial put itself back; with a ``failure``, what it had to keep could
     not be kept, and the run is to end). ``started_at`` and ``finished_at`` are
-    seconds since the epoch, for people; ``duration`` is measured by a steady clock.
+    for people, as ``iso`` gives them; ``duration`` is seconds of a steady clock.
     """
 
     index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
     status: str
     results: Encoded | None
     failure: Failure | None
-    started_at: float
-    finished_at: float
+    started_at: str
+    finished_at: str
     duration: float
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .attempt import Attempt
 from .errors import TrialTimeoutError
-from .ledger import Failure, Outcome, Status
+from .ledger import Failure, Outcome, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,8 +41,8 @@ def judged(outcome: Outcome, limit: float | None) -> Outcome:
 def outcome_of(index: int, duration: float, limit: float) -> Outcome:
     """Give what is recorded of a trial that may never come back."""
     now = time.time()
-    failure = _failure(limit)
-    return Outcome(index, Status.FAILED, None, failure, now - duration, now, duration)
+    times = iso(now - duration), iso(now)
+    return Outcome(index, Status.FAILED, None, _failure(limit), *times, duration)
 
 
 def _failure(limit: float, traceback: str = "") -> Failure:

@@ -20,7 +20,7 @@ from ..errors import (
     TrialTimeoutError,
     rebuilt,
 )
-from ..ledger import Failure, Outcome, Status
+from ..ledger import Failure, Outcome, Status, iso
 from ..overdue import overran
 from ..remaking import main_of, require_remakable, script_of
 from . import messages as m
@@ -203,18 +203,13 @@ def _failed(
     words = f"{stacks}\n" if stacks else ""
     failure = Failure(kind, str(error), f"{words}{kind}: {error}\n")
     duration = time.monotonic() - start
-    ended_at = started_at + duration
-    return Attempt(
-        Outcome(index, Status.FAILED, None, failure, started_at, ended_at, duration)
-    )
+    times = iso(started_at), iso(started_at + duration)
+    return Attempt(Outcome(index, Status.FAILED, None, failure, *times, duration))
 
 
 def _put_back(
     index: int, error: BaseException, started_at: float, start: float
 ) -> Attempt:
     duration = time.monotonic() - start
-    ended_at = started_at + duration
-    return Attempt(
-        Outcome(index, Status.PENDING, None, None, started_at, ended_at, duration),
-        error,
-    )
+    times = iso(started_at), iso(started_at + duration)
+    return Attempt(Outcome(index, Status.PENDING, None, None, *times, duration), error)

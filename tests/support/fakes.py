@@ -21,6 +21,7 @@ from experimenter_mpi.ledger import (
     RunningTrial,
     Status,
     StoredSnapshot,
+    iso,
 )
 from experimenter_mpi.sweep import Sweep
 
@@ -51,7 +52,8 @@ def outcome(
     failure = None
     if status == Status.FAILED:
         failure = Failure("ValueError", f"trial {index} is bad", "Traceback ...")
-    return Outcome(index, status, results, failure, 100.0, 100.0 + duration, duration)
+    times = iso(100.0), iso(100.0 + duration)
+    return Outcome(index, status, results, failure, *times, duration)
 
 
 def entry(index: int, status: str = Status.FINISHED, place: Place = HERE) -> Entry:
@@ -70,6 +72,9 @@ class FakeClock:
 
     def time(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class InlineArrays:

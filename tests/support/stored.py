@@ -24,7 +24,7 @@ from experimenter_mpi import (
     open_db,
 )
 from experimenter_mpi.codec import encode
-from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status
+from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,8 @@ def make_database(folder: Path) -> None:
 def _entry(index: int, results: Any, failure: Failure | None = None) -> Entry:
     status = Status.FINISHED if failure is None else Status.FAILED
     encoded = None if results is None else encode(results)
-    return Entry(Outcome(index, status, encoded, failure, 1e9, 1e9 + 1, 1.0), PLACE)
+    times = iso(1e9), iso(1e9 + 1)
+    return Entry(Outcome(index, status, encoded, failure, *times, 1.0), PLACE)
 
 
 def _read(folder: Path) -> None:

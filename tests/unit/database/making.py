@@ -11,7 +11,7 @@ from typing import Any
 import experimenter_mpi
 from experimenter_mpi import Experiment, LinearVariable, RepeatVariable
 from experimenter_mpi.codec import encode
-from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status
+from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
 
 PLACE = Place(3, "node17")
 HERE = Path(experimenter_mpi.__file__).parent.parent
@@ -30,9 +30,8 @@ def heat(name: str = "heat", **configuration: Any) -> Experiment:
 def finished(index: int, values: Any = None, **changes: Any) -> Entry:
     """The outcome of a trial that went well; ``changes`` are of its fields."""
     encoded = encode({"distance": index / 2} if values is None else values)
-    outcome = Outcome(
-        index, Status.FINISHED, encoded, None, 1_700_000_000.25, 1_700_000_001.5, 1.25
-    )
+    times = iso(1_700_000_000.25), iso(1_700_000_001.5)
+    outcome = Outcome(index, Status.FINISHED, encoded, None, *times, 1.25)
     return Entry(outcome._replace(**changes), PLACE)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from experimenter_mpi.database import filesystem, timestamps
+from experimenter_mpi.ledger import iso
 
 MOUNTS = r"""
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -64,7 +65,7 @@ def test_shared_and_unknown_file_systems_are_not_local(kind):
 
 @pytest.mark.parametrize("seconds", [0.0, 0.9999999, 1e9 + 0.5, 1_700_000_000.123456])
 def test_times_are_read_back_by_python(seconds):
-    moment = datetime.fromisoformat(timestamps.iso(seconds))
+    moment = datetime.fromisoformat(iso(seconds))
 
     assert moment.tzinfo == timezone.utc
     assert abs(moment.timestamp() - seconds) < 1e-6
