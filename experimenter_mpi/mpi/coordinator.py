@@ -85,6 +85,9 @@ class _Coordinator:
         self._limit = sweep.trial_timeout
         self._deadlines = None if self._limit is None else Deadlines(self._limit)
         self._waiting: list[Send] = []
+        # Ranks that may run another trial than at the last commit: not all are looked
+        # at for each, of which there may be a hundred thousand.
+        self._changed: set[int] = set()
 
     def run(self) -> ExperimenterError | None:
         try:
@@ -163,6 +166,7 @@ class _Coordinator:
         return self._drain.requested() and not self._dispatcher.draining
 
     def _on(self, rank: int, message: m.Message) -> None:
+        self._changed.add(rank)
         match message:
             case (
                 m.SaveSnapshot()
@@ -190,9 +194,11 @@ class _Coordinator:
     def _carry_out(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
-                case Send(marked=True):
+                case Send(rank, marked=True):
+                    self._changed.add(rank)
                     self._waiting.append(instruction)
                 case Send(rank, message):
+                    self._changed.add(rank)
                     self._transport.send(rank, message)
                 case Record(rank, outcomes):
                     place = self._places[rank]
@@ -235,8 +241,9 @@ class _Coordinator:
         short trials is not written twice.
         """
         fresh = []
-        for rank, worker in self._dispatcher.workers.items():
-            index = worker.current
+        changed, self._changed = sorted(self._changed), set()
+        for rank in changed:
+            index = self._dispatcher.workers[rank].current
             known = self._running.get(rank)
             if index is None or (known is not None and known.index == index):
                 continue
