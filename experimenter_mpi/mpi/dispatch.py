@@ -27,7 +27,7 @@ from .messages import (
 from .pace import BATCHES_HELD, Pace
 from .pool import Pool
 from .suspects import Suspects
-from .workers import Stage, Worker
+from .workers import Crew, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -100,7 +100,7 @@ class Dispatcher:
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
         self._most = BATCHES_HELD if ahead else 1
-        self.workers = {rank: Worker() for rank in workers}
+        self.workers = Crew(workers)
         self.draining = False
         self.running_out = False
         self.unable: dict[int, Unable] = {}
@@ -109,7 +109,7 @@ class Dispatcher:
     @property
     def done(self) -> bool:
         """Whether every worker has been released or is lost."""
-        return all(worker.stage is Stage.GONE for worker in self.workers.values())
+        return not self.workers.present
 
     @property
     def left(self) -> int:
@@ -119,7 +119,7 @@ class Dispatcher:
     @property
     def waits_for_overdue(self) -> bool:
         """Whether no rank is left but those whose trials are overdue."""
-        present = self._present()
+        present = self.workers.present
         return bool(present) and all(self.workers[rank].overdue for rank in present)
 
     def on(self, rank: int, message: Message) -> list[Instruction]:
@@ -155,7 +155,9 @@ class Dispatcher:
             return []
         self.draining = True
         order = Drain(reason, seconds)
-        return [self._ask_to_drain(rank, order) for rank in self._at(Stage.READY)]
+        return [
+            self._ask_to_drain(rank, order) for rank in self.workers.at(Stage.READY)
+        ]
 
     def lose(self, *ranks: int) -> list[Instruction]:
         """Requeue what dead ranks held, but for a trial that has killed its second."""
@@ -163,6 +165,7 @@ class Dispatcher:
         # All of them first: what one held must not go to another.
         for rank in fresh:
             self.workers[rank].stage = Stage.GONE
+            self.workers.noted(rank)
         self.lost.update(fresh)
         instructions: list[Instruction] = []
         for rank in fresh:
@@ -170,7 +173,7 @@ class Dispatcher:
             self._take_back(rank)
         if self.draining or not fresh:
             return instructions
-        fed = [order for r in self._at(Stage.READY) for order in self._assign(r)]
+        fed = [order for r in self.workers.at(Stage.READY) for order in self._assign(r)]
         return instructions + (fed or self._close())
 
     def _blame(self, rank: int) -> list[Instruction]:
@@ -212,6 +215,7 @@ class Dispatcher:
         worker = self.workers[rank]
         for outcome in outcomes:
             worker.report(rank, outcome)
+        self.workers.noted(rank)
         self._pace.learn(outcomes)
         instructions: list[Instruction] = [Record(rank, outcomes)]
         if worker.overdue:  # it was counted when it became so
@@ -226,7 +230,7 @@ class Dispatcher:
         """Give a worker what it should hold."""
         if self._takes_suspect(rank):
             index = self._suspects.take()
-            self.workers[rank].batches.append(deque([index]))
+            self._give(rank, [index])
             only = Assign(((index, index + 1),), announced=not self._fragile)
             return [Send(rank, only, self._fragile)]
         instructions: list[Instruction] = []
@@ -234,17 +238,20 @@ class Dispatcher:
             marked = self._marks_first(rank)
             size = self._size()
             pieces = self._pool.take(size)
-            indices = deque(index for piece in pieces for index in piece)
-            self.workers[rank].batches.append(indices)
+            self._give(rank, (index for piece in pieces for index in piece))
             ranges = tuple((piece.start, piece.stop) for piece in pieces)
             instructions.append(Send(rank, Assign(ranges), marked and size == 1))
         return instructions
+
+    def _give(self, rank: int, indices: Iterable[int]) -> None:
+        self.workers[rank].batches.append(deque(indices))
+        self.workers.noted(rank)
 
     def _size(self) -> int:
         if self._careful > 0:
             self._careful -= 1
             return 1
-        return self._pace.size(self._pool.size, len(self._present()))
+        return self._pace.size(self._pool.size, len(self.workers.present))
 
     def _marks_first(self, rank: int) -> bool:
         """Whether the trial that follows is worth a commit before it starts."""
@@ -255,7 +262,7 @@ class Dispatcher:
     def _takes_suspect(self, rank: int) -> bool:
         if not self._suspects or self.workers[rank].batches or self._too_late():
             return False
-        busy = self._pool.size or any(w.batches for w in self.workers.values())
+        busy = self._pool.size or self.workers.busy
         return not (self._suspects.alone and busy)
 
     def _wants_more(self, rank: int) -> bool:
@@ -270,13 +277,16 @@ class Dispatcher:
             return True
         if held[0][0] in self._suspects or self._careful > 0:
             return False
-        idle = sum(not self.workers[other].batches for other in self._present())
-        return self._pool.size > idle and self._pace.is_short(len(held[0]))
+        if self._pool.size <= self.workers.idle:
+            return False
+        if self._pace.is_tail(self._pool.size, len(self.workers.present)):
+            return False
+        return self._pace.is_short(len(held[0]))
 
     def _too_late(self) -> bool:
         """Whether no batch would come to its end any more; it is so for good."""
         if self._runs_out is not None and not self.running_out:
-            size = self._pace.size(self._pool.size, len(self._present()))
+            size = self._pace.size(self._pool.size, len(self.workers.present))
             self.running_out = self._runs_out(self._pace.expected(size))
         return self.running_out
 
@@ -285,19 +295,13 @@ class Dispatcher:
 
         Until then idle ones stay: they are given what a dead rank leaves behind.
         """
-        here = self._at(Stage.READY)
-        idle = [rank for rank in here if not self.workers[rank].batches]
-        working = any(w.batches and not w.overdue for w in self.workers.values())
-        left = self.left and self._present() and not self.running_out
+        workers = self.workers
+        working = any(not workers[rank].overdue for rank in workers.busy)
+        left = self.left and workers.present and not self.running_out
         if self.draining or working or left:
             return []
+        idle = [r for r in workers.at(Stage.READY) if not workers[r].batches]
         return [order for rank in idle for order in self._release(rank)]
-
-    def _at(self, stage: Stage) -> list[int]:
-        return [rank for rank, worker in self.workers.items() if worker.stage is stage]
-
-    def _present(self) -> list[int]:
-        return [r for r, w in self.workers.items() if w.stage is not Stage.GONE]
 
     def _take_back(self, rank: int) -> None:
         worker = self.workers[rank]
@@ -305,6 +309,7 @@ class Dispatcher:
         self._suspects.put_back([i for i in held if i in self._suspects])
         self._pool.put_back([i for i in held if i not in self._suspects])
         worker.batches.clear()
+        self.workers.noted(rank)
 
     def _ask_to_drain(self, rank: int, order: Drain) -> Instruction:
         self.workers[rank].stage = Stage.DRAINING
@@ -312,6 +317,7 @@ class Dispatcher:
 
     def _release(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.GONE
+        self.workers.noted(rank)
         return [Send(rank, Release())]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..ledger import Outcome
 
@@ -69,3 +69,35 @@ class Worker:
         """Take trials off, wherever they are."""
         kept = (deque(i for i in batch if i not in indices) for batch in self.batches)
         self.batches = deque(batch for batch in kept if batch)
+
+
+class Crew(dict[int, Worker]):
+    """All workers by their ranks, and who of them is here and has something to do.
+
+    Whoever changes what a worker holds, or sends it home, says so by ``noted``: with a
+    hundred thousand ranks nobody can look at all of them for each message.
+    """
+
+    def __init__(self, ranks: Iterable[int]) -> None:
+        super().__init__((rank, Worker()) for rank in ranks)
+        self.present = set(self)
+        self.busy: set[int] = set()
+
+    @property
+    def idle(self) -> int:
+        """How many are here, or still to come, and hold nothing."""
+        return len(self.present) - len(self.busy)
+
+    def noted(self, rank: int) -> Worker:
+        """Take note of what a worker holds now, and whether it is here."""
+        worker = self[rank]
+        if worker.stage is Stage.GONE:
+            self.present.discard(rank)
+        if worker.batches and worker.stage is not Stage.GONE:
+            self.busy.add(rank)
+        else:
+            self.busy.discard(rank)
+        return worker
+
+    def at(self, stage: Stage) -> list[int]:
+        return [rank for rank, worker in self.items() if worker.stage is stage]
