@@ -97,6 +97,14 @@ def checked_value(column: Column[Any], value: Any) -> Any:
     return value
 
 
+def checked_values(column: Column[Any], values: list[Any]) -> list[Any]:
+    """Give one column's values if all are of its kind; see ``checked``."""
+    for kind in set(map(type, values)):
+        if kind not in _kinds(column):
+            raise _bad(column.table, column.name, f"a value of type {kind.__name__}")
+    return values
+
+
 def later(before: Any, after: Any) -> Any:
     """Give ``after``, where to read on: in a damaged index it may lie before.
 

@@ -14,7 +14,7 @@ from . import documents, timestamps
 from .deaths import Deaths
 from .files import remove_unused
 from .lookup import as_id, experiment_row, id_range, named_row, trial_row
-from .rows import all_checked, checked_value, later
+from .rows import all_checked, checked_value, checked_values, later
 from .tables import UNFINISHED, arrays, trials
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Rows of one read transaction: a reader that took its time would hold up the writer.
 _ROWS_AT_ONCE = 5_000
+_INDICES_AT_ONCE = 10_000
 _UNFINISHED = (Status.PENDING, Status.RUNNING, Status.FAILED)
 _PROGRESS = (
     trials.c.id,
@@ -147,9 +148,10 @@ class Trials:
         if fatal := Deaths(self._storage).fatal(experiment_id):
             query = query.where(trials.c.trial_index.not_in(fatal))
         with self._storage.reading() as connection:
-            result = connection.execute(query, execution_options={"yield_per": 10_000})
-            indices = (checked_value(trials.c.trial_index, i) for i in result.scalars())
-            return _ranges(indices)
+            pages = connection.execute(query).scalars().partitions(_INDICES_AT_ONCE)
+            return _ranges(
+                checked_values(trials.c.trial_index, list(page)) for page in pages
+            )
 
     def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
         encoded = documents.encode_payload(self._storage, "results", results)
@@ -245,19 +247,24 @@ def count_by_status(
     return {**counts, Status.FINISHED: trial_count - sum(counts.values())}
 
 
-def _ranges(indices: Iterable[int]) -> list[range]:
+def _ranges(pages: Iterable[list[int]]) -> list[range]:
     """Join indices that follow one another."""
     ranges: list[range] = []
-    start = stop = None
-    for index in indices:
-        if index != stop:
-            if start is not None and stop is not None:
-                ranges.append(range(start, stop))
-            start = index
-        stop = index + 1
-    if start is not None and stop is not None:
-        ranges.append(range(start, stop))
+    for page in pages:
+        for piece in _pieces(page):
+            if ranges and ranges[-1].stop == piece.start:
+                ranges[-1] = range(ranges[-1].start, piece.stop)
+            else:
+                ranges.append(piece)
     return ranges
+
+
+def _pieces(page: list[int]) -> Iterable[range]:
+    first, last = page[0], page[-1]
+    # Most of a fresh sweep's, and a million are not to be looked at one by one.
+    if last - first == len(page) - 1 and page == list(range(first, last + 1)):
+        return [range(first, last + 1)]
+    return (range(index, index + 1) for index in page)
 
 
 def _forget_files(connection: Connection, row: Row[Any]) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import CorruptDocumentError, NotFoundError
+from experimenter_mpi.database import trials
 from unit.database.making import failed, finished, heat
 
 RESULTS = {
@@ -117,6 +118,16 @@ def test_more_trials_than_one_page_come_in_order(db, monkeypatch):
     indices = [trial.index for trial in db.get_trials_by_name("heat")]
 
     assert indices == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("at_once", range(1, 8))
+def test_ranges_of_unfinished_trials_do_not_end_where_a_page_does(
+    db, stored, at_once, monkeypatch
+):
+    monkeypatch.setattr(trials, "_INDICES_AT_ONCE", at_once)
+    db.complete_trial(stored.trial_ids[4], {})
+
+    assert db.unfinished(stored.id) == [range(4), range(5, 6)]
 
 
 def test_unfinished_trials_are_given_as_ranges(db, stored):
