@@ -10,6 +10,7 @@ import json
 import math
 import re
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,7 @@ _SIMPLE = re.compile(r"[<>|][biufcmMSUV][0-9]{1,9}(\[[0-9]*[a-zA-Z]{1,7}\])?|\|O
 _MAX_OBJECT_ITEMSIZE = 1024 * 1024
 
 
+@lru_cache(maxsize=1024)  # asked for every array, and takes as long as hashing 8 KiB
 def _descr(dtype: np.dtype[Any]) -> Any:
     """Give a dtype as JSON, None where reading that would give another dtype."""
     if dtype.names is None and (dtype.str[1] == "O" or dtype.char == "T"):

@@ -8,7 +8,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from .. import codec
 from ..errors import (
@@ -38,7 +38,17 @@ if TYPE_CHECKING:
     from .storage import Storage
 
 _REFERENCE = re.compile(r'"\$array":\s*"([0-9a-f]{32})"')
-_INSERT = insert(arrays).prefix_with("OR IGNORE")
+# For the driver's executemany, as in trial_ledger.py: an array of 8 KiB in 30 us
+# instead of 80.
+_COLUMNS = (
+    'INSERT OR IGNORE INTO arrays (experiment_id, id, dtype, shape, "order", nbytes, '
+    "path, data, file, dataset)"
+)
+_INSERT = f"{_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_OF_UNFINISHED = (
+    f"{_COLUMNS} SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS "  # noqa: S608
+    "(SELECT 1 FROM trials WHERE id = ? AND status <> 'finished')"
+)
 _SELECT = select(arrays)
 
 
@@ -124,22 +134,37 @@ def keep_arrays(
     """Insert what is not there yet; arrays never change, so equal ids are equal."""
     rows = [_row(experiment_id, record) for record in records]
     if rows:
-        connection.execute(_INSERT, rows)
+        connection.exec_driver_sql(_INSERT, rows)
 
 
-def _row(experiment_id: str, record: ArrayRecord) -> dict[str, Any]:
-    return {
-        "experiment_id": experiment_id,
-        "id": record.id,
-        "dtype": record.dtype,
-        "shape": json.dumps(record.shape),
-        "order": record.order,
-        "nbytes": record.nbytes,
-        "path": storable(record.path),
-        "data": None if record.data is None else bytes(record.data),
-        "file": record.file,
-        "dataset": record.dataset,
-    }
+def keep_results_arrays(
+    connection: Connection,
+    experiment_id: str,
+    payloads: Iterable[tuple[str, Iterable[ArrayRecord]]],
+) -> None:
+    """Insert the arrays of trials' results, unless a trial has its results already."""
+    rows = [
+        (*_row(experiment_id, record), trial_id)
+        for trial_id, records in payloads
+        for record in records
+    ]
+    if rows:
+        connection.exec_driver_sql(_INSERT_OF_UNFINISHED, rows)
+
+
+def _row(experiment_id: str, record: ArrayRecord) -> tuple[Any, ...]:
+    return (
+        experiment_id,
+        record.id,
+        record.dtype,
+        f"[{', '.join(map(str, record.shape))}]",
+        record.order,
+        record.nbytes,
+        storable(record.path),
+        record.data,
+        record.file,
+        record.dataset,
+    )
 
 
 def array_record(

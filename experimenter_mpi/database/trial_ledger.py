@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ..codec import Encoded
+    from ..codec import ArrayRecord, Encoded
     from ..ledger import Entry, Outcome, Place, RunningTrial
     from .arrays import ArrayFiles
     from .storage import Storage
@@ -73,8 +73,7 @@ class TrialLedger:
         ]
         payloads = self._payloads(entry.outcome for entry in entries)
         with self._storage.transaction() as connection:
-            for trial_id, encoded in payloads:
-                self._keep_arrays(connection, trial_id, encoded)
+            documents.keep_results_arrays(connection, self._experiment_id, payloads)
             # In order: a trial may be among them twice.
             for finished, group in groupby(entries, _has_finished):
                 self._record(connection, list(group), finished=finished)
@@ -154,24 +153,18 @@ class TrialLedger:
         where = (*place, self._id_of(outcome.index))
         return outcome.started_at, outcome.duration, *where
 
-    def _payloads(self, outcomes: Iterable[Outcome]) -> list[tuple[str, Encoded]]:
-        """Give the results that hold arrays, the large ones in files by now."""
+    def _payloads(
+        self, outcomes: Iterable[Outcome]
+    ) -> list[tuple[str, tuple[ArrayRecord, ...]]]:
+        """Give the arrays of each trial's results, the large ones in files by now."""
         return [
             (
                 self._id_of(outcome.index),
-                documents.settled(self._storage, outcome.results),
+                documents.settled(self._storage, outcome.results).arrays,
             )
             for outcome in outcomes
             if outcome.results is not None and outcome.results.arrays
         ]
-
-    def _keep_arrays(
-        self, connection: Connection, trial_id: str, encoded: Encoded
-    ) -> None:
-        """Insert the arrays of results, unless the trial has its results already."""
-        query = "SELECT 1 FROM trials WHERE id = ? AND status <> 'finished'"
-        if connection.exec_driver_sql(query, (trial_id,)).first() is not None:
-            documents.keep_arrays(connection, self._experiment_id, encoded.arrays)
 
 
 def _has_finished(entry: Entry) -> bool:
