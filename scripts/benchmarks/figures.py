@@ -1,0 +1,155 @@
+"""What is measured, and how it is told: medians, tables, what must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Series:
+    """The repeats of one measurement.
+
+    ``error`` says why there are no more of them, ``bad_ends`` how programs ended that
+    had given their figures before.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.error: str | None = None
+        self.bad_ends: list[int] = []
+
+    @property
+    def median(self) -> float | None:
+        return median(self.values) if self.values else None
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """The least and the largest of the repeats."""
+        return (min(self.values), max(self.values)) if self.values else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"median": self.median, "repeats": self.values, "error": self.error}
+
+    def notes(self, name: str) -> list[str]:
+        """Say what went wrong."""
+        said = []
+        if self.error is not None:
+            said.append(f"{name}: not measured: {self.error}")
+        if self.bad_ends:
+            codes = ", ".join(map(str, self.bad_ends))
+            said.append(f"{name}: gave its figures, then ended with exit code {codes}")
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Something that must hold: ``at_least`` this much, or ``at_most``."""
+
+    what: str
+    measured: float | None
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether it holds; None if it was not measured."""
+        if self.measured is None:
+            return None
+        if self.at_least is not None:
+            return self.measured >= self.at_least
+        return self.at_most is not None and self.measured <= self.at_most
+
+    def row(self) -> list[str]:
+        bound = self.at_least if self.at_least is not None else self.at_most
+        sign = "≥" if self.at_least is not None else "≤"
+        return [
+            self.what,
+            f"{sign} {number(bound)}{self.unit}",
+            number(self.measured) + (self.unit if self.measured is not None else ""),
+            {True: "yes", False: "**no**", None: "not measured"}[self.reached],
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "at_least": self.at_least,
+            "at_most": self.at_most,
+            "unit": self.unit.strip(),
+            "measured": self.measured,
+            "reached": self.reached,
+        }
+
+
+@dataclass(slots=True)
+class Section:
+    """One case's findings, ready to be printed, written and drawn."""
+
+    title: str
+    about: str
+    columns: Sequence[str]
+    rows: list[list[str]] = field(default_factory=list)
+    requirements: list[Requirement] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        required = [each.as_json() for each in self.requirements]
+        return {"figures": self.figures, "required": required, "notes": self.notes}
+
+
+def number(value: float | None) -> str:
+    """Give a number as people read it: three digits that mean something."""
+    if value is None:
+        return "-"
+    if abs(value) >= 1000:
+        return f"{round(value, 2 - len(str(int(abs(value)))) + 1):,.0f}"
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def rate_row(series: Series) -> list[str]:
+    """Give the columns median and spread of a series."""
+    if series.spread is None:
+        return ["-", "-"]
+    low, high = series.spread
+    return [number(series.median), f"{number(low)} - {number(high)}"]
+
+
+def ratio(one: float | None, other: float | None) -> float | None:
+    """Give one / other, None where either was not measured."""
+    return one / other if one is not None and other else None
+
+
+REQUIRED_COLUMNS = ("required", "bound", "measured", "reached")
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Give a table in Markdown, aligned so that it can be read as plain text."""
+    cells = [list(columns), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+    return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
+
+
+def text(section: Section) -> str:
+    """Give a section as Markdown."""
+    parts = [f"## {section.title}", section.about]
+    if section.rows:
+        parts.append(markdown(section.columns, section.rows))
+    if section.requirements:
+        rows = [each.row() for each in section.requirements]
+        parts.append(markdown(REQUIRED_COLUMNS, rows))
+    if section.notes:
+        parts.append("\n".join(f"- {note}" for note in section.notes))
+    return "\n\n".join(parts)

@@ -1,0 +1,155 @@
+"""Launch a program, under mpiexec or alone, and read the JSON line that it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# A program that takes longer has failed: the whole of it takes ten minutes.
+DEADLINE_SECONDS = 120
+
+
+class ProgramError(Exception):
+    """A program gave no figures; says why in one line."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How to measure: what every case is given."""
+
+    ranks: int = 3
+    repeats: int = 3
+    quick: bool = False
+    folder: Path = ROOT / "build" / "benchmark"
+
+    @property
+    def workers(self) -> int:
+        return self.ranks - 1
+
+    def count(self, trials: int) -> int:
+        """Give how many trials to run: a few of them where nothing is to be said."""
+        return max(20, trials // 100) if self.quick else trials
+
+    @cached_property
+    def mpiexec(self) -> list[str]:
+        """The launcher of this Python's MPI, ready for more ranks than cores."""
+        beside = shutil.which("mpiexec", path=str(Path(sys.executable).parent))
+        found = beside or shutil.which("mpiexec")
+        if found is None:
+            sys.exit("benchmark: no mpiexec on PATH")
+        version = subprocess.run(
+            [found, "--version"],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "Open MPI" in version.stdout:
+            return [found, "--oversubscribe", "--bind-to", "none"]
+        return [found]
+
+    def launch(
+        self,
+        program: str | Path,
+        *arguments: object,
+        ranks: int | None = None,
+        extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+        binary: bool = False,
+    ) -> dict[str, Any]:
+        """Run a program under mpiexec, on all ranks unless told; see ``run``."""
+        count = self.ranks if ranks is None else ranks
+        start = [] if binary else [sys.executable, *options]
+        where = str(program if binary else HERE / program)
+        words = [*self.mpiexec, "-n", str(count), *start, where, *map(str, arguments)]
+        return run(words, extra)
+
+    def alone(
+        self,
+        program: str,
+        *arguments: object,
+        extra: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Run a program of Python without mpiexec; see ``run``."""
+        words = [sys.executable, str(HERE / program), *map(str, arguments)]
+        return run(words, extra)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder of its own, on the disk of this clone, for one measurement."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix="run-") as name:
+            yield Path(name)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment that programs start from."""
+    set_up = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if os.geteuid() == 0:  # containers, which Open MPI refuses unless told twice
+        for name in ("OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT"):
+            set_up |= {name: "1", f"{name}_CONFIRM": "1"}
+    return {**set_up, **(extra or {})}
+
+
+def run(words: Sequence[str], extra: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run a command and give the JSON object on the last line that it prints.
+
+    ``exit_code`` is added to it: a program may give its figures and then end badly.
+
+    Raises:
+        ProgramError: it gave no figures, or took too long.
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            words,
+            env=environment(extra),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                msg = f"did not end in {DEADLINE_SECONDS} s"
+                raise ProgramError(msg) from None
+            raise
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
+    for line in reversed(output.decode(errors="replace").splitlines()):
+        if line.startswith("{"):
+            figures: dict[str, Any] = json.loads(line)
+            return {**figures, "exit_code": process.returncode}
+    raise ProgramError(_why(process.returncode, said))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a launcher, which then ends its ranks, and failing that its group."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _why(code: int, said: str) -> str:
+    """Give the line of a program's errors that tells most: the exception's."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line.partition(":")[0]]
+    return (telling or lines or [f"exit code {code}"])[0][:200]
