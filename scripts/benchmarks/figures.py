@@ -17,7 +17,9 @@ class Series:
     had given their figures before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, unit: str = "") -> None:
+        self.name = name
+        self.unit = unit
         self.values: list[float] = []
         self.error: str | None = None
         self.bad_ends: list[int] = []
@@ -26,22 +28,30 @@ class Series:
     def median(self) -> float | None:
         return median(self.values) if self.values else None
 
-    @property
-    def spread(self) -> tuple[float, float] | None:
-        """The least and the largest of the repeats."""
-        return (min(self.values), max(self.values)) if self.values else None
+    def cells(self) -> list[str]:
+        """Give name, median and spread for a table."""
+        if not self.values:
+            return [self.name, "-", "-"]
+        low, high = number(min(self.values)), number(max(self.values))
+        return [self.name, f"{number(self.median)}{self.unit}", f"{low} - {high}"]
 
     def as_json(self) -> dict[str, Any]:
-        return {"median": self.median, "repeats": self.values, "error": self.error}
+        return {
+            "median": self.median,
+            "unit": self.unit.strip(" /"),
+            "repeats": self.values,
+            "error": self.error,
+        }
 
-    def notes(self, name: str) -> list[str]:
+    def notes(self) -> list[str]:
         """Say what went wrong."""
         said = []
         if self.error is not None:
-            said.append(f"{name}: not measured: {self.error}")
+            said.append(f"{self.name}: not measured: {self.error}")
         if self.bad_ends:
             codes = ", ".join(map(str, self.bad_ends))
-            said.append(f"{name}: gave its figures, then ended with exit code {codes}")
+            how = f"gave its figures, then ended with exit code {codes}"
+            said.append(f"{self.name}: {how}")
         return said
 
 
@@ -96,6 +106,26 @@ class Section:
     requirements: list[Requirement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    # For the plots: ranks, seconds that a trial takes, trials per second.
+    points: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def add(self, series: Series, *cells: str) -> None:
+        """Add a measurement as a row, with further cells."""
+        self.rows.append([*series.cells(), *cells])
+        self.figures[series.name] = series.as_json()
+        self.notes += series.notes()
+
+    def require(
+        self,
+        what: str,
+        measured: float | None,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        unit: str = "",
+    ) -> None:
+        """Add what must hold."""
+        self.requirements.append(Requirement(what, measured, at_least, at_most, unit))
 
     def as_json(self) -> dict[str, Any]:
         required = [each.as_json() for each in self.requirements]
@@ -111,14 +141,6 @@ def number(value: float | None) -> str:
     if abs(value) >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.3g}"
-
-
-def rate_row(series: Series) -> list[str]:
-    """Give the columns median and spread of a series."""
-    if series.spread is None:
-        return ["-", "-"]
-    low, high = series.spread
-    return [number(series.median), f"{number(low)} - {number(high)}"]
 
 
 def ratio(one: float | None, other: float | None) -> float | None:

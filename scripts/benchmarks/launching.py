@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +34,11 @@ class Bench:
     repeats: int = 3
     quick: bool = False
     folder: Path = ROOT / "build" / "benchmark"
+
+    @property
+    def cores(self) -> int:
+        """How many processes can compute at once."""
+        return len(os.sched_getaffinity(0))
 
     @property
     def workers(self) -> int:
@@ -71,11 +76,16 @@ class Bench:
         binary: bool = False,
     ) -> dict[str, Any]:
         """Run a program under mpiexec, on all ranks unless told; see ``run``."""
-        count = self.ranks if ranks is None else ranks
-        start = [] if binary else [sys.executable, *options]
+        # With `-m mpi4py` what goes wrong on one rank ends all, instead of a hang.
+        start = [] if binary else [sys.executable, *(options or ("-m", "mpi4py"))]
         where = str(program if binary else HERE / program)
-        words = [*self.mpiexec, "-n", str(count), *start, where, *map(str, arguments)]
+        words = self.words(*start, where, *map(str, arguments), ranks=ranks)
         return run(words, extra)
+
+    def words(self, *program: str, ranks: int | None = None) -> list[str]:
+        """Give the command that runs a program on all ranks, or on so many."""
+        count = self.ranks if ranks is None else ranks
+        return [*self.mpiexec, "-n", str(count), *program]
 
     def alone(
         self,
@@ -86,6 +96,17 @@ class Bench:
         """Run a program of Python without mpiexec; see ``run``."""
         words = [sys.executable, str(HERE / program), *map(str, arguments)]
         return run(words, extra)
+
+    def in_scratch(
+        self, launch: Callable[[Path], dict[str, Any]]
+    ) -> Callable[[], dict[str, Any]]:
+        """Give ``launch`` a folder of its own each time it is called."""
+
+        def run_there() -> dict[str, Any]:
+            with self.scratch() as folder:
+                return launch(folder)
+
+        return run_there
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -104,10 +125,13 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**set_up, **(extra or {})}
 
 
-def run(words: Sequence[str], extra: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run(
+    words: Sequence[str], extra: Mapping[str, str] | None = None, *, tells: bool = True
+) -> dict[str, Any]:
     """Run a command and give the JSON object on the last line that it prints.
 
-    ``exit_code`` is added to it: a program may give its figures and then end badly.
+    ``exit_code`` is added to it: a program may give its figures and then end badly. One
+    that ``tells`` nothing must end well.
 
     Raises:
         ProgramError: it gave no figures, or took too long.
@@ -131,6 +155,8 @@ def run(words: Sequence[str], extra: Mapping[str, str] | None = None) -> dict[st
             raise
         errors.seek(0)
         said = errors.read().decode(errors="replace")
+    if not tells and process.returncode == 0:
+        return {}
     for line in reversed(output.decode(errors="replace").splitlines()):
         if line.startswith("{"):
             figures: dict[str, Any] = json.loads(line)

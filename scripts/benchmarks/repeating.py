@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .figures import Series
+from .figures import Series, number
 from .launching import ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Figures = dict[str, Any]
 
 
 class Contender(NamedTuple):
@@ -18,31 +22,43 @@ class Contender(NamedTuple):
 
     name: str
     keeps: str
-    run: Callable[[], dict[str, Any]]
+    run: Callable[[], Figures]
 
 
 def rates(contenders: Sequence[Contender], repeats: int) -> dict[str, Series]:
-    """Give trials per second of each contender, one round after the other.
-
-    Who fails once is not tried again.
-    """
-    found = {each.name: Series() for each in contenders}
-    for turn in range(repeats):
+    """Give trials per second of each contender, one round after the other."""
+    found = {each.name: Series(each.name, "/s") for each in contenders}
+    for _ in range(repeats):
         for each in contenders:
-            series = found[each.name]
-            if series.error is not None:
-                continue
-            progress(f"{each.name}, {turn + 1} of {repeats}")
-            try:
-                figures = each.run()
-            except ProgramError as error:
-                series.error = str(error)
-                progress(f"{each.name}: {error}")
-            else:
-                series.values.append(figures["trials"] / figures["seconds"])
-                if figures["exit_code"]:
-                    series.bad_ends.append(figures["exit_code"])
+            again(found[each.name], each.run, rate)
     return found
+
+
+def rate(figures: Figures) -> float:
+    """Give trials per second."""
+    return float(figures["trials"] / figures["seconds"])
+
+
+def again(
+    series: Series, run: Callable[[], Figures], value: Callable[[Figures], float]
+) -> Figures:
+    """Measure once more; who failed once is not tried again.
+
+    Gives all figures, none where it failed.
+    """
+    if series.error is not None:
+        return {}
+    try:
+        figures = run()
+    except ProgramError as error:
+        series.error = str(error)
+        progress(f"{series.name}: {error}")
+        return {}
+    series.values.append(value(figures))
+    if figures.get("exit_code"):
+        series.bad_ends.append(figures["exit_code"])
+    progress(f"{series.name}: {number(series.values[-1])}{series.unit}")
+    return figures
 
 
 def progress(line: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..building import floor
-from ..figures import Requirement, Section, Series, rate_row, ratio
+from ..figures import Section, ratio
 from ..launching import Bench
 from ..repeating import Contender, rates
 
@@ -29,6 +29,16 @@ PY_EXPERIMENTER = "PyExperimenter on SQLite"
 OPTUNA = "Optuna on SQLite, random sampler"
 
 
+BOUNDS = [
+    ("batch_size=1 / mpi4py.futures as it comes", ONE_BY_ONE, FUTURES, 5),
+    ("batch_size=1 / schwimmbad", ONE_BY_ONE, SCHWIMMBAD, 0.25),
+    ("batch_size=1 / PyExperimenter", ONE_BY_ONE, PY_EXPERIMENTER, 100),
+    ("batch_size=1 / Optuna", ONE_BY_ONE, OPTUNA, 100),
+    ('"auto" / the loop in C', AUTO, FLOOR, 0.25),
+    ('"auto" / the loop in C, aimed at', AUTO, FLOOR, 0.5),
+]
+
+
 def measure(bench: Bench) -> Section:
     """Compare ours, its peers, and the floor."""
     contenders = [*_ours(bench), _floor(bench), *_forgetting(bench), *_keeping(bench)]
@@ -39,30 +49,11 @@ def measure(bench: Bench) -> Section:
         ["", "trials/s", "spread", "what is kept of each trial"],
     )
     for each in contenders:
-        series = found[each.name]
-        section.rows.append([each.name, *rate_row(series), each.keeps])
-        section.figures[each.name] = {**series.as_json(), "keeps": each.keeps}
-        section.notes += series.notes(each.name)
-    section.requirements = _required(found)
+        section.add(found[each.name], each.keeps)
+    for what, ours, other, bound in BOUNDS:
+        measured = ratio(found[ours].median, found[other].median)
+        section.require(what, measured, at_least=bound, unit=" x")
     return section
-
-
-def _required(found: dict[str, Series]) -> list[Requirement]:
-    def against(ours: str, other: str) -> float | None:
-        return ratio(found[ours].median, found[other].median)
-
-    bounds = [
-        ("batch_size=1 / mpi4py.futures as it comes", ONE_BY_ONE, FUTURES, 5),
-        ("batch_size=1 / schwimmbad", ONE_BY_ONE, SCHWIMMBAD, 0.25),
-        ("batch_size=1 / PyExperimenter", ONE_BY_ONE, PY_EXPERIMENTER, 100),
-        ("batch_size=1 / Optuna", ONE_BY_ONE, OPTUNA, 100),
-        ('"auto" / the loop in C', AUTO, FLOOR, 0.25),
-        ('"auto" / the loop in C, aimed at', AUTO, FLOOR, 0.5),
-    ]
-    return [
-        Requirement(what, against(ours, other), at_least=bound, unit=" x")
-        for what, ours, other, bound in bounds
-    ]
 
 
 def _ours(bench: Bench) -> list[Contender]:
@@ -76,16 +67,20 @@ def _ours(bench: Bench) -> list[Contender]:
 
 
 def _kept(bench: Bench, size: int | str, trials: int) -> Callable[[], dict[str, Any]]:
-    def run() -> dict[str, Any]:
-        with bench.scratch() as folder:
-            count = bench.count(trials)
-            return bench.launch("programs/sweep.py", count, size, 0, folder)
-
-    return run
+    return bench.in_scratch(lambda folder: _first(bench, size, folder, trials))
 
 
 def _dropped(bench: Bench, size: int | str, trials: int) -> Callable[[], dict[str, Any]]:
-    return lambda: bench.launch("programs/sweep.py", bench.count(trials), size, 0)
+    return lambda: _first(bench, size, "-", trials)
+
+
+def _first(
+    bench: Bench, size: int | str, folder: object, trials: int
+) -> dict[str, Any]:
+    """Run one sweep of trials that do nothing."""
+    count = bench.count(trials)
+    done = bench.launch("programs/sweep.py", size, folder, count, 0)
+    return {**done, **done["runs"][0]}
 
 
 def _floor(bench: Bench) -> Contender:
@@ -115,10 +110,11 @@ def _forgetting(bench: Bench) -> list[Contender]:
     def schwimmbad() -> dict[str, Any]:
         return bench.launch("peers/schwimmbad_pool.py", bench.count(100_000))
 
-    def libensemble() -> dict[str, Any]:
-        with bench.scratch() as folder:
-            trials = bench.count(4_000)
-            return bench.launch("peers/libensemble_mpi.py", trials, folder)
+    libensemble = bench.in_scratch(
+        lambda folder: bench.launch(
+            "peers/libensemble_mpi.py", bench.count(4_000), folder
+        )
+    )
 
     processes = f"{MEMORY.replace('rank 0', 'one process')}; no MPI"
     return [
@@ -140,14 +136,12 @@ def _keeping(bench: Bench) -> list[Contender]:
     """Give the peers that keep results in SQLite."""
 
     def on_disk(program: str, trials: int) -> Callable[[], dict[str, Any]]:
-        def run() -> dict[str, Any]:
-            with bench.scratch() as folder:
-                return bench.launch(program, bench.count(trials), folder)
-
-        return run
+        return bench.in_scratch(
+            lambda folder: bench.launch(program, bench.count(trials), folder)
+        )
 
     rows = "all, durable, rows of one SQLite file"
     return [
-        Contender(PY_EXPERIMENTER, rows, on_disk("peers/py_experimenter_sqlite.py", 400)),
-        Contender(OPTUNA, rows, on_disk("peers/optuna_sqlite.py", 200)),
+        Contender(PY_EXPERIMENTER, rows, on_disk("peers/py_experimenter_sqlite.py", 200)),
+        Contender(OPTUNA, rows, on_disk("peers/optuna_sqlite.py", 100)),
     ]

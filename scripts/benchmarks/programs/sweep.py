@@ -1,10 +1,10 @@
 """Run trials that do nothing, or sleep, on all ranks with this package.
 
-    mpiexec -n 3 python sweep.py TRIALS BATCH_SIZE SECONDS [FOLDER]
+    mpiexec -n 3 python sweep.py BATCH_SIZE FOLDER|- TRIALS SECONDS [TRIALS SECONDS ...]
 
-The database is made in FOLDER; without one nothing is kept: the ledger that outcomes
-go to drops them. The experiment is stored before, as the peers' trials are made before;
-what is timed is the whole call of ``execute``, and at its end every result is durable.
+The database is made in FOLDER; with `-` nothing is kept: the ledger that outcomes go to
+drops them. The experiment is stored before, as the peers' trials are made before; what
+is timed is the whole call of ``execute``, and at its end every result is durable.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import sqlite3
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.telling import tell
+from benchmarks.telling import peak_mib, tell
 from mpi4py import MPI
 
 from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+
+if TYPE_CHECKING:
+    from experimenter_mpi.database.database import ExperimentDatabase
 
 
 class NoLedger:
@@ -44,47 +47,60 @@ def experiment(name: str, trials: int, seconds: float) -> Experiment:
     return Experiment(
         name,
         function=sleep if seconds else nothing,
-        configuration={
-            "n": LinearVariable(1, trials, trials),
-            "seconds": seconds,
-        },
+        configuration={"n": LinearVariable(1, trials, trials), "seconds": seconds},
     )
 
 
 def main() -> None:
-    """Time one sweep after a short one, which brings all ranks up."""
-    trials, seconds = int(sys.argv[1]), float(sys.argv[3])
-    size = sys.argv[2] if sys.argv[2] == "auto" else int(sys.argv[2])
-    keeps = len(sys.argv) > 4
-    folder = sys.argv[4] if keeps else "unused"
+    """Time sweeps after a short one, which brings all ranks up."""
+    size: int | str = sys.argv[1] if sys.argv[1] == "auto" else int(sys.argv[1])
+    folder, keeps = sys.argv[2], sys.argv[2] != "-"
     database = open_db("sweep.db", folder, in_memory=not keeps)
-    execute(experiment("warm-up", 64, seconds), database, MPIMode(size))
+    execute(experiment("warm-up", 64, 0), database, MPIMode(size))
+    numbers = sys.argv[3:]
+    runs = [
+        timed(database, size, int(trials), float(seconds), folder if keeps else None)
+        for trials, seconds in zip(numbers[::2], numbers[1::2], strict=True)
+    ]
+    if MPI.COMM_WORLD.rank == 0:
+        tell(runs=runs, peak_mib=peak_mib())
 
-    sweep = experiment("sweep", trials, seconds)
-    stored = time.perf_counter()
+
+def timed(
+    database: ExperimentDatabase,
+    size: int | str,
+    trials: int,
+    seconds: float,
+    folder: str | None,
+) -> dict[str, float]:
+    """Store an experiment, run it, and see that all of it is there."""
+    name = f"{trials} trials of {seconds} s"
+    sweep = experiment(name, trials, seconds)
     if MPI.COMM_WORLD.rank == 0:
         with database.writing():
             database.enrol(sweep)
-        if not keeps:
-            database.ledger = lambda _: NoLedger()
+        if folder is None:
+            database.ledger = lambda _: NoLedger()  # type: ignore[assignment, method-assign, return-value]
     start = time.perf_counter()
     summary = execute(sweep, database, MPIMode(size))
     took = time.perf_counter() - start
-    if summary is not None:
-        finished = count(Path(folder, "sweep.db")) if keeps else trials
-        if finished != trials or summary.remaining:
-            sys.exit(f"{finished} of {trials} trials are kept: {summary}")
-        tell(trials=trials, seconds=took, storing=start - stored)
+    if summary is not None and (summary.remaining or not all_kept(folder, name, trials)):
+        sys.exit(f"not all of {trials} trials are kept: {summary}")
+    return {"trials": trials, "seconds": took}
 
 
-def count(path: Path) -> int:
-    """Give how many results stand in the file, read by SQLite alone."""
-    query = "SELECT count(*) FROM trials WHERE results ->> '$.n' > 0"
-    connection = sqlite3.connect(path)
-    (found,) = connection.execute(query + " AND experiment_id = (SELECT id FROM "
-        "experiments WHERE name = 'sweep')").fetchone()
+def all_kept(folder: str | None, name: str, trials: int) -> bool:
+    """Whether all results stand in the file, read by SQLite alone."""
+    if folder is None:
+        return True
+    connection = sqlite3.connect(Path(folder, "sweep.db"))
+    query = (
+        "SELECT count(*) FROM trials JOIN experiments ON experiments.id = experiment_id "
+        "WHERE name = ? AND results ->> '$.n' = trials.configuration ->> '$.n'"
+    )
+    (found,) = connection.execute(query, (name,)).fetchone()
     connection.close()
-    return int(found)
+    return bool(found == trials)
 
 
 if __name__ == "__main__":

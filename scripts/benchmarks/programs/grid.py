@@ -1,0 +1,76 @@
+"""A grid of very many trials: stored, resumed, or run, with this package.
+
+    python grid.py store SIDE FOLDER               SIDE cubed trials, on one process
+    mpiexec -n 3 python grid.py resume SIDE FOLDER
+    mpiexec -n 3 python grid.py run SIDE FOLDER
+
+What `resume` times is from the call of ``execute`` to the begin of the first trial, on
+whichever rank, which then stops the run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.telling import peak_mib, tell
+
+from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+
+STOPS = "to-be-stopped"
+
+
+def nothing(configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
+    """Do nothing; the first trial of a rank may stop the run, and says when it began."""
+    now = time.monotonic()
+    try:
+        coordinator = int(Path(STOPS).read_text())
+        Path(STOPS).unlink()
+    except FileNotFoundError:
+        return {"energy": configuration["x"] * configuration["y"]}
+    Path("began").write_text(str(now))
+    os.kill(coordinator, signal.SIGTERM)
+    return {"energy": configuration["x"] * configuration["y"]}
+
+
+def main() -> None:
+    """Do one of the three and tell how long it took."""
+    verb, side, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    os.chdir(folder)
+    axis = LinearVariable(1, side, side)
+    grid = Experiment(
+        "grid", function=nothing, configuration={"x": axis, "y": axis, "z": axis}
+    )
+    database = open_db("grid.db", ".")
+    if verb == "store":
+        start = time.perf_counter()
+        with database.writing():
+            database.enrol(grid)
+        took = time.perf_counter() - start
+        tell(trials=len(grid), seconds=took, peak_mib=peak_mib())
+        return
+    if verb == "resume" and is_coordinator():
+        Path(STOPS).write_text(str(os.getpid()))
+    start = time.monotonic()
+    summary = execute(grid, database, MPIMode())
+    took = time.monotonic() - start
+    if summary is not None:
+        if verb == "resume":
+            took = float(Path("began").read_text()) - start
+        ran = summary.finished
+        tell(trials=ran, seconds=took, left=summary.remaining, peak_mib=peak_mib())
+
+
+def is_coordinator() -> bool:
+    """Whether this is rank 0."""
+    from mpi4py import MPI
+
+    return bool(MPI.COMM_WORLD.rank == 0)
+
+
+if __name__ == "__main__":
+    main()
