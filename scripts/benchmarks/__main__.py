@@ -7,7 +7,7 @@ import json
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .figures import Section, text
 from .launching import Bench
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("scripts/benchmark", description=main.__doc__)
     add = parser.add_argument
-    add("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)}; all unless named")
+    add(
+        "cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)}; all unless named"
+    )
     add("--repeats", type=int, default=3, metavar="N", help="how often (default: 3)")
     add("--ranks", type=int, default=3, metavar="N", help="of MPI (default: 3)")
     add("--library", choices=("mpich", "openmpi"), default="mpich")
@@ -58,7 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 def _check(asked: argparse.Namespace) -> None:
     unknown = [name for name in asked.cases if name not in CASES]
     if unknown:
-        sys.exit(f"benchmark: no case {unknown[0]!r}; there are {', '.join(CASES)}")
+        _refuse(f"no case {unknown[0]!r}; there are {', '.join(CASES)}")
+    if asked.write and (asked.cases or asked.quick):
+        _refuse("--write is for all cases, and not for --quick")
+    if asked.repeats < 1 or asked.ranks < 3:
+        _refuse("--repeats is at least 1, --ranks at least 3: two must work")
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"benchmark: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def describe(bench: Bench) -> dict[str, str]:
         "MPI": _mpi(),
         "SQLite": sqlite3.sqlite_version,
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
-        "commit": _commit(),
+        "this package": _commit(),
+        "load before": f"{os.getloadavg()[0]:.1f} processes wanted a core",
     }
 
 
@@ -72,7 +73,9 @@ def _file_system(folder: Path) -> str:
 
 def _mpi() -> str:
     """Ask in another process: this one must be free to start others."""
-    script = "from mpi4py import MPI; print(MPI.Get_library_version().split(chr(10))[0])"
+    script = (
+        "from mpi4py import MPI; print(MPI.Get_library_version().split(chr(10))[0])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=environment(),

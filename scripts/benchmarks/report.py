@@ -17,10 +17,10 @@ DOCS = ROOT / "docs"
 HEAD = """\
 # Performance
 
-Written by `scripts/benchmark --write`, which anyone can run: it makes its own environment,
-launches this package and its peers in turn on the same ranks, and takes medians. Figures of
-one table come from one run and may be compared; those of different machines may not.
-What does not reach what is required of it says **no**."""
+Written by `scripts/benchmark --write`, which anyone can run: it makes its own
+environment, launches this package and its peers in turn on the same ranks, and takes
+medians. Figures of one table come from one run and may be compared; those of different
+machines may not. What does not reach what is required of it says **no**."""
 
 PLOTS = """\
 ![Trials per second against their duration](performance-duration.svg)

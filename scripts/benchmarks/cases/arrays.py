@@ -1,22 +1,23 @@
-"""How fast arrays reach the disk: large ones from workers, small ones through rank 0."""
+"""How fast arrays reach the disk: large ones by workers, small ones by rank 0."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ..figures import Section, Series, ratio
-from ..launching import Bench
 from ..repeating import again, rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ..launching import Bench
+
 ABOUT = """\
-Trials that give one array. Arrays of {large} MB are written by {workers} workers, a file each,
-synced; arrays of 8 KiB travel to rank 0 and into the database. Beside them one process
-writes as many bytes, in pieces as large, into one file of the same folder, and syncs once:
-that is the limit. Ours is timed around the whole call of `execute`."""
+Trials that give one array. Arrays of {large} MB are written by {workers} workers, a
+file each, synced; arrays of 8 KiB travel to rank 0 and into the database. Beside them
+one process writes as many bytes, in pieces as large, into one file of the same folder,
+and syncs once: that is the limit. Ours is timed around the whole call of `execute`."""
 
 WORKERS = 3
 LARGE_BYTES = 8_000_000

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..building import floor
 from ..figures import Section, ratio
-from ..launching import Bench
 from ..repeating import Contender, rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..launching import Bench
 
 MEMORY = "nothing; results in rank 0's memory"
 ABOUT = """\
 Trials that do nothing and give a small result, on {ranks} ranks: one coordinates, the
 others work. Each contender has brought its workers up, and made or stored its trials,
 before its clock starts; the clock stops when the last result is where it is to stay.
-Ours is timed around the whole call of `execute`. Contenders run in turn, repeats: {repeats};
-trials/s is the median, the spread is the least and the largest."""
+Ours is timed around the whole call of `execute`. Contenders run in turn, repeats:
+{repeats}; trials/s is the median, the spread is the least and the largest."""
 
 ONE_BY_ONE = "experimenter_mpi, batch_size=1"
 AUTO = 'experimenter_mpi, batch_size="auto"'
@@ -60,8 +61,12 @@ def _ours(bench: Bench) -> list[Contender]:
     made = []
     for name, size, trials in ((ONE_BY_ONE, 1, 30_000), (AUTO, "auto", 200_000)):
         made += [
-            Contender(name, "all, durable, one SQLite file", _kept(bench, size, trials)),
-            Contender(f"{name}, keeping nothing", "nothing", _dropped(bench, size, trials)),
+            Contender(
+                name, "all, durable, one SQLite file", _kept(bench, size, trials)
+            ),
+            Contender(
+                f"{name}, keeping nothing", "nothing", _dropped(bench, size, trials)
+            ),
         ]
     return made
 
@@ -70,7 +75,9 @@ def _kept(bench: Bench, size: int | str, trials: int) -> Callable[[], dict[str, 
     return bench.in_scratch(lambda folder: _first(bench, size, folder, trials))
 
 
-def _dropped(bench: Bench, size: int | str, trials: int) -> Callable[[], dict[str, Any]]:
+def _dropped(
+    bench: Bench, size: int | str, trials: int
+) -> Callable[[], dict[str, Any]]:
     return lambda: _first(bench, size, "-", trials)
 
 
@@ -142,6 +149,8 @@ def _keeping(bench: Bench) -> list[Contender]:
 
     rows = "all, durable, rows of one SQLite file"
     return [
-        Contender(PY_EXPERIMENTER, rows, on_disk("peers/py_experimenter_sqlite.py", 200)),
+        Contender(
+            PY_EXPERIMENTER, rows, on_disk("peers/py_experimenter_sqlite.py", 200)
+        ),
         Contender(OPTUNA, rows, on_disk("peers/optuna_sqlite.py", 100)),
     ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..figures import Section, Series
-from ..launching import Bench
 from ..repeating import again
+
+if TYPE_CHECKING:
+    from ..launching import Bench
 
 ABOUT = """\
 On {ranks} ranks, all workers computing without pause. Processor time is what the kernel
-counted for the process, all threads together. A worker asks rank 0 for its latest snapshot
-now and then, and waits for the answer. With more ranks than cores ({ranks} on {cores} here),
-who answers must first get a core from who computes."""
+counted for the process, all threads together. A worker asks rank 0 for its latest
+snapshot now and then, and waits for the answer. With more ranks than cores ({ranks} on
+{cores} here), who answers must first get a core from who computes."""
 
 QUANTITIES = {
     "coordinator": ("rank 0 while workers compute", " % of a core", 100),

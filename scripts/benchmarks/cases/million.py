@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ABOUT = """\
-A grid of {trials:,} trials that do nothing, on {ranks} ranks. *Store*: expand the grid and
-insert every trial. *Resume*: a third of the trials, scattered, is marked as finished; timed
-is from the call of `execute` to the begin of the first trial. *Run*: all that are left.
-*Status*: the whole command `experimenter-mpi status`, once all have finished."""
+A grid of {trials:,} trials that do nothing, on {ranks} ranks. *Store*: expand the grid
+and insert every trial. *Resume*: a third of the trials, scattered, is marked as
+finished; timed is from the call of `execute` to the begin of the first trial. *Run*:
+all that are left. *Status*: the whole command `experimenter-mpi status`, once all have
+finished."""
 
 
 def measure(bench: Bench) -> Section:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..figures import Section, Series, number, ratio
-from ..launching import Bench
 from ..repeating import again
 
+if TYPE_CHECKING:
+    from ..launching import Bench
+
 ABOUT = """\
-Trials that do nothing, or sleep, each result durable, `batch_size="auto"`. Sleeping trials
-need no core, so more ranks than this machine's {cores} cores tell how the coordinator bears
-them; efficiency is the rate against workers / duration, start and end of the run included.
-Trials that do nothing share the {cores} cores, whatever the number of ranks."""
+Trials that do nothing, or sleep, each result durable, `batch_size="auto"`. Sleeping
+trials need no core, so more ranks than this machine's {cores} cores tell how the
+coordinator bears them; efficiency is the rate against workers / duration, start and end
+of the run included. Trials that do nothing share the {cores} cores, whatever the number
+of ranks."""
 
 RANKS = (2, 3, 5, 9, 17, 33, 65)
 DURATIONS = (0.0, 0.001, 0.01, 0.1)
@@ -79,9 +82,7 @@ def _row(count: int, found: dict[tuple[int, float], Series]) -> list[str]:
     return cells
 
 
-def _once(
-    bench: Bench, count: int, found: dict[tuple[int, float], Series]
-) -> None:
+def _once(bench: Bench, count: int, found: dict[tuple[int, float], Series]) -> None:
     """Run all durations in one launch, since many ranks take long to start."""
     asked: list[object] = []
     for seconds in DURATIONS:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..figures import Section, ratio
-from ..launching import Bench
 from ..repeating import Contender, rates
+
+if TYPE_CHECKING:
+    from ..launching import Bench
 
 ABOUT = """\
 Trials that save a small snapshot again and again, each of which is durable before
-`save_snapshot_in_global_database` returns. Beside them one process commits rows of that size
-to SQLite one by one, with the same journal on the same disk, and no MPI."""
+`save_snapshot_in_global_database` returns. Beside them one process commits rows of that
+size to SQLite one by one, with the same journal on the same disk, and no MPI."""
 
 SEVERAL = 3
 ONE = "one worker"
@@ -35,8 +39,10 @@ def measure(bench: Bench) -> Section:
     )
     contenders = [save(1), save(SEVERAL), Contender(BARE, "", commit)]
     found = rates(contenders, bench.repeats)
-    section = Section("Snapshots", ABOUT, ["", "durable snapshots/s", "spread", "/ bare"])
-    for name, series in found.items():
+    section = Section(
+        "Snapshots", ABOUT, ["", "durable snapshots/s", "spread", "/ bare"]
+    )
+    for series in found.values():
         part = ratio(series.median, found[BARE].median)
         section.add(series, "-" if part is None else f"{part:.2f}")
     return section

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import sys
 import time
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..figures import Section, Series
@@ -18,10 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ABOUT = """\
-`mpiexec -n {ranks} python -m experimenter_mpi run exp.py`, from the launch to the begin of the
-first trial, beside a program that imports mpi4py, starts MPI and meets the other ranks. Modules
-are those that a worker had loaded in a trial; file-system calls are those that `strace -e
-trace=%file` saw a worker make in its whole life, the median of the workers."""
+`mpiexec -n {ranks} python -m experimenter_mpi run exp.py`, from the launch to the begin
+of the first trial, beside a program that imports mpi4py, starts MPI and meets the other
+ranks. Modules are those that a worker had loaded in a trial; file-system calls are
+those of a worker's whole life that name a file outside /proc, /sys and /dev, by `strace
+-e trace=%file`: what thousands of ranks ask one shared file system at the same time."""
+
+# A call in a trace that names a file which ranks might share.
+SHARED = re.compile(r'^\d* *\w+\([^"]*"/(?!proc/|sys/|dev/)', re.MULTILINE)
+
+# These programs need nothing of this folder, and are not to look for it.
+PLAIN = {"PYTHONPATH": ""}
 
 FIRST_TRIAL = "launch to first trial"
 BARE = "launch to bare mpi4py"
@@ -60,7 +69,7 @@ def _ours(folder: Path) -> list[str]:
 
 def _first(bench: Bench, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
-    run(bench.words(sys.executable, *_ours(folder)), tells=False)
+    run(bench.words(sys.executable, *_ours(folder)), PLAIN, tells=False)
     results = _results(folder / "first.db")
     begin = min(each["at"] for each in results)
     most = max(each["modules"] for each in results)
@@ -76,7 +85,8 @@ def _results(path: Path) -> list[dict[str, Any]]:
 
 def _bare(bench: Bench) -> dict[str, Any]:
     start = time.monotonic()
-    done = run(bench.words(sys.executable, str(HERE / "programs" / "bare_start.py")))
+    script = str(HERE / "programs" / "bare_start.py")
+    done = run(bench.words(sys.executable, script), PLAIN)
     return {"seconds": done["at"] - start}
 
 
@@ -102,13 +112,11 @@ def _traced(
         arguments = [sys.executable, *program(folder)]
         trace = f"exec {strace} -f -qq -e trace=%file -o {folder}/trace.$$ " + '"$@"'
         workers = ["-n", str(bench.workers), "sh", "-c", trace, "sh", *arguments]
-        run([*bench.words(*arguments, ranks=1), ":", *workers], tells=False)
-        counts = sorted(
-            len(each.read_text().splitlines()) for each in folder.glob("trace.*")
-        )
-        if not counts or counts[0] < len(arguments):
+        run([*bench.words(*arguments, ranks=1), ":", *workers], PLAIN, tells=False)
+        counts = [len(SHARED.findall(f.read_text())) for f in folder.glob("trace.*")]
+        if not all(counts):
             msg = "strace may not trace here"
             raise ProgramError(msg)
-        return {"calls": counts[len(counts) // 2]}
+        return {"calls": median(counts)}
 
     return traced

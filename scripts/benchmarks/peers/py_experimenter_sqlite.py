@@ -1,4 +1,6 @@
-"""PyExperimenter on SQLite: `mpiexec -n 3 python py_experimenter_sqlite.py TRIALS FOLDER`.
+"""PyExperimenter on SQLite.
+
+    mpiexec -n 3 python py_experimenter_sqlite.py TRIALS FOLDER
 
 The worker ranks pull trials from the database themselves; rank 0 fills it and waits.
 Each trial is a row. With several processes it runs some trials twice: what is counted

@@ -1,4 +1,6 @@
-"""Run trials whose results are arrays: `mpiexec -n 4 python arrays.py TRIALS BYTES FOLDER`.
+"""Run trials whose results are arrays.
+
+    mpiexec -n 4 python arrays.py TRIALS BYTES FOLDER
 
 Each worker gives the same array again and again: what is timed is the whole call of
 ``execute``, at the end of which every array is on the disk.

@@ -1,5 +1,6 @@
-"""What ranks that wait cost, and how soon rank 0 answers: `mpiexec -n 3 python idle.py
-SECONDS FOLDER`.
+"""What ranks that wait cost, and how soon rank 0 answers.
+
+    mpiexec -n 3 python idle.py SECONDS FOLDER
 
 Three sweeps of one trial per worker, in each of which the first trial watches:
 *computing*: all workers compute; which part of a core does rank 0 take?
@@ -49,7 +50,7 @@ def processor_seconds(pid: int) -> float:
 
 
 def share(pids: list[int], seconds: float) -> float:
-    """Compute, and give the largest part of a core that one of others took meanwhile."""
+    """Compute, and give the largest part of a core that another took meanwhile."""
     compute(SETTLING_SECONDS)
     before, start = [processor_seconds(pid) for pid in pids], time.monotonic()
     compute(seconds)
@@ -88,7 +89,8 @@ def main() -> None:
     seconds, folder = float(sys.argv[1]), sys.argv[2]
     pids = MPI.COMM_WORLD.allgather(os.getpid())
     watchers = [True] + [False] * (len(pids) - 2)
-    database, seen = open_db("idle.db", folder), {}
+    database = open_db("idle.db", folder)
+    seen: dict[str, Any] = {}
     for kind in ("computing", "asking", "waiting"):
         constants = {"kind": kind, "seconds": seconds, "pids": pids}
         watched = {"watches": IterableVariable(watchers), **constants}

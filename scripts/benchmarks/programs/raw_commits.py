@@ -1,7 +1,7 @@
 """Commit rows to SQLite one by one: `python raw_commits.py ROWS FOLDER`.
 
-The limit that snapshots are measured against: a row as large as theirs, the journal that
-this package uses on a local disk, and nothing else.
+The limit that snapshots are measured against: a row as large as theirs, the journal
+that this package uses on a local disk, and nothing else.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from itertools import repeat
 from pathlib import Path
 
 from benchmarks.telling import tell
@@ -20,8 +21,7 @@ def main() -> None:
     piece = os.urandom(size)
     start = time.perf_counter()
     with Path(folder, "raw").open("wb", buffering=0) as file:
-        for _ in range(trials):
-            file.write(piece)
+        file.writelines(repeat(piece, trials))
         os.fsync(file.fileno())
     took = time.perf_counter() - start
     tell(trials=trials, seconds=took, bytes=trials * size)

@@ -84,7 +84,9 @@ def timed(
     start = time.perf_counter()
     summary = execute(sweep, database, MPIMode(size))
     took = time.perf_counter() - start
-    if summary is not None and (summary.remaining or not all_kept(folder, name, trials)):
+    if summary is not None and (
+        summary.remaining or not all_kept(folder, name, trials)
+    ):
         sys.exit(f"not all of {trials} trials are kept: {summary}")
     return {"trials": trials, "seconds": took}
 
@@ -95,7 +97,8 @@ def all_kept(folder: str | None, name: str, trials: int) -> bool:
         return True
     connection = sqlite3.connect(Path(folder, "sweep.db"))
     query = (
-        "SELECT count(*) FROM trials JOIN experiments ON experiments.id = experiment_id "
+        "SELECT count(*) FROM trials "
+        "JOIN experiments ON experiments.id = experiment_id "
         "WHERE name = ? AND results ->> '$.n' = trials.configuration ->> '$.n'"
     )
     (found,) = connection.execute(query, (name,)).fetchone()
