@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -73,4 +74,10 @@ def _refuse(why: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    # However this is ended, it ends what it launched.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

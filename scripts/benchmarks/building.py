@@ -30,7 +30,7 @@ def floor(bench: Bench) -> Path:
     chosen = ["-DBUILD_TESTING=OFF", f"-DPython_EXECUTABLE={python}"]
     _cmake(cmake, "-S", str(ROOT), "-B", str(folder), *generator, *chosen)
     _cmake(cmake, "--build", str(folder), "--target", "floor")
-    return folder / "floor"
+    return folder / "coordinator_in_c"
 
 
 def _cmake(cmake: str, *arguments: str) -> None:
@@ -42,6 +42,7 @@ def _cmake(cmake: str, *arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        msg = f"not built: {lines[-1] if lines else 'cmake failed'}"
+        lines = f"{done.stderr}\n{done.stdout}".strip().splitlines()
+        telling = [each for each in lines if "not found" in each or "rror:" in each]
+        msg = f"not built: {(telling or lines or ['cmake failed'])[0]}"
         raise ProgramError(msg)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -139,41 +139,49 @@ def run(
         ProgramError: it gave no figures, or took too long.
     """
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            words,
-            env=environment(extra),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
-        except BaseException as error:
-            _end(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                msg = f"did not end in {DEADLINE_SECONDS} s"
-                raise ProgramError(msg) from None
-            raise
+        code, output = _finish(words, environment(extra), errors)
         errors.seek(0)
         said = errors.read().decode(errors="replace")
-    if not tells and process.returncode == 0:
+    if not tells and code == 0:
         return {}
-    for line in reversed(output.decode(errors="replace").splitlines()):
+    for line in reversed(output.splitlines()):
         if line.startswith("{"):
             figures: dict[str, Any] = json.loads(line)
-            return {**figures, "exit_code": process.returncode}
-    raise ProgramError(_why(process.returncode, said))
+            return {**figures, "exit_code": code}
+    raise ProgramError(_why(code, said))
+
+
+def _finish(
+    words: Sequence[str], variables: Mapping[str, str], errors: IO[bytes]
+) -> tuple[int, str]:
+    """Give a command's exit code and output; it ends with this call in any case."""
+    with subprocess.Popen(
+        words,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            msg = f"did not end in {DEADLINE_SECONDS} s"
+            raise ProgramError(msg) from None
+        finally:
+            _end(process)
+        return process.returncode, output.decode(errors="replace")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a launcher, which then ends its ranks, and failing that its group."""
+    """End a launcher that lives, which then ends its ranks; else its whole group."""
+    if process.poll() is not None:
+        return
     process.terminate()
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _why(code: int, said: str) -> str:
