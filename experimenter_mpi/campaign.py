@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .progress import Progress
     from .script import Script
+    from .share import Share
     from .summary import Options
 
 
@@ -70,12 +71,16 @@ def conduct(
     with database.writing():
         # First of all: what a run left that met a full disk may be what fills it.
         database.sweep_leftovers()
-        database.enrol(experiment, force_overwrite=options.force_overwrite)
+        database.enrol(
+            experiment,
+            force_overwrite=options.force_overwrite,
+            id_by_content=options.share is not None,
+        )
         crashed = database.deaths.last_run_crashed(experiment.id)
         for notice in database.deaths.settle(experiment.id):
             progress.note(notice)
-        before = database.counts(experiment.id)
-        fatal = database.deaths.fatal(experiment.id)
+        before = database.counts(experiment.id, options.share)
+        fatal = _of_share(options, database.deaths.fatal(experiment.id))
         suspects = database.deaths.suspects(experiment.id)
         pending = _pending(experiment, database, options, fatal)
         if pending:
@@ -84,8 +89,8 @@ def conduct(
             if not options.isolate:
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
             sweep = replace(sweep, include=include)
-            _run(sweep, database, crew, progress, before)
-        after = database.counts(experiment.id)
+            _run(sweep, database, crew, progress, options.share)
+        after = database.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
         experiment,
@@ -130,6 +135,8 @@ def _pending(
 ) -> list[range]:
     """Give the trials that this run is to run, as ranges of indices."""
     ranges = database.unfinished(experiment.id, retry_failed=options.retry_failed)
+    if options.share is not None:
+        ranges = options.share.of(ranges)
     if options.only is None:
         return ranges
     beyond = max(options.only, default=0)
@@ -144,17 +151,25 @@ def _pending(
     return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
 
 
+def _of_share(options: Options, indices: list[int]) -> list[int]:
+    if options.share is None:
+        return indices
+    ranges = options.share.of(range(index, index + 1) for index in indices)
+    return [index for piece in ranges for index in piece]
+
+
 def _run(
     sweep: Sweep,
     database: ExperimentDatabase,
     crew: Crew,
     progress: Progress,
-    before: dict[str, int],
+    share: Share | None,
 ) -> None:
     experiment = sweep.experiment
-    progress.start(experiment.name, sum(map(len, sweep.pending)), crew.where)
+    name = experiment.name if share is None else f"{experiment.name}, share {share}"
+    progress.start(name, sum(map(len, sweep.pending)), crew.where)
     with (
-        _recorded_run(database, experiment, crew, before, sweep.drain) as run_id,
+        _recorded_run(database, experiment, crew, share, sweep.drain) as run_id,
         draining_on_signals(
             sweep.drain,
             progress.on_drain,
@@ -172,12 +187,17 @@ def _recorded_run(
     database: ExperimentDatabase,
     experiment: Experiment,
     crew: Crew,
-    before: dict[str, int],
+    share: Share | None,
     drain: Drain,
 ) -> Iterator[int]:
-    """Write the run's own row: when, how, by whom, and how it ended; give its id."""
+    """Write the run's own row: when, how, by whom, and how it ended; give its id.
+
+    Its counts are of the whole experiment, whatever share of it is run.
+    """
     facts: dict[str, Any] = provenance.facts(crew.mode, crew.ranks, crew.library)
+    before = database.counts(experiment.id)
     facts["finished_before"] = before.get(Status.FINISHED, 0)
+    facts["share"] = None if share is None else str(share)
     run_id = database.start_run(experiment.id, facts)
     ended = "error"
     try:
@@ -213,14 +233,16 @@ def _summary(
     if options.only is None:
         failed += fatal if options.retry_failed else before.get(Status.FAILED, 0)
     remaining = to_run - progress.done
+    trials, share = len(experiment), options.share
     return RunSummary(
         experiment.id,
         experiment.name,
-        len(experiment),
+        trials if share is None else share.size(trials),
         skipped,
         finished - skipped,
         failed,
         remaining,
         duration,
         (drain.reason or drain.shortage) if remaining else None,
+        share,
     )

@@ -131,6 +131,7 @@ class Experiment:
             msg = f"experiment '{name}' needs function= or function_name="
             raise ConfigurationError(msg)
         self._expansion = Expansion(configuration)
+        self.has_given_id = id is not None
         self.id = _experiment_id(id)
         # The names above mean names of the file that says them, wherever it is loaded.
         self.namespace: dict[str, Any] = sys._getframe(1).f_globals  # noqa: SLF001

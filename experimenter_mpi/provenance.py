@@ -13,6 +13,8 @@ import socket
 import sys
 from typing import Any, NamedTuple
 
+from .cluster.schedulers import job_id
+
 GIT_SECONDS = 5
 
 
@@ -93,11 +95,3 @@ def _package_version() -> str | None:
         return version(__package__ or "")
     except PackageNotFoundError:  # run from a checkout that was never installed
         return None
-
-
-def job_id() -> str | None:
-    """Give the scheduler's id of the job this process belongs to."""
-    for name in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID"):
-        if os.environ.get(name):
-            return os.environ[name]
-    return None

@@ -35,6 +35,7 @@ def execute(
     grace: float | None = None,
     isolate: bool = False,
     trial_timeout: float | None = None,
+    share: tuple[int, int] | str | None = None,
 ) -> RunSummary | None:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -62,8 +63,12 @@ def execute(
             or running out of memory is one failed trial.
         trial_timeout: Seconds that one attempt at a trial may take: more is a failure.
             With ``isolate`` the trial is killed; without, nothing can stop it.
+        share: ``(k, n)`` runs the k-th of n disjoint shares of the trials, those with
+            ``index % n == k - 1``; "auto" the one of this task of a job array. Each
+            share goes to a database of its own, and ``merge_databases`` joins them.
 
     Raises:
+        ConfigurationError: an option has a value that means nothing.
         ExperimentMismatchError: the name is stored with another configuration.
         DatabaseLockedError: another run is writing to the database.
         DatabaseWriteError: it cannot be written: read-only, or no room is left.
@@ -84,6 +89,7 @@ def execute(
         grace=grace,
         isolate=isolate,
         trial_timeout=trial_timeout,
+        share=share,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)
@@ -142,4 +148,8 @@ def _options(**given: Any) -> Options:
     if timeout is not None and not timeout > 0:
         msg = f"trial_timeout must be a number of seconds above 0, not {timeout!r}"
         raise ConfigurationError(msg)
+    if given["share"] is not None:
+        from .share import as_share
+
+        given["share"] = as_share(given["share"])
     return Options(**given)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from .share import Share
+
 EXIT_FINISHED = 0
 EXIT_FAILED_TRIALS = 1
 EXIT_USAGE = 2
@@ -20,7 +22,8 @@ class RunSummary(NamedTuple):
     ``trials`` is the number in the experiment, ``skipped`` were finished before,
     ``finished`` and ``failed`` happened in this run (earlier failures count where they
     were not to be retried), ``remaining`` were to be run and are neither. ``stopped``
-    says why the run ended early, if it did. ``duration`` is in seconds.
+    says why the run ended early, if it did. ``duration`` is in seconds. With a
+    ``share`` all of these count its trials alone.
     """
 
     experiment_id: UUID
@@ -32,6 +35,7 @@ class RunSummary(NamedTuple):
     remaining: int
     duration: float
     stopped: str | None = None
+    share: Share | None = None
 
     @property
     def exit_code(self) -> int:
@@ -42,7 +46,8 @@ class RunSummary(NamedTuple):
 
     def __str__(self) -> str:
         did = f"{self.finished} finished, {self.failed} failed in {self.duration:.1f} s"
-        parts = [f"{self.name}: {did}"]
+        share = "" if self.share is None else f", share {self.share}"
+        parts = [f"{self.name}{share}: {did}"]
         if self.skipped:
             parts.append(f"{self.skipped} finished before")
         if self.remaining:
@@ -55,7 +60,8 @@ class RunSummary(NamedTuple):
 class Options(NamedTuple):
     """See ``execute``; limits, ``grace`` and ``trial_timeout`` are in seconds.
 
-    ``only`` are the indices of the trials to run, None for all.
+    ``only`` are the indices of the trials to run, None for all, and ``share`` is the
+    part of them that is this run's.
     """
 
     force_overwrite: bool = False
@@ -66,3 +72,4 @@ class Options(NamedTuple):
     only: frozenset[int] | None = None
     isolate: bool = False
     trial_timeout: float | None = None
+    share: Share | None = None

@@ -1,7 +1,7 @@
 """When the scheduler ends this job, asked once, by rank 0, before MPI starts.
 
 Asking may need a child process, which MPI forbids once it has started. Slurm's sites
-differ in whether they set ``SLURM_JOB_END_TIME``; OpenPBS and Grid Engine set nothing.
+differ in whether they set ``SLURM_JOB_END_TIME``; the other schedulers set nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from .cluster import schedulers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,38 +45,34 @@ def end_time(
 ) -> float | None:
     """Give when the job ends, in seconds since the epoch.
 
-    ``ask`` runs a scheduler's command and gives what it prints, None if it fails.
+    ``ask`` runs a scheduler's command and gives what it prints, None if it fails. Of
+    jobs inside one another the one counts that ends first.
     """
-    for variable, asked in (
-        ("SLURM_JOB_ID", _of_slurm),
-        ("PBS_JOBID", _of_pbs),
-        ("JOB_ID", _of_grid_engine),
-    ):
-        if environment.get(variable):
-            try:
-                return asked(environment, ask)
-            except (ValueError, OverflowError):  # words of a version unknown to us
-                return None
-    return None
+    ends = []
+    for scheduler, job in schedulers.jobs(environment).items():
+        try:
+            ends.append(_ENDS[scheduler](environment, job, ask))
+        except (ValueError, OverflowError):  # words of a version unknown to us
+            continue
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _of_slurm(
-    environment: Mapping[str, str], ask: Callable[..., str | None]
+    environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
 ) -> float | None:
     known = environment.get("SLURM_JOB_END_TIME", "")
     if known.isdecimal():
         return float(known)
-    job = environment["SLURM_JOB_ID"]
     # TIME_LEFT, as D-HH:MM:SS; UNLIMITED and the like are no durations.
     said = ask("squeue", "--noheader", "--jobs", job, "--format", "%L")
     return _from_now(said)
 
 
 def _of_pbs(
-    environment: Mapping[str, str], ask: Callable[..., str | None]
+    _environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
 ) -> float | None:
     """OpenPBS and PBS Pro: walltime asked for, less walltime used."""
-    said = ask("qstat", "-f", environment["PBS_JOBID"])
+    said = ask("qstat", "-f", job)
     attributes = _attributes(said or "", "=")
     limit = attributes.get("Resource_List.walltime")
     if limit is None:
@@ -84,18 +82,44 @@ def _of_pbs(
 
 
 def _of_grid_engine(
-    environment: Mapping[str, str], ask: Callable[..., str | None]
+    _environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
 ) -> float | None:
     """Grid Engine: ``h_rt`` in seconds from when this job's shell was started."""
-    if "SGE_ROOT" not in environment and "SGE_TASK_ID" not in environment:
-        return None  # another program's JOB_ID
-    attributes = _attributes(ask("qstat", "-j", environment["JOB_ID"]) or "", ":")
+    attributes = _attributes(ask("qstat", "-j", job) or "", ":")
     asked = attributes.get("hard resource_list", "")
     limits = dict(item.partition("=")[::2] for item in asked.split(","))
     started = _started()
     if started is None or "h_rt" not in limits:
         return None
     return started + seconds(limits["h_rt"])
+
+
+def _of_lsf(
+    _environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
+) -> float | None:
+    """LSF: hours and minutes to the run limit, as in ``1:30 L``; E is but a guess."""
+    said = ask("bjobs", "-noheader", "-o", "time_left", job)
+    left, _, kind = (said or "").strip().partition(" ")
+    if kind.strip() != "L":
+        return None
+    hours, _, minutes = left.rpartition(":")
+    return time.time() + int(hours or 0) * 3600 + int(minutes) * 60
+
+
+def _of_flux(
+    _environment: Mapping[str, str], _job: str, ask: Callable[..., str | None]
+) -> float | None:
+    """Flux: seconds that are left to the job, or to the instance, that we are in."""
+    return _from_now(ask("flux", "job", "timeleft"))
+
+
+_ENDS = {
+    "slurm": _of_slurm,
+    "pbs": _of_pbs,
+    "sge": _of_grid_engine,
+    "lsf": _of_lsf,
+    "flux": _of_flux,
+}
 
 
 def _attributes(text: str, sign: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ def _row(
 ) -> list[str]:
     total = len(experiment)
     ranges = _unfinished(experiment, database, given)
+    if given.share is not None:
+        total, ranges = given.share.size(total), given.share.of(ranges)
     left = sum(map(len, ranges))
     if given.trial is not None:
         _require_trials(experiment, given.trial)

@@ -1,29 +1,45 @@
-"""``merge PRIMARY SECONDARY``: add what the first database lacks."""
+"""``merge PRIMARY SECONDARY...``: add what the first database lacks."""
 
 from __future__ import annotations
 
-from .parser import open_existing, verb_parser
+import os
+from contextlib import ExitStack
+
+from ..database.database import ExperimentDatabase, open_db
+from .parser import counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db
-      add new experiments whole, and results of trials finished only there"""
+      add new experiments whole, and results of trials finished only there
+  experimenter-mpi merge all.db share-*.db
+      bring the shares of a job array together; all.db is made if there is none"""
 
 
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "merge",
-        "Add every record of SECONDARY that PRIMARY lacks. The same name with another "
-        "configuration is an error and leaves PRIMARY untouched; merging twice changes "
-        "nothing.",
+        "Add every record of each SECONDARY that PRIMARY lacks; PRIMARY is made if it "
+        "does not exist. The same name with another configuration is an error, and "
+        "nothing of that SECONDARY is added; merging twice changes nothing.",
         EXAMPLES,
     )
     parser.add_argument("primary", metavar="PRIMARY")
-    parser.add_argument("secondary", metavar="SECONDARY")
+    parser.add_argument("secondaries", metavar="SECONDARY", nargs="+")
     given = parser.parse_args(arguments)
-    with (
-        open_existing(given.primary, write=True) as primary,
-        open_existing(given.secondary) as secondary,
-    ):
-        primary.merge_databases(secondary)
-    print(f"{given.primary} now holds all of {given.secondary}")
+    with ExitStack() as stack:
+        # All of them first: a name that is misspelt must not leave half a merge.
+        opened = [stack.enter_context(open_existing(p)) for p in given.secondaries]
+        primary = stack.enter_context(_open_primary(given.primary))
+        for secondary in opened:
+            primary.merge_databases(secondary)
+    print(f"{given.primary} now holds all of {_named(given.secondaries)}")
     return 0
+
+
+def _open_primary(path: str) -> ExperimentDatabase:
+    folder, name = os.path.split(os.path.abspath(path))
+    return open_db(name, folder, create_folder=False)
+
+
+def _named(paths: list[str]) -> str:
+    return paths[0] if len(paths) == 1 else counted(len(paths), "database")

@@ -17,6 +17,7 @@ from ..modes.mpi import MPIMode
 from ..modes.multithreaded import MultithreadedMode
 from ..mpi import launch
 from ..preparation import find_functions, working_in
+from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
@@ -44,6 +45,8 @@ EXAMPLES = """
       start no new trial after 1 h 50 min and exit with 75; run again to go on
   mpirun -n 64 python -m experimenter_mpi run exp.py --isolate --trial-timeout 10:00
       a trial that crashes, or takes longer than 10 min, fails alone
+  experimenter-mpi run exp.py --share 2/8 --db share-2.db
+      every eighth trial from the second: 'merge' brings the eight databases together
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
       one trial, with its own traceback"""
 
@@ -78,6 +81,7 @@ def _add_what(add: Callable[..., object]) -> None:
         type=index_list,
         help="only these trials: 3, 0-4 or 1,5,7-9",
     )
+    add("--share", metavar="K/N", type=_share, help=_SHARE_HELP)
 
 
 def _add_how(add: Callable[..., object]) -> None:
@@ -157,6 +161,11 @@ MODES = ("serial", "multithreaded", "distributed", "heterogeneous", "mpi")
 _WORKERS = ("distributed", "heterogeneous")
 _THREADS = ("multithreaded", "heterogeneous")
 
+_SHARE_HELP = (
+    "the K-th of N disjoint shares of the trials; auto: the one of this task of a job "
+    "array; auto/N: of one with N tasks (from 0 under Slurm, PBS and Flux, from 1 "
+    "under Grid Engine and LSF). Give each share a database of its own"
+)
 _BATCH_HELP = "trials per message, or auto (default): sized from their durations"
 
 
@@ -167,6 +176,13 @@ def _batch_size(text: str) -> int | str:
         msg = f"'{text}' is neither auto nor a number of at least 1"
         raise ArgumentTypeError(msg)
     return int(text)
+
+
+def _share(text: str) -> str:
+    if is_share(text):
+        return text
+    msg = f"'{text}' is no share such as 2/8, auto or auto/8"
+    raise ArgumentTypeError(msg)
 
 
 def _count(text: str) -> int:
@@ -187,6 +203,8 @@ def main(arguments: list[str]) -> int:
     made = parser()
     given = made.parse_args(arguments)
     _check_mode(made, given)
+    if given.share is not None:
+        given.share = as_share(given.share)
     # One limit for all experiments of the script, from now on.
     limit = given.time_limit
     given.ends = None if limit is None else time.monotonic() + limit
@@ -314,6 +332,7 @@ def _options(given: Namespace) -> Options:
         only=None if given.trial is None else frozenset(given.trial),
         isolate=given.isolate,
         trial_timeout=given.trial_timeout,
+        share=given.share,
     )
 
 

@@ -78,7 +78,7 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
         done = counts["finished"] - (run["finished_before"] or 0)
         elapsed = _seconds_since(run["started_at"])
         state["rate"] = done / elapsed if done > 0 and elapsed > 0 else None
-        left = counts["pending"] + counts["running"]
+        left = sum(row["run_counts"].get(each, 0) for each in ("pending", "running"))
         state["seconds_left"] = left / state["rate"] if state["rate"] else None
     return state
 
@@ -114,6 +114,8 @@ def _last_run(state: dict[str, Any]) -> str:
     where = f"{run['mode']} on {run['ranks']} ranks"
     if run["ranks"] == 1:
         where = run["mode"]
+    if run["share"]:
+        where = f"share {run['share']}, {where}"
     if "rate" not in state:
         return f"{run['ended'] or 'died'}, {where}"
     parts = ["running"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..experiment import Experiment, Trial
     from ..ledger import Ledger
+    from ..share import Share
     from ..snapshot import Snapshot
     from .deaths import Deaths
     from .session import Session
@@ -114,8 +115,7 @@ class ExperimentDatabase:
         new is returned unchanged.
 
         Raises:
-            ExperimentMismatchError: function, store function or expanded
-                configuration differ; names each difference with both values.
+            ExperimentMismatchError: functions or trials differ; names the differences.
         """
         return self._open.experiments.restore(experiment)
 
@@ -142,10 +142,7 @@ class ExperimentDatabase:
         return self._open.trials.ids_named(name)
 
     def get_progress(self, name: str) -> list[dict[str, Any]]:
-        """Give one flat dict per trial, without its results.
-
-        ``pandas.DataFrame(db.get_progress(name))`` makes a table of it.
-        """
+        """Give one flat dict per trial, without its results, as pandas takes them."""
         return self._open.trials.progress(name)
 
     def get_ratio_completed_trials_by_name(self, name: str) -> float:
@@ -157,10 +154,7 @@ class ExperimentDatabase:
         self._open.trials.complete(trial_id, results)
 
     def mark_trial_as_incomplete(self, trial_id: UUID | str) -> None:
-        """Forget a trial's results, so that it runs again.
-
-        Its snapshots stay; it goes on from them if its function looks for them.
-        """
+        """Forget a trial's results, so that it runs again, from its snapshots."""
         self._open.trials.mark_incomplete(trial_id)
 
     # --- snapshots
@@ -196,12 +190,11 @@ class ExperimentDatabase:
     def merge_databases(self, secondary_db: ExperimentDatabase) -> None:
         """Add what only the second database has; running it twice changes nothing.
 
-        New experiments come whole; of a shared one, results of trials that are
-        finished only there, and snapshots that are not yet here, as the newest.
+        New experiments come whole; of a shared one, trials that are finished only
+        there, or failed there and were not tried here, and snapshots not yet here.
 
         Raises:
-            ExperimentMismatchError: a name has another configuration there; nothing
-                was changed.
+            ExperimentMismatchError: a name has another configuration; nothing changed.
         """
         self._open.merge(secondary_db._open)
 
@@ -259,12 +252,21 @@ class ExperimentDatabase:
         """
         return self._open.storage.writing()
 
-    def enrol(self, experiment: Experiment, *, force_overwrite: bool = False) -> None:
+    def enrol(
+        self,
+        experiment: Experiment,
+        *,
+        force_overwrite: bool = False,
+        id_by_content: bool = False,
+    ) -> None:
         """Store a new experiment with all its trials, or restore it; all or nothing.
 
-        ``force_overwrite`` deletes a stored one of this name first.
+        ``force_overwrite`` deletes a stored one of this name first; ``id_by_content``
+        gives a new one, unless it was given one, the same id in whatever database.
         """
-        self._open.experiments.enrol(experiment, force_overwrite=force_overwrite)
+        self._open.experiments.enrol(
+            experiment, force_overwrite=force_overwrite, id_by_content=id_by_content
+        )
 
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool = True
@@ -281,9 +283,11 @@ class ExperimentDatabase:
         """What ranks that died mean to trials."""
         return self._open.deaths
 
-    def counts(self, experiment_id: UUID | str) -> dict[str, int]:
-        """Give the number of trials of each status."""
-        return self._open.trials.counts(experiment_id)
+    def counts(
+        self, experiment_id: UUID | str, share: Share | None = None
+    ) -> dict[str, int]:
+        """Give the number of trials of each status, in the share if there is one."""
+        return self._open.trials.counts(experiment_id, share)
 
     def ledger(self, experiment_id: UUID | str) -> Ledger:
         """Give where a run of the experiment records what becomes of its trials."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -73,7 +75,9 @@ class Experiments:
             experiment.id = UUID(row.id)
         return experiment
 
-    def enrol(self, experiment: Experiment, *, force_overwrite: bool) -> None:
+    def enrol(
+        self, experiment: Experiment, *, force_overwrite: bool, id_by_content: bool
+    ) -> None:
         """Store an experiment with all its trials, or restore it, in one piece."""
         unused: set[str] = set()
         with self._storage.transaction() as connection:
@@ -85,6 +89,8 @@ class Experiments:
             if row is not None:
                 unused = used_files(connection, row.id)
                 _delete(connection, row.id)
+            if id_by_content and not experiment.has_given_id:
+                experiment.id = _id_by_content(experiment)
             self._store(connection, experiment)
         remove_unused(self._storage, unused)
 
@@ -188,6 +194,21 @@ class Experiments:
             f"damaged or was tampered with: {what}; delete it, or run it anew"
         )
         return CorruptDocumentError(msg)
+
+
+def _id_by_content(experiment: Experiment) -> UUID:
+    """Give the id of any experiment with this name, these functions and trials.
+
+    Databases that several runs make of it then agree on the ids of its trials, which
+    trials may have named files by. A UUID of version 8 (RFC 9562).
+    """
+    names = experiment.name, experiment.function_name
+    store = experiment.init_store_function_name
+    document = documents.encode_configuration(experiment.configuration).document
+    text = json.dumps([*names, store, document])
+    digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16).digest())
+    digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))
 
 
 def _delete(connection: Connection, experiment_id: str) -> None:

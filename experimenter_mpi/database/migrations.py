@@ -37,8 +37,17 @@ def _count_deaths(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _name_shares(connection: Connection) -> None:
+    """To version 3: which share of an experiment a run was for."""
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN share TEXT")
+
+
 # STEPS[n] leads from version n to n + 1. A step must never change.
-STEPS: list[Callable[[Connection], None]] = [_create_tables, _count_deaths]
+STEPS: list[Callable[[Connection], None]] = [
+    _create_tables,
+    _count_deaths,
+    _name_shares,
+]
 
 
 def identify(connection: Connection, path: str) -> int:

@@ -9,7 +9,7 @@ import socket
 import uuid
 from dataclasses import asdict, dataclass, fields
 
-from ..provenance import job_id
+from ..cluster.schedulers import job_id
 from . import timestamps
 
 # A living owner touches its lock four times a minute; NFS may show it a minute late.

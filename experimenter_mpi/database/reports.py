@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from ..errors import ConfigurationError
 from ..ledger import Status
+from ..share import Share, as_share, is_share
 from .lookup import experiment_row, named_row
 from .lookup import trial_row as find_trial
 from .rows import all_checked, checked
@@ -50,8 +52,9 @@ class Reports:
     def overview_of(self, name: str) -> dict[str, Any]:
         """Describe one experiment: counts by status, and its last run.
 
-        ``last_run`` is None if there was no run. ``is_locked`` says whether a run may
-        be on now: somebody holds the writer's lock.
+        ``last_run`` is None if there was no run, and ``run_counts`` are of the trials
+        it was for. ``is_locked`` says whether a run may be on now: somebody holds the
+        writer's lock.
         """
         with self._storage.reading() as connection:
             row = named_row(self._storage, connection, name)
@@ -96,12 +99,15 @@ class Reports:
         return map(_as_dict, pages(self._storage, select(*_LISTED), experiment.id))
 
     def _describe(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
+        run = _last_run(connection, row.id)
+        share = None if run is None else _share(run["share"])
         return {
             "id": row.id,
             "name": row.name,
             "trials": row.trial_count,
             "counts": count_by_status(connection, row.id, row.trial_count),
-            "last_run": _last_run(connection, row.id),
+            "last_run": run,
+            "run_counts": count_by_status(connection, row.id, row.trial_count, share),
             "is_locked": self._storage.is_locked(),
         }
 
@@ -115,6 +121,14 @@ def _last_run(connection: Connection, experiment_id: str) -> dict[str, Any] | No
     )
     row = connection.execute(query).first()
     return None if row is None else _as_dict(checked(runs, row))
+
+
+def _share(text: str | None) -> Share | None:
+    """Read a run's share; a stranger's file may hold anything."""
+    try:
+        return as_share(text, {}) if text and is_share(text) else None
+    except ConfigurationError:
+        return None
 
 
 def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:

@@ -155,5 +155,7 @@ runs = Table(
     Column("pending", Integer),
     # What the run was asked to stop by, once it had some time to do so.
     Column("stop_reason", Text),
+    # Which trials the run was for, as in 2/8; NULL for all.
+    Column("share", Text),
     sqlite_autoincrement=True,
 )

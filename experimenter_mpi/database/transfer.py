@@ -28,16 +28,18 @@ from .tables import experiments, runs, snapshots, trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Column, Connection, Row, Select
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
     from .storage import Storage
 
 _ROWS_AT_ONCE = 2_000
 # What two databases say of one run, but for its number in each.
 _RUN_KEY = (runs.c.started_at, runs.c.hostname, runs.c.pid)
-_TAKE_RESULTS = (
+# A result counts more than a failure, and either more than never having been tried.
+_UNTRIED = (trials.c.status == Status.PENDING) & (trials.c.attempts == 0)
+_TAKE = (
     update(trials)
-    .where(trials.c.id == bindparam("trial_id"), trials.c.status != Status.FINISHED)
+    .where(trials.c.id == bindparam("trial_id"))
     .values(
         {
             column.name: bindparam(f"new_{column.name}")
@@ -153,20 +155,21 @@ class _Copy:
         return values
 
     def _add_results(self) -> None:
-        """Take the results of trials that are finished only in the source."""
-        finished = select(trials).where(trials.c.status == Status.FINISHED)
-        for rows in self._read(finished, trials.c.id, id_range(self._row.id)):
-            ids = {self._trial_ids.text(row.trial_index): row for row in rows}
-            done = (trials.c.id.in_(bindparam("ids", expanding=True))) & (
-                trials.c.status == Status.FINISHED
-            )
-            query = select(trials.c.id).where(done)
-            known = self._connection.execute(query, {"ids": list(ids)}).scalars()
-            for trial_id in known:
-                del ids[trial_id]
-            if ids:
-                values = [self._results(key, row) for key, row in ids.items()]
-                self._connection.execute(_TAKE_RESULTS, values)
+        """Take trials that are finished only in the source, or failed only there."""
+        self._take(Status.FINISHED, trials.c.status != Status.FINISHED)
+        self._take(Status.FAILED, _UNTRIED)
+
+    def _take(self, status: str, lacking: ColumnElement[bool]) -> None:
+        """Take the source's trials of this status which are ``lacking`` here."""
+        query = select(trials).where(trials.c.status == status)
+        for rows in self._read(query, trials.c.id, id_range(self._row.id)):
+            theirs = {self._trial_ids.text(row.trial_index): row for row in rows}
+            here = trials.c.id.in_(bindparam("ids", expanding=True))
+            wanted = select(trials.c.id).where(here, lacking)
+            ids = self._connection.execute(wanted, {"ids": list(theirs)}).scalars()
+            values = [self._results(key, theirs[key]) for key in ids]
+            if values:
+                self._connection.execute(_TAKE, values)
 
     def _results(self, trial_id: str, row: Row[Any]) -> dict[str, Any]:
         self._wanted |= documents.references(row.results)

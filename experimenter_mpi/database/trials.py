@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
     from ..codec import Encoded
+    from ..share import Share
     from .storage import Storage
 
 # Rows of one read transaction: a reader that took its time would hold up the writer.
@@ -127,11 +128,13 @@ class Trials:
         trial_count: int = experiment.trial_count
         return self.counts(experiment.id)[Status.FINISHED] / trial_count
 
-    def counts(self, experiment_id: UUID | str) -> dict[str, int]:
+    def counts(
+        self, experiment_id: UUID | str, share: Share | None = None
+    ) -> dict[str, int]:
         """Give the number of trials of each status."""
         with self._storage.reading() as connection:
             row = experiment_row(self._storage, connection, experiment_id)
-            return count_by_status(connection, row.id, row.trial_count)
+            return count_by_status(connection, row.id, row.trial_count, share)
 
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool
@@ -236,12 +239,18 @@ def pages(
 
 
 def count_by_status(
-    connection: Connection, experiment_id: str, trial_count: int
+    connection: Connection,
+    experiment_id: str,
+    trial_count: int,
+    share: Share | None = None,
 ) -> dict[str, int]:
-    """Give the number of trials of each status."""
+    """Give the number of trials of each status, in the share if there is one."""
     query = select(
         *(func.count().filter(trials.c.status == each) for each in _UNFINISHED)
     ).where(trials.c.experiment_id == experiment_id, UNFINISHED)
+    if share is not None:
+        query = query.where(trials.c.trial_index % share.total == share.number - 1)
+        trial_count = share.size(trial_count)
     # Only these are in the index; the finished ones are the rest.
     counts = dict(zip(_UNFINISHED, connection.execute(query).one(), strict=True))
     return {**counts, Status.FINISHED: trial_count - sum(counts.values())}

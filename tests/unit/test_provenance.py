@@ -13,7 +13,7 @@ import types
 import pytest
 
 from experimenter_mpi import provenance
-from experimenter_mpi.provenance import GitState, collect_git, facts, job_id
+from experimenter_mpi.provenance import GitState, collect_git, facts
 
 JOB_VARIABLES = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID"]
 
@@ -162,19 +162,6 @@ def test_the_repository_is_not_that_of_this_package(repository, monkeypatch, tmp
     monkeypatch.setattr(sys, "argv", [str(main), "run"])
 
     assert git("rev-parse", "HEAD") == collect_git().commit
-
-
-@pytest.mark.parametrize("name", JOB_VARIABLES)
-def test_the_job_is_that_of_any_scheduler(monkeypatch, name):
-    monkeypatch.setenv(name, "4711.server")
-
-    assert "4711.server" == job_id()
-
-
-def test_without_a_scheduler_there_is_no_job(monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "")
-
-    assert job_id() is None
 
 
 def test_the_facts_of_a_run_say_where_and_how(repository, monkeypatch):

@@ -91,11 +91,50 @@ def test_grid_engine_says_how_long_from_the_start_of_the_jobs_shell(monkeypatch)
     assert 4600 == end
 
 
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [("1:30 L\n", 5400), ("0:05 L", 300), ("100:00 L", 360_000)],
+)
+def test_lsf_says_hours_and_minutes_to_the_run_limit(now, said, left):
+    ask = saying(said)
+
+    assert now + left == walltime.end_time({"LSB_JOBID": "7"}, ask)
+    assert [("bjobs", "-noheader", "-o", "time_left", "7")] == ask.asked
+
+
+@pytest.mark.parametrize("said", ["0:30 E\n", "-\n", "", None])
+def test_an_lsf_job_without_a_limit_has_no_end(said):
+    """E is an estimate, which ends nothing."""
+    assert None is walltime.end_time({"LSB_JOBID": "7"}, saying(said))
+
+
+@pytest.mark.parametrize("variable", ["FLUX_JOB_ID", "FLUX_ENCLOSING_ID"])
+@pytest.mark.parametrize(("said", "left"), [("3599\n", 3599), ("infinity\n", None)])
+def test_flux_says_the_seconds_that_are_left(now, variable, said, left):
+    end = walltime.end_time({variable: "f1"}, saying(said))
+
+    assert (None if left is None else now + left) == end
+
+
+def test_of_jobs_inside_one_another_the_first_to_end_counts(now):
+    """Flux that was started in a Slurm job knows no limit of its own."""
+    environment = {
+        "FLUX_ENCLOSING_ID": "f1",
+        "SLURM_JOB_ID": "3",
+        "SLURM_JOB_END_TIME": "1800003600",
+    }
+
+    assert 1_800_003_600 == walltime.end_time(environment, saying("infinity\n"))
+    assert now + 60 == walltime.end_time(environment, saying("60\n"))
+
+
 def test_another_programs_job_id_is_no_job_of_grid_engine():
     assert None is walltime.end_time({"JOB_ID": "7"}, nobody)
 
 
-@pytest.mark.parametrize("variable", ["SLURM_JOB_ID", "PBS_JOBID", "JOB_ID"])
+@pytest.mark.parametrize(
+    "variable", ["SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID", "FLUX_JOB_ID"]
+)
 @pytest.mark.parametrize("said", [None, "", "error: no such job\n", "1:x\n", "9" * 400])
 def test_words_that_nobody_understands_are_no_end(variable, said):
     environment = {variable: "3", "SGE_ROOT": "/sge"}

@@ -263,3 +263,51 @@ def test_interrupted_while_storing_leaves_nothing(db, monkeypatch):
     assert db.get_experiments() == []
     db.enrol(heat())
     assert [each.name for each in db.get_experiments()] == ["heat"]
+
+
+def test_an_id_by_content_is_the_same_in_every_database(open_here):
+    """Each task of a job array makes a database of its own."""
+    ids = []
+    for name in ("one.db", "two.db"):
+        experiment = heat(field=np.arange(3.0), n=LinearVariable(1, 2, 2), s={3, 1, 2})
+        open_here(name).enrol(experiment, id_by_content=True)
+        ids.append(experiment.id)
+
+    assert ids[0] == ids[1] and 8 == ids[0].version
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: heat("other"),
+        lambda: heat(n=LinearVariable(1, 2, 2)),
+        lambda: Experiment(
+            "heat", configuration=heat().configuration, function_name="other"
+        ),
+        lambda: Experiment(
+            "heat",
+            configuration=heat().configuration,
+            function_name="run_heat",
+            init_store_function_name="build",
+        ),
+    ],
+)
+def test_another_experiment_has_another_id_by_content(open_here, other):
+    one, two = heat(), other()
+    open_here("one.db").enrol(one, id_by_content=True)
+    open_here("two.db").enrol(two, id_by_content=True)
+
+    assert one.id != two.id
+
+
+def test_an_id_that_was_given_or_stored_is_kept(open_here):
+    given = Experiment("given", configuration={}, function_name="f", id="12345678" * 4)
+    known = heat()
+    with open_here() as db:
+        db.enrol(given, id_by_content=True)
+        db.enrol(known)
+        stored, again = known.id, heat()
+        db.enrol(again, id_by_content=True)
+
+    assert "12345678" * 4 == given.id.hex
+    assert stored == again.id

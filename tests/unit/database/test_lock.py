@@ -64,7 +64,8 @@ def test_an_error_inside_gives_the_lock_back(db, lock_path):
 def test_a_second_writer_is_refused_with_who_where_and_what_to_do(
     open_here, child, tmp_path, monkeypatch
 ):
-    holder = child(HOLDER, str(tmp_path / "heat.db"), env={**os.environ, "JOB_ID": "9"})
+    job = {"JOB_ID": "9", "SGE_TASK_ID": "undefined"}
+    holder = child(HOLDER, str(tmp_path / "heat.db"), env={**os.environ, **job})
     assert holder.line() == "holding"
     db = open_here()
     with pytest.raises(DatabaseLockedError) as caught:

@@ -166,7 +166,7 @@ def test_a_shared_experiment_takes_the_results_it_lacks_and_keeps_its_own(
     trials = primary.get_trials(mine.id)
 
     assert [trial.status for trial in trials] == [
-        *("finished", "pending", "pending", "pending", "finished", "pending")
+        *("finished", "failed", "pending", "pending", "finished", "pending")
     ]
     assert trials[0].results == {"mine": 1}
     assert trials[4].results == {"nested": [1, None]} and trials[4].error is None
@@ -254,3 +254,36 @@ def test_many_trials_are_merged_page_by_page(open_here, monkeypatch):
 
     assert done == {*range(0, 50, 2), *range(0, 50, 3)}
     assert first.latest_snapshot(ours.trial_ids[19]).state == {"step": 19}
+
+
+def test_a_trial_that_failed_in_the_other_database_is_one_that_failed(open_here):
+    """Else the failures of a job array's other tasks would be lost in the merge."""
+    primary, other = open_here("primary.db"), open_here("other.db")
+    for database in (primary, other):
+        database.enrol(heat(), id_by_content=True)
+    mine, theirs = (
+        db.ledger(db.get_experiment_by_name("heat").id) for db in (primary, other)
+    )
+    mine.record([finished(0), failed(1)], ())
+    theirs.record([failed(0), finished(1), failed(2)], ())
+
+    primary.merge_databases(other)
+    primary.merge_databases(other)
+
+    trials = primary.get_trials_by_name("heat")
+    statuses = ["finished", "finished", "failed", "pending", "pending", "pending"]
+    assert statuses == [trial.status for trial in trials]
+    assert "too hot" == trials[2].error_message
+
+
+def test_a_trial_that_was_tried_here_keeps_what_it_failed_of(open_here):
+    primary, other = open_here("primary.db"), open_here("other.db")
+    for database, times in ((primary, 1), (other, 2)):
+        database.enrol(heat(), id_by_content=True)
+        ledger = database.ledger(database.get_experiment_by_name("heat").id)
+        for _ in range(times):
+            ledger.record([failed(3)], ())
+
+    primary.merge_databases(other)
+
+    assert 1 == primary.get_trials_by_name("heat")[3].attempts
