@@ -3,3 +3,35 @@
 Names are looked up on first use (PEP 562): asking who launched a rank must not load
 what writes job scripts.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .detection import Environment, environment, init
+
+__all__ = ["Environment", "environment", "init"]
+
+# Which module each name is looked up in.
+_NAMES = {
+    "detection": "Environment environment init",
+    "templates": """create_flux_template create_lsf_template create_pbs_template
+        create_sge_template create_slurm_template""",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

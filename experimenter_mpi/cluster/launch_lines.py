@@ -30,8 +30,10 @@ _HOSTS_OF_SGE = (
 )
 _HOSTS_OF_LSF = (
     "hosts=$(mktemp)",
-    'sort "$LSB_DJOB_HOSTFILE" | uniq -c |',
-    """    awk '{print $2 " slots=" $1}' > "$hosts\"""",
+    (
+        'sort "$LSB_DJOB_HOSTFILE" | uniq -c | '
+        """awk '{print $2 " slots=" $1}' > "$hosts\""""
+    ),
 )
 
 
@@ -46,6 +48,10 @@ class LaunchLine(NamedTuple):
     text: str
     setup: tuple[str, ...] = ()
     tried: bool = True
+
+    def command(self, program: str) -> str:
+        """Give all of it as one line of shell that starts ``program``."""
+        return "; ".join([*self.setup, f"{self.text} {program}"])
 
 
 def library_of(version: str) -> str:

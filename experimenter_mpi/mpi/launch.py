@@ -135,7 +135,7 @@ def _require_one_world(transport: Any) -> None:
     """
     told = told_size()
     if told > 1:
-        error = LaunchError(_worlds_of_one(told, transport.library()))
+        error = LaunchError(worlds_of_one(told, transport.library()))
         error.said_by_rank_0 = rank_hint() not in (0, None)
         _end_in_one_line(error)
         raise error
@@ -159,29 +159,43 @@ def _end_in_one_line(mistake: LaunchError) -> None:
     sys.excepthook = on_uncaught
 
 
-def _worlds_of_one(told: int, library: str) -> str:
-    slurm = "SLURM_STEP_ID" in os.environ
-    launcher = "srun" if slurm else "the launcher"
+def worlds_of_one(told: int, library: str) -> str:
+    """Say that each of ``told`` processes is alone, and which lines would work."""
+    from ..cluster.launchers import launcher_of
+
+    launcher = launcher_of()
+    name = "the launcher" if launcher is None else launcher.name
     is_open_mpi = "Open MPI" in library
-    name = "Open MPI" if is_open_mpi else library.partition(" ")[0]
-    mpiexec = os.path.join(os.path.dirname(sys.executable), "mpiexec")
-    program = mpiexec if os.path.exists(mpiexec) else "mpiexec"
-    if is_open_mpi:
-        program += " --bind-to none"
-    lines = [f"'{program} -n {told} {_command()}'"]
-    if slurm:
-        kind = "pmix" if is_open_mpi else "pmi2"
-        lines.insert(0, f"'srun --mpi={kind} -n {told} {_command()}'")
+    short = "Open MPI" if is_open_mpi else library.partition(" ")[0]
     return (
-        f"{launcher} started {told} processes, and {name} sees each of them as a "
-        f"world of one; nothing was run or written. Launch with {' or '.join(lines)}"
+        f"{name} started {told} processes, and {short} sees each of them as a world of "
+        f"one; nothing was run or written. Launch with {working_lines(told, library)}"
     )
 
 
-def _command() -> str:
-    from shlex import join
+def working_lines(ranks: int, library: str) -> str:
+    """Give the lines that would start so many ranks of this program here."""
+    from shlex import join, quote
 
-    return join(["python", *sys.orig_argv[1:]])
+    from ..cluster.launch_lines import launch_lines, library_of
+    from ..cluster.schedulers import scheduler_of
+
+    family, command = library_of(library), join(["python", *sys.orig_argv[1:]])
+    mpiexec = quote(mpiexec_of(family))
+    lines = launch_lines(family, scheduler_of(), ranks, mpiexec=mpiexec)
+    return " or ".join(f"'{line.command(command)}'" for line in lines)
+
+
+def mpiexec_of(family: str) -> str:
+    """Give the path of the mpiexec beside Python if it is this family's, or its name.
+
+    A wheel of an MPI library puts it there; it starts no other library's ranks.
+    """
+    folder = os.path.dirname(sys.executable)
+    beside = os.path.join(folder, "mpiexec")
+    is_open_mpi = os.path.exists(os.path.join(folder, "prterun"))
+    fits = os.path.exists(beside) and is_open_mpi == (family == "openmpi")
+    return beside if fits else "mpiexec"
 
 
 def _transport() -> Any:

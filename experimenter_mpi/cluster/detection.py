@@ -1,0 +1,130 @@
+"""What launched this process: ``init()`` to begin with, ``environment()`` at any time.
+
+Variables are asked first. Only rank 0 asks the scheduler itself, and only before MPI
+starts, since that takes a child process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import walltime
+from ..mpi import launch
+from . import launchers, schedulers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..mpi.transport import Transport
+
+
+class Environment(NamedTuple):
+    """Where a process runs, and among how many.
+
+    Attributes:
+        launcher: What started it, such as "srun --mpi=pmi2" or "mpiexec of Open MPI";
+            None if it was started by itself.
+        scheduler: slurm, pbs, sge, lsf or flux, whose job it is in, or none.
+        job_id: That job's id.
+        promised: How many processes the launcher says it started; 1 where it says none.
+        seen: How many ranks MPI sees, None while it has not been asked.
+        rank: Which of them this is, None while MPI has not been asked.
+        local_rank: Which of the processes on its host this is.
+        slots: For how many ranks the job was asked, None where nothing says it.
+        hosts: The job's hosts by name; none where nothing names them.
+        time_left: Seconds until the job ends. None where the scheduler does not say,
+            and on the ranks that do not ask it.
+    """
+
+    launcher: str | None = None
+    scheduler: str = schedulers.NONE
+    job_id: str | None = None
+    promised: int = 1
+    seen: int | None = None
+    rank: int | None = None
+    local_rank: int = 0
+    slots: int | None = None
+    hosts: tuple[str, ...] = ()
+    time_left: float | None = None
+
+    def __str__(self) -> str:
+        number = self.seen or self.promised
+        parts = [_counted(number, "rank" if self.launcher else "process")]
+        if self.hosts:
+            parts.append(f"on {_counted(len(self.hosts), 'host')}")
+        parts.append(f"started by {self.launcher or 'no launcher'}")
+        if self.scheduler != schedulers.NONE:
+            name = schedulers.NAMES[self.scheduler]
+            parts.append(f"in {name} job {self.job_id}")
+        if self.time_left is not None:
+            parts.append(f"with {self.time_left:,.0f} s left")
+        return " ".join(parts)
+
+
+def detect(variables: Mapping[str, str]) -> Environment:
+    """Tell from variables alone; MPI and the scheduler are not asked."""
+    launcher = launchers.launcher_of(variables)
+    return Environment(
+        launcher=None if launcher is None else launcher.name,
+        scheduler=schedulers.scheduler_of(variables),
+        job_id=schedulers.job_id(variables),
+        promised=launch.told_size(variables),
+        local_rank=launchers.local_rank(variables),
+        slots=schedulers.slots(variables),
+        hosts=schedulers.hosts(variables),
+    )
+
+
+def environment() -> Environment:
+    """Tell what launched this process, without starting MPI."""
+    found = detect(os.environ)
+    rank = launch.rank_hint() if found.launcher else None
+    if transport := _adopted():
+        found = found._replace(seen=transport.size, rank=transport.rank)
+        rank = transport.rank
+    if rank in (0, None):
+        found = found._replace(time_left=walltime.left())
+    return found
+
+
+def init(*, quiet: bool = False) -> Environment:
+    """Find out what launched this process, and connect it to the other ranks.
+
+    Call it on every rank alike, before anything else. Rank 0 says in one line what was
+    found, unless ``quiet``. A process that was started by itself starts no MPI.
+
+    Raises:
+        LaunchError: the launcher started N processes that MPI sees as N worlds of
+            one, or no MPI library loads; says the line that would work.
+    """
+    transport = launch.connect()
+    found = environment()
+    if transport is None:
+        found = found._replace(seen=1, rank=0)
+    if found.rank == 0 and not quiet:
+        sys.stderr.write(f"experimenter_mpi: {found}{_unused(found)}\n")
+    return found
+
+
+def _unused(found: Environment) -> str:
+    """Say that a job was asked for more ranks than were started."""
+    if found.launcher is not None or (found.slots or 1) == 1:
+        return ""
+    return (
+        f"; the job was asked for {found.slots} ranks: 'experimenter-mpi doctor' says "
+        "how to start them"
+    )
+
+
+def _adopted() -> Transport | None:
+    """Give the transport of a process that has one; nothing is loaded for it."""
+    module = sys.modules.get(f"{launch.__package__}.transport")
+    adopted: Transport | None = None if module is None else module.adopted()
+    return adopted
+
+
+def _counted(number: int, what: str) -> str:
+    plural = "es" if what.endswith("s") else "s"
+    return f"1 {what}" if number == 1 else f"{number} {what}{plural}"
