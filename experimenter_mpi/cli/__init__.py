@@ -29,6 +29,7 @@ VERBS = {
     "merge": "add to one database what another has and it lacks",
     "reset": "make finished or failed trials run again",
     "delete": "delete an experiment with its trials, snapshots and arrays",
+    "doctor": "whether a run would work here, and if not, why",
 }
 
 
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, TextIOWrapper):  # names may hold what it cannot encode
         sys.stdout.reconfigure(errors="backslashreplace")
+    if given[:1] == ["doctor"]:  # connecting may be what does not work
+        return run_verb(given)
     try:
         transport = launch.connect()
     except LaunchError as error:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Launcher(NamedTuple):
-    """A launcher of MPI programs, and which libraries it can start: families.
+    """A launcher of MPI programs, and which families of libraries it surely starts.
 
-    ``families`` are those of ``launch_lines``; none where nothing can be said.
+    Families are those of ``launch_lines``; none where nothing can be said.
     """
 
     name: str
@@ -36,9 +36,9 @@ _MARKS = (
     ("FLUX_TASK_RANK", Launcher("flux run")),
 )
 _SRUN_PMI = Launcher("srun --mpi=pmi2", _MPICH)
-_SRUN_PMIX = Launcher("srun --mpi=pmix")
+_SRUN_PMIX = Launcher("srun --mpi=pmix", ("openmpi",))
 _SRUN = Launcher("srun")
-_PMIX = Launcher("a launcher that speaks PMIx")
+_PMIX = Launcher("a launcher that speaks PMIx", ("openmpi",))
 _PMI = Launcher("a launcher that speaks PMI", _MPICH)
 # The shell that salloc and sbatch give is a step of Slurm's as well, of this number up.
 _SPECIAL_STEPS = 0xFFFFFFF0

@@ -42,9 +42,14 @@ def _holds(mount_point: str, path: str) -> bool:
     return path == mount_point or path.startswith(folder)
 
 
+def kind_of(path: str) -> str | None:
+    """Give the type of the file system that holds ``path`` here, None if unknown."""
+    return type_of(os.path.realpath(path), _mountinfo())
+
+
 def is_local(path: str) -> bool:
     """Whether ``path`` is on a file system known to be this machine's own."""
-    return type_of(os.path.realpath(path), _mountinfo()) in LOCAL
+    return kind_of(path) in LOCAL
 
 
 def _mountinfo() -> str:

@@ -173,14 +173,18 @@ def worlds_of_one(told: int, library: str) -> str:
     )
 
 
-def working_lines(ranks: int, library: str) -> str:
-    """Give the lines that would start so many ranks of this program here."""
+def working_lines(ranks: int, library: str, program: str | None = None) -> str:
+    """Give the lines that would start so many ranks here, of this program unless told.
+
+    ``library`` is what the library says of itself.
+    """
     from shlex import join, quote
 
     from ..cluster.launch_lines import launch_lines, library_of
     from ..cluster.schedulers import scheduler_of
 
-    family, command = library_of(library), join(["python", *sys.orig_argv[1:]])
+    family = library_of(library)
+    command = program or join(["python", *sys.orig_argv[1:]])
     mpiexec = quote(mpiexec_of(family))
     lines = launch_lines(family, scheduler_of(), ranks, mpiexec=mpiexec)
     return " or ".join(f"'{line.command(command)}'" for line in lines)

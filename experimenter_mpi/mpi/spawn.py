@@ -13,7 +13,7 @@ import threading
 import time
 from _thread import start_new_thread
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..drain import SIGNALS
 from ..errors import LaunchError
@@ -131,26 +131,55 @@ def _require_possible() -> None:
 
 def _tried() -> tuple[int, str]:
     """Try it in a child process; give its exit code and its last words."""
+    child = apart("mpi.spawn", "try_it", PATIENCE_SECONDS)
+    if child.code is None:
+        return 1, f"no worker came in {PATIENCE_SECONDS:.0f} s"
+    return child.code, child.words
+
+
+def obstacle() -> str | None:
+    """Try it, and give why MPI can start no workers from here, None if it can.
+
+    For a process that has not started MPI itself.
+    """
+    code, words = _tried()
+    return None if code == 0 else words or f"exit code {code}"
+
+
+class Child(NamedTuple):
+    """How a child process ended: no exit code if it had to be killed."""
+
+    code: int | None
+    output: str
+    words: str
+
+
+def apart(module: str, function: str, patience: float) -> Child:
+    """Run a function of this package where it may end the process; MPI may.
+
+    ``words`` is the last line it wrote to standard error.
+    """
     import subprocess
 
     # A session of its own: an MPI that gives up may kill the whole process group.
     child = subprocess.Popen(  # noqa: S603 - this Python, with text of ours
-        [*_python(), _program("mpi.spawn", "try_it")],
+        [*_python(), _program(module, function)],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     try:
-        _, words = child.communicate(timeout=PATIENCE_SECONDS)
+        output, words = child.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        return 1, f"no worker came in {PATIENCE_SECONDS:.0f} s"
+        return Child(None, "", f"it had not ended after {patience:.0f} s")
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     lines = [line.strip() for line in words.decode(errors="replace").splitlines()]
-    return child.returncode, next((line for line in reversed(lines) if line), "")
+    last = next((line for line in reversed(lines) if line), "")
+    return Child(child.returncode, output.decode(errors="replace"), last)
 
 
 def _require_mpiexec() -> None:

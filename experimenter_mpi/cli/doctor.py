@@ -1,0 +1,93 @@
+"""``doctor``: whether a run would work here, under any launcher or none.
+
+Every rank comes here before it is connected to the others, since that may be what does
+not work; rank 0 alone prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import printable
+from ..mpi import launch
+from ..summary import EXIT_FINISHED, EXIT_WRONG
+from .parser import add_json, verb_parser
+from .run import DEFAULT_DATABASE
+from .table import coloured
+
+if TYPE_CHECKING:
+    from ..doctor.examination import Report
+    from ..doctor.findings import Finding
+
+EXAMPLES = """
+  experimenter-mpi doctor
+      on a login node: what a run would need
+  mpirun -n 4 python -m experimenter_mpi doctor
+      under a launcher: how many ranks there are, and where
+  srun -n 4 python -m experimenter_mpi doctor --db /scratch/me/heat.db
+      in a job, with the database where it is to be"""
+
+NOTES = """exit codes: 0 a run would work; 3 it would not\n\n"""
+
+_COLOURS = {"ok": "32", "note": "33", "problem": "31"}
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "doctor",
+        "Say what MPI library, launcher, scheduler, ranks, hosts and file system there "
+        "are, what of it is wrong, and what to do about it.",
+        EXAMPLES,
+        notes=NOTES,
+    )
+    parser.add_argument(
+        "--db",
+        metavar="PATH",
+        default=os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE,
+        help="where the database is to be (default: $EXPERIMENTER_DB, else "
+        "%(default)s)",
+    )
+    add_json(parser)
+    given = parser.parse_args(arguments)
+    from ..doctor.examination import examine
+
+    report = examine(given.db)
+    if report is None:  # rank 0 says it
+        return EXIT_FINISHED
+    # Of worlds of one each has a report; what the launcher calls rank 0 prints it.
+    if (report.environment.seen or 1) > 1 or launch.rank_hint() in (0, None):
+        _print_json(report) if given.json else _print(report)
+    return EXIT_FINISHED if report.works else EXIT_WRONG
+
+
+def _print(report: Report) -> None:
+    width = max(len(finding.check) for finding in report.findings)
+    # Open MPI gives its ranks a terminal, whatever it is itself connected to.
+    alone = report.environment.launcher is None
+    lines = [_line(finding, width, is_coloured=alone) for finding in report.findings]
+    problems = sum(finding.state == "problem" for finding in report.findings)
+    end = "a run would work"
+    if problems:
+        end = f"a run would not work: {problems} problem{'s' * (problems > 1)}"
+    # One write: a launcher mixes what several processes print.
+    print("\n".join([*lines, "", end]), flush=True)
+
+
+def _line(finding: Finding, width: int, *, is_coloured: bool) -> str:
+    style = _COLOURS[finding.state] if is_coloured else ""
+    state = coloured(f"{finding.state:7}", style)
+    line = f"{finding.check:{width}}  {state}  {printable(finding.text)}"
+    if finding.remedy:
+        line += f"\n{'':{width}}           -> {printable(finding.remedy)}"
+    return line
+
+
+def _print_json(report: Report) -> None:
+    document = {
+        "works": report.works,
+        "environment": report.environment._asdict(),
+        "findings": [finding._asdict() for finding in report.findings],
+    }
+    print(json.dumps(document, indent=2), flush=True)

@@ -1,0 +1,131 @@
+"""The MPI library: whether one loads and starts, what it can, and its mpiexec."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from ..cluster.launch_lines import library_of
+from .findings import NOTE, OK, PROBLEM, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ASK_SECONDS = 20.0
+WITHOUT = "without it 'run' works with --mode serial and multithreaded alone"
+_FAMILIES = {"openmpi": "Open MPI", "mpich": "MPICH or a relative of it"}
+# What chooses the library that mpi4py loads.
+_CHOICES = ("MPI4PY_LIBMPI", "MPI4PY_MPIABI")
+
+
+def library(
+    version: str | None,
+    error: str | None,
+    died: str = "",
+    variables: Mapping[str, str] = os.environ,
+) -> Finding:
+    """Name the library, or why there is none; ``died``: last words of starting it."""
+    chosen = [f"{name}={variables[name]}" for name in _CHOICES if variables.get(name)]
+    said = f" ({' '.join(chosen)})" if chosen else ""
+    if version is None:
+        reason, _, remedy = (error or died or "nothing was said").partition("; ")
+        if chosen:
+            remedy = (
+                f"unset {' '.join(c.partition('=')[0] for c in chosen)}, or {remedy}"
+            )
+        remedy = f"{remedy or 'reinstall mpi4py'}; {WITHOUT}"
+        return Finding("MPI library", PROBLEM, f"{reason}{said}", remedy)
+    text = f"{short(version)}{said}"
+    if died:
+        text = f"{text} does not start here: {died}"
+        remedy = "on a login node that forbids it, run doctor inside a job"
+        return Finding("MPI library", PROBLEM, text, remedy)
+    return Finding("MPI library", OK, text)
+
+
+def short(version: str) -> str:
+    """Give the name and number of a library, without what comes after."""
+    return " ".join(version.partition(",")[0].split())
+
+
+def threads(level: str) -> Finding:
+    """Say what the thread level means."""
+    if level == "multiple":
+        return Finding("threads", OK, "several threads of a rank may use MPI at once")
+    text = f"one thread of a rank at a time (level {level})"
+    remedy = "HeterogeneousMode and DistributedMode need a library with 'multiple'"
+    return Finding("threads", NOTE, text, remedy)
+
+
+def fault_tolerance(family: str, *, enabled: bool, is_launched: bool) -> Finding:
+    """Say what the death of a rank does to a run."""
+    if enabled:
+        text = "on: the run goes on with the ranks that are left when one dies"
+        return Finding("rank deaths", OK, text)
+    text = "the death of a rank ends the job; the same command then goes on"
+    if family != "openmpi":
+        return Finding("rank deaths", OK, f"{text}. Trials that crash: --isolate")
+    how = "not switched on: " if is_launched else ""
+    text = f"{text}, but under 'mpiexec --with-ft ulfm' ({how}Open MPI 5 has it)"
+    return Finding("rank deaths", OK, text)
+
+
+def spawn(obstacle: str | None) -> Finding:
+    """Say whether DistributedMode can start workers by itself."""
+    if obstacle is None:
+        return Finding("spawn", OK, "MPI can start workers from a single process")
+    text = f"MPI starts no workers from a single process: {obstacle}"
+    return Finding("spawn", NOTE, text, "use mpiexec, or srun, rather than --workers")
+
+
+def mpiexec(family: str, *, scheduler_launches: bool) -> Finding:
+    """Compare the mpiexec on PATH with the library: another's makes worlds of one."""
+    path = shutil.which("mpiexec")
+    beside = os.path.join(os.path.dirname(sys.executable), "mpiexec")
+    hint = f"call it by its path, {beside}" if os.path.exists(beside) else ""
+    if path is None:
+        instead = hint or "load the module of the MPI that is used"
+        state = NOTE if hint or scheduler_launches else PROBLEM
+        return Finding("mpiexec", state, "there is none on PATH", instead)
+    theirs = _family_of_mpiexec(path)
+    if theirs is None or _relatives(theirs) == _relatives(family):
+        return Finding("mpiexec", OK, path)
+    text = (
+        f"{path} is that of {_FAMILIES[theirs]}, and starts no ranks of the library "
+        "that is loaded"
+    )
+    remedy = hint or "load the module of one MPI alone, whose mpiexec comes first"
+    return Finding("mpiexec", PROBLEM, text, remedy)
+
+
+def _relatives(family: str) -> str:
+    return "openmpi" if family == "openmpi" else "mpich"
+
+
+def _family_of_mpiexec(path: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the site's own mpiexec
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeError):
+        return None
+    words = done.stdout + done.stderr
+    if "Open MPI" in words or "OpenRTE" in words or "PRRTE" in words:
+        return "openmpi"
+    return "mpich" if "HYDRA" in words.upper() or "Intel" in words else None
+
+
+def family_of(version: str | None) -> str:
+    """Give the family of a library, that of the wheel beside Python if none loads."""
+    if version is not None:
+        return library_of(version)
+    folder = os.path.dirname(sys.executable)
+    return "openmpi" if os.path.exists(os.path.join(folder, "prterun")) else "mpich"
