@@ -114,6 +114,9 @@ class Lead:
 
     def _crew_of(self, where: str, lead: Callable[[Sweep], None]) -> Crew:
         name = type(self._mode).__name__
+        threads = os.environ.get("OMP_NUM_THREADS")
+        # Said since it may have been set by mpi.launch, and explains a slow trial.
+        where += "" if threads is None else f" (OMP_NUM_THREADS={threads})"
         return Crew(name, self._size, self._library, lead, where)
 
     @property

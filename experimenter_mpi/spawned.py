@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .mpi import spawn
+from .mpi import launch, spawn
 from .service import serve
 
 
 def main(spawner: int, host: str) -> int:
     """Serve process ``spawner`` on ``host``, which spawned this one, to the end."""
+    launch.share_cores()
     with spawn.parent(spawner, host) as transport:
         serve(transport)
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from .transport import Transport
 
@@ -39,6 +39,24 @@ _RANKS = (
     "ALPS_APP_PE",
 )
 
+# How many of them run on this host.
+_LOCAL_SIZES = (
+    "MPI_LOCALNRANKS",
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+    "JSM_NAMESPACE_LOCAL_SIZE",
+    "PALS_LOCAL_SIZE",
+)
+# What libraries that compute on threads read when they are loaded; OMP_NUM_THREADS
+# speaks for all of them.
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 _EXIT_WRONG = 3
 
 
@@ -71,6 +89,31 @@ def told_size(environment: Mapping[str, str] = os.environ) -> int:
     if not sizes and "SLURM_STEP_ID" in environment:
         sizes = [_number(environment.get("SLURM_STEP_NUM_TASKS", ""))]
     return max([1, *sizes])
+
+
+def told_local_size(environment: Mapping[str, str] = os.environ) -> int:
+    """How many of the launcher's processes share a host, 1 where it does not say.
+
+    Slurm tells it of all hosts of a step, as in ``4(x2),3``: the most on any.
+    """
+    known = [_number(environment[n]) for n in _LOCAL_SIZES if n in environment]
+    if not known and "SLURM_STEP_ID" in environment:
+        hosts = environment.get("SLURM_STEP_TASKS_PER_NODE", "").split(",")
+        known = [_number(host.partition("(")[0]) for host in hosts]
+    return max([1, *known])
+
+
+def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let a rank that shares its host compute on one thread, unless told otherwise.
+
+    Each rank's linear algebra would else take all cores. Slurm's ``--cpus-per-task``
+    says how many are a rank's own. Comes too late for what is loaded already.
+    """
+    if told_local_size(environment) == 1 or any(n in environment for n in _THREADS):
+        return
+    threads = environment.get("SLURM_CPUS_PER_TASK", "1")
+    for name in _THREADS:
+        environment[name] = threads
 
 
 def _sizes(environment: Mapping[str, str]) -> list[int]:
@@ -209,6 +252,7 @@ def _transport() -> Any:
 
         provenance.collect_git()
         walltime.collect()
+    share_cores()
     from . import transport
 
     return transport

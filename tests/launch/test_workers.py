@@ -59,6 +59,24 @@ with open_db("experiments.db", "experiments") as database:
         assert MOST >= len(modules), sorted(modules)
 
 
+@pytest.mark.parametrize("said", [None, "3"])
+def test_ranks_that_share_a_host_compute_on_one_thread_unless_told(
+    mpirun, folder, monkeypatch, said
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    looking = LOOKING.format(names="Experiment, LinearVariable", more="")
+    threads = '{"threads": __import__("os").environ["OMP_NUM_THREADS"]}'
+    folder.write(looking.replace('{"modules": sorted(sys.modules)}', threads))
+
+    run = mpirun(3, *PACKAGE, "run", "exp.py", "--progress", "log").expect(0)
+
+    assert f"on 3 ranks (OMP_NUM_THREADS={said or 1})" in run.stderr
+    query = "SELECT DISTINCT results ->> '$.threads' FROM trials"
+    assert [(said or "1",)] == folder.query(query)
+
+
 @pytest.mark.parametrize("name", ["distributed", "heterogeneous", "distributed-alone"])
 def test_a_worker_of_an_executor_loads_mpi4py_futures_and_nothing_else(
     name, launches, serial, folder

@@ -10,7 +10,12 @@ import pytest
 from experimenter_mpi import provenance
 from experimenter_mpi.errors import LaunchError
 from experimenter_mpi.mpi import launch
-from experimenter_mpi.mpi.launch import launched, rank_hint
+from experimenter_mpi.mpi.launch import (
+    launched,
+    rank_hint,
+    share_cores,
+    told_local_size,
+)
 from support.fakes import WITH_PACKAGE
 
 # As seen on Slurm 22.05 with MPICH 5.0 and 4.0, Open MPI 5.0 and 4.1.
@@ -338,3 +343,54 @@ def test_without_an_mpi_library_the_error_says_what_to_install(monkeypatch):
 
     with pytest.raises(LaunchError, match=r"pip install .*experimenter_mpi\[mpich\]"):
         real.world()
+
+
+# --- cores
+
+
+@pytest.mark.parametrize(
+    ("environment", "size"),
+    [
+        ({**HYDRA, "MPI_LOCALNRANKS": "3"}, 3),
+        ({**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "4"}, 4),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "2(x2)"}, 2),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "1(x2),3,2"}, 3),
+        # Within a step the daemons of mpiexec are what Slurm counts.
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "1(x2)", "MPI_LOCALNRANKS": "8"}, 8),
+        ({**BATCH, "SLURM_TASKS_PER_NODE": "4"}, 1),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "odd"}, 1),
+        ({}, 1),
+    ],
+)
+def test_how_many_ranks_share_a_host_is_told_by_the_launcher(environment, size):
+    assert size == told_local_size(environment)
+
+
+def test_ranks_that_share_a_host_compute_on_one_thread_each():
+    """Sixteen ranks of sixteen threads each are slower than sixteen of one."""
+    environment = {**HYDRA, "MPI_LOCALNRANKS": "2"}
+    share_cores(environment)
+
+    assert "1" == environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"]
+
+
+def test_what_a_job_script_says_of_threads_stays():
+    said = {**HYDRA, "MPI_LOCALNRANKS": "2", "MKL_NUM_THREADS": "3"}
+    environment = dict(said)
+    share_cores(environment)
+
+    assert said == environment
+
+
+def test_a_rank_that_has_its_host_to_itself_may_use_all_of_it():
+    environment = {**HYDRA, "MPI_LOCALNRANKS": "1"}
+    share_cores(environment)
+
+    assert "OMP_NUM_THREADS" not in environment
+
+
+def test_a_rank_that_was_given_cores_by_slurm_uses_these():
+    step = {**STEP, "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_CPUS_PER_TASK": "4"}
+    share_cores(step)
+
+    assert "4" == step["OMP_NUM_THREADS"]
