@@ -168,6 +168,11 @@ class _Coordinator:
     def _on(self, rank: int, message: m.Message) -> None:
         self._changed.add(rank)
         match message:
+            case m.Finished(outcomes) if self._limit is not None:
+                in_time = tuple(overdue.judged(each, self._limit) for each in outcomes)
+                self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
+            case m.Finished() | m.Drained() | m.Begun():
+                self._carry_out(self._dispatcher.on(rank, message))
             case (
                 m.SaveSnapshot()
                 | m.FetchSnapshot()
@@ -181,11 +186,6 @@ class _Coordinator:
                 self._transport.send(rank, self._answers.to(message))
             case m.Ready(hostname) | m.Unable(hostname):
                 self._places[rank] = Place(rank, hostname)
-                self._carry_out(self._dispatcher.on(rank, message))
-            case m.Finished(outcomes) if self._limit is not None:
-                in_time = tuple(overdue.judged(each, self._limit) for each in outcomes)
-                self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
-            case m.Finished() | m.Drained() | m.Begun():
                 self._carry_out(self._dispatcher.on(rank, message))
             case _:
                 msg = f"rank {rank} sent {type(message).__name__} to the coordinator"

@@ -7,9 +7,8 @@ carries them out. Workers hold up to two batches: the one they run and the next.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ProtocolError
 from ..ledger import Status
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from ..ledger import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send this message to this rank; ``marked``: once the trial is marked running."""
 
     rank: int
@@ -44,16 +42,14 @@ class Send:
     marked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Record these outcomes, which came from this rank."""
 
     rank: int
     outcomes: tuple[Outcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(NamedTuple):
     """Count the death of this rank against these trials; ``fatal`` of them fail."""
 
     rank: int
@@ -62,6 +58,7 @@ class Blame:
 
 
 Instruction = Send | Record | Blame
+_WORKING = (Stage.READY, Stage.DRAINING)
 
 
 class Dispatcher:
@@ -124,14 +121,15 @@ class Dispatcher:
 
     def on(self, rank: int, message: Message) -> list[Instruction]:
         """Decide what follows from a worker's message."""
-        match self.workers[rank].stage, message:
+        stage = self.workers[rank].stage
+        if isinstance(message, Finished) and stage in _WORKING:
+            return self._on_finished(rank, message.outcomes)  # nearly all there is
+        match stage, message:
             case Stage.STARTING, Ready():
                 return self._on_ready(rank)
             case Stage.STARTING, Unable():
                 self.unable[rank] = message
                 return [*self._release(rank), *self._close()]
-            case ((Stage.READY | Stage.DRAINING), Finished(outcomes)):
-                return self._on_finished(rank, outcomes)
             case ((Stage.READY | Stage.DRAINING), Begun(index)):
                 self.workers[rank].begin(rank, index)
                 return []

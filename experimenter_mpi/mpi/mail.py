@@ -118,7 +118,7 @@ def pack(message: Message) -> tuple[Tag, bytes]:
     return TAGS[type(message)], pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
 
 
-def unpack(tag: int, content: bytes | bytearray) -> Message:
+def unpack(tag: int, content: bytes | bytearray | memoryview) -> Message:
     """Give the message back.
 
     Raises:
@@ -226,6 +226,7 @@ class Inbox:
         self._frames, self._payloads = communicators
         self._survival = survival
         self._notice = notice
+        self._status = mpi.Status()
         self._ring = [self._post(source) for _ in range(count)]
         self._next = 0
         self._abandoned: list[tuple[Any, bytearray]] = []
@@ -253,7 +254,7 @@ class Inbox:
     def _next_frame(self) -> tuple[int, Message] | None:
         # Receives complete in the order posted: only the oldest need be looked at.
         request, frame = self._ring[self._next]
-        status = self._mpi.Status()
+        status = self._status
         try:
             if not request.Test(status):
                 return None
@@ -262,10 +263,12 @@ class Inbox:
             if not self._survival.is_pending(error):
                 self._receive_again(request)
             return None
-        content = bytes(memoryview(frame)[: status.Get_count(self._mpi.BYTE)])
-        source, tag = status.source, status.tag
+        source = status.source
+        count = status.Get_count(self._mpi.BYTE)
+        # What it holds is copied out of the frame before that is used again.
+        message = unpack(status.tag, memoryview(frame)[:count])
         self._receive_again(request)
-        return source, unpack(tag, content)
+        return source, message
 
     def _receive_again(self, request: Any) -> None:
         request.Start()
