@@ -137,6 +137,6 @@ def _is_ours(namespace: dict[str, Any]) -> bool:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        return str.__str__(str(error))  # not of a class that only the user knows
     except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
         return "(its message cannot be shown)"

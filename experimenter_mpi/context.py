@@ -19,7 +19,7 @@ from .errors import (
     OutsideTrialError,
     StoreError,
 )
-from .snapshot import Snapshot
+from .snapshot import Snapshot, checked_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +119,7 @@ def save_snapshot_in_global_database(
 ) -> None:
     """Save the state of a running trial; durable when it returns."""
     context = _context("save_snapshot_in_global_database")
+    label = checked_label(label)
     encoded = context.encode(_checked("a snapshot's state", state))
     with _keeping():
         context.desk.save_snapshot(str(trial_id), encoded, label)

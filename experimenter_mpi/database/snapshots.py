@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
 
-from ..snapshot import Snapshot
+from ..snapshot import Snapshot, checked_label
 from . import documents, timestamps
 from .lookup import trial_row
 from .rows import all_checked, checked
@@ -37,7 +37,7 @@ class Snapshots:
     def save(
         self, trial_id: UUID | str, state: dict[str, Any], label: str | None
     ) -> None:
-        what = "a snapshot's state"
+        what, label = "a snapshot's state", checked_label(label)
         encoded = documents.encode_payload(self._storage, what, state)
         self.save_encoded(trial_id, encoded, label)
 

@@ -224,6 +224,21 @@ def test_an_exception_that_cannot_be_shown_is_recorded_all_the_same(run):
     assert "Broken" in failure.traceback
 
 
+def test_a_message_of_a_class_that_only_the_user_knows_is_plain_text(run):
+    class Words(str):
+        __slots__ = ()
+
+    class Odd(Exception):  # noqa: N818 - a user's
+        def __str__(self):
+            return Words("odd")
+
+    def trial(*_):
+        raise Odd
+
+    message = run(trial).outcome.failure.message
+    assert (str, "odd") == (type(message), message)
+
+
 def test_an_exception_that_breaks_the_traceback_is_described_without_one():
     class Worse(Exception):  # noqa: N818
         @property

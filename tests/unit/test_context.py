@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import enum
 import threading
 import uuid
 
@@ -128,6 +129,22 @@ def test_a_snapshot_comes_back_as_it_was_saved(inside, kind):
     assert ({"step": (1, 2)}, "half way") == (snapshot.state, snapshot.label)
     assert TRIAL_ID == snapshot.trial_id
     assert isinstance(snapshot.id, uuid.UUID)
+
+
+@pytest.mark.parametrize("label", [3, np.int64(3), b"half", ["half"]])
+def test_a_label_that_is_no_text_is_the_trials_own_mistake(inside, label):
+    with pytest.raises(EncodingError, match=r"label must be text, not .*: give str\("):
+        inside(save_snapshot_in_global_database, TRIAL_ID, {}, label)
+
+
+def test_a_label_of_a_class_that_only_the_user_knows_goes_as_plain_text(inside, ledger):
+    class Stage(str, enum.Enum):
+        HALF = "half way"
+
+    inside(save_snapshot_in_global_database, TRIAL_ID, {}, Stage.HALF)
+
+    label = ledger.snapshots[0].label
+    assert (str, "half way") == (type(label), label)
 
 
 def test_the_latest_snapshot_is_the_one_saved_last(inside):

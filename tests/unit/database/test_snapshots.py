@@ -64,3 +64,10 @@ def test_a_label_that_is_no_unicode_is_kept_readably(db, stored):
     db.save_snapshot(stored.trial_ids[0], {}, "caf\udce9")
 
     assert db.latest_snapshot(stored.trial_ids[0]).label == "caf\\udce9"
+
+
+def test_a_label_that_is_no_text_is_refused_before_anything_is_stored(db, stored):
+    with pytest.raises(em.errors.EncodingError, match="label must be text, not int"):
+        db.save_snapshot(stored.trial_ids[0], {}, 3)
+
+    assert db.latest_snapshot(stored.trial_ids[0]) is None
