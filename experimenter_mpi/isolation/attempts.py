@@ -93,6 +93,8 @@ class IsolatedAttempts:
             ended = self._talk_to(child, index)
         except EOFError:
             failure: TrialError = _died(child)
+        except ProtocolError as error:
+            failure = _garbled(child, error)
         except TimeoutError:
             failure = _overran(child, self._limit or 0.0)
         except BaseException as error:
@@ -138,6 +140,9 @@ class IsolatedAttempts:
             answer = child.wire.receive()
         except EOFError:
             raise _stillborn(child, self._job) from None
+        except ProtocolError as error:
+            child.kill()
+            raise IsolationError(str(error)) from error
         except BaseException:
             child.kill()
             raise
@@ -181,6 +186,11 @@ class IsolatedAttempts:
 def _died(child: Child) -> TrialProcessError:
     how = child.kill(_ENDING_SECONDS)
     return TrialProcessError(how, traceback=users_frames(child.told))
+
+
+def _garbled(child: Child, error: ProtocolError) -> TrialProcessError:
+    child.stop()
+    return TrialProcessError(str(error), traceback=users_frames(child.told))
 
 
 def _overran(child: Child, limit: float) -> TrialTimeoutError:

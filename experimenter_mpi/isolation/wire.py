@@ -1,4 +1,4 @@
-"""Messages over a pair of pipes: eight bytes of length, then a pickle.
+"""Messages over a pair of pipes: a mark, eight bytes of length, then a pickle.
 
 Both ends are this run's own processes; nothing is read from a file.
 """
@@ -10,6 +10,8 @@ import pickle
 import signal
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ProtocolError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,6 +21,9 @@ SOURCE, SINK, LIFELINE, LAST_WORDS = 3, 4, 5, 6
 # not go on. By default it leaves no core file, and nobody else uses it.
 TELL_AND_DIE = signal.SIGVTALRM
 LENGTH_BYTES = 8
+# A trial that writes to a descriptor it does not own must not be taken for a message
+# whose end is waited for.
+MARK = b"\xd7xm\x04"
 PIECE_BYTES = 1 << 20
 
 
@@ -47,16 +52,23 @@ class Wire:
             EOFError: nobody is there to read it.
         """
         content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        self._write(len(content).to_bytes(LENGTH_BYTES, "big") + content)
+        self._write(MARK + len(content).to_bytes(LENGTH_BYTES, "big") + content)
 
     def receive(self) -> Any:
         """Give the next message, waiting for it.
 
         Raises:
             EOFError: the other end has gone, perhaps in the middle of a message.
+            ProtocolError: what came is no message.
         """
-        size = int.from_bytes(self._read(LENGTH_BYTES), "big")
-        return pickle.loads(self._read(size))  # noqa: S301 - see above
+        head = self._read(len(MARK) + LENGTH_BYTES)
+        if not head.startswith(MARK):
+            raise _unreadable()
+        content = self._read(int.from_bytes(head[len(MARK) :], "big"))
+        try:
+            return pickle.loads(content)  # noqa: S301 - see above
+        except Exception as error:
+            raise _unreadable() from error
 
     def close(self) -> None:
         """Close this end; again does nothing."""
@@ -87,3 +99,12 @@ class Wire:
                 raise EOFError
             content += piece
         return content
+
+
+def _unreadable() -> ProtocolError:
+    msg = (
+        "what came through the pipe is no message: something else has written to it, "
+        f"as to a file, or closed it; descriptors {SOURCE} to {LAST_WORDS} are not the "
+        "trial's"
+    )
+    return ProtocolError(msg)

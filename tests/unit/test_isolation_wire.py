@@ -10,9 +10,10 @@ import threading
 
 import pytest
 
+from experimenter_mpi.errors import ProtocolError
 from experimenter_mpi.isolation import endings, environment
 from experimenter_mpi.isolation import messages as m
-from experimenter_mpi.isolation.wire import LENGTH_BYTES, Wire
+from experimenter_mpi.isolation.wire import LENGTH_BYTES, MARK, Wire
 from experimenter_mpi.mpi.launch import launched
 
 
@@ -74,11 +75,29 @@ def test_the_end_of_the_pipe_is_the_end_of_the_conversation(ends):
 
 def test_a_sender_that_dies_in_the_middle_of_a_message_is_noticed():
     source, sink = os.pipe()
-    os.write(sink, (100).to_bytes(LENGTH_BYTES, "big") + b"half")
+    os.write(sink, MARK + (100).to_bytes(LENGTH_BYTES, "big") + b"half")
     os.close(sink)
     wire = Wire(source, -1)
 
     with pytest.raises(EOFError):
+        wire.receive()
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"step 1: 0.5\nstep 2",
+        MARK + (5).to_bytes(LENGTH_BYTES, "big") + b"hello",
+        MARK + (0).to_bytes(LENGTH_BYTES, "big"),
+    ],
+)
+def test_what_is_no_message_is_neither_waited_for_nor_taken_for_the_end(garbage):
+    source, sink = os.pipe()
+    os.write(sink, garbage)
+    wire = Wire(source, sink)
+
+    with pytest.raises(ProtocolError, match="no message"):
         wire.receive()
     wire.close()
 
