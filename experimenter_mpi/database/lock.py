@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DatabaseLockedError, DatabaseWriteError
 from .disk import reason
-from .owner import Owner, age_of, read_owner, this_process
+from .owner import DEAD_AFTER_SECONDS, Owner, age_of, read_owner, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,7 @@ class WriterLock:
         self._note = note
         self._owner = this_process()
         self._stop: threading.Event | None = None
+        self._vigil = _Vigil(self.path)
 
     @property
     def token(self) -> str:
@@ -47,19 +48,25 @@ class WriterLock:
         holder = read_owner(self.path)
         return holder is not None and not self._looks_dead(holder)
 
-    def acquire(self) -> None:
+    def acquire(self, *, patient: bool = False) -> None:
         """Take the lock, waiting a little for one that is held only briefly.
+
+        When ``patient`` also for an owner on another host to show that it lives, or is
+        dead: the job that goes on with a killed one's work may begin at once.
 
         Raises:
             DatabaseLockedError: another live process holds it.
             DatabaseWriteError: the folder cannot be written.
         """
         self._owner = this_process()
+        self._vigil = _Vigil(self.path)
         patience = threading.Event()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (holder := self._try()) is not None:
             if time.monotonic() >= deadline:
-                raise self._refusal(holder)
+                if not (patient and self._vigil.goes_on(holder)):
+                    raise self._refusal(holder)
+                self._vigil.say_once(self._note, self._database, holder)
             patience.wait(_POLL_SECONDS)
         self._start_heartbeat()
 
@@ -177,6 +184,8 @@ class WriterLock:
             age = age_of(path, self._owner.token)
         except OSError as error:
             raise self._unwritable(error) from error
+        if path == self.path:  # whose time may lie in the future
+            age = max(age, self._vigil.silence() or 0.0)
         return owner.is_dead(age)
 
     def _start_heartbeat(self) -> None:
@@ -189,9 +198,14 @@ class WriterLock:
         ).start()
 
     def _refusal(self, holder: Owner) -> DatabaseLockedError:
+        died = (
+            ""
+            if holder.can_be_asked()
+            else " (should it have died, two minutes after that its lock is free)"
+        )
         msg = (
             f"{self._database} is being written by {holder.describe()}: wait for it to "
-            "end, or use another database (--db); reading works meanwhile "
+            f"end{died}, or use another database (--db); reading works meanwhile "
             "(read_only=True)"
         )
         return DatabaseLockedError(msg)
@@ -202,6 +216,42 @@ class WriterLock:
             "its folder's permissions and room, or use another database (--db)"
         )
         return DatabaseWriteError(msg)
+
+
+class _Vigil:
+    """Watches, by this host's clock, whether anyone touches a lock file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen = _touched(path)
+        self._since = time.monotonic()
+        self._has_spoken = False
+
+    def silence(self) -> float | None:
+        """Give for how long the file has stayed as it was first seen, if it has."""
+        if self._seen is None or self._seen != _touched(self._path):
+            return None
+        return time.monotonic() - self._since
+
+    def goes_on(self, holder: Owner) -> bool:
+        """Whether nobody knows yet if the owner lives."""
+        return not holder.can_be_asked() and self.silence() is not None
+
+    def say_once(self, note: Callable[[str], None], what: str, holder: Owner) -> None:
+        if not self._has_spoken:
+            self._has_spoken = True
+            note(
+                f"{what} was being written by {holder.describe()}: waiting for a sign "
+                f"of life, {DEAD_AFTER_SECONDS:.0f} s at most"
+            )
+
+
+def _touched(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _beat(path: str, token: str, stop: threading.Event) -> None:

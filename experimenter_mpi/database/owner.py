@@ -47,12 +47,14 @@ class Owner:
 
     def is_dead(self, age: float) -> bool:
         """Whether the process is gone; ``age`` is that of its last heartbeat."""
-        if not (self.pid and self.host == socket.gethostname() and self._is_near()):
+        if not self.can_be_asked():
             return age > DEAD_AFTER_SECONDS
         return not _lives(self.pid, self.pid_start)
 
-    def _is_near(self) -> bool:
-        return self.space == _space()
+    def can_be_asked(self) -> bool:
+        """Whether the process is, or was, where this one can look for it."""
+        near = self.host == socket.gethostname() and self.space == _space()
+        return bool(self.pid and near)
 
 
 _UNREADABLE = Owner(token="unreadable")  # noqa: S106 - no secret

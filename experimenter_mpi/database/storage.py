@@ -158,7 +158,7 @@ class Storage:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the single-writer lock, over many transactions."""
-        with self._session():
+        with self._session(patient=True):
             with self._guard:
                 self._wants_wal = True
                 self._use_wal()
@@ -185,14 +185,14 @@ class Storage:
         return self._connection
 
     @contextmanager
-    def _session(self) -> Iterator[None]:
+    def _session(self, *, patient: bool = False) -> Iterator[None]:
         with self._guard:
             self._require_open()
             if self.read_only:
                 msg = f"{self.name} was opened with read_only=True: open it without"
                 raise DatabaseWriteError(msg)
             if self._sessions == 0:
-                self._begin_session()
+                self._begin_session(patient=patient)
             self._sessions += 1
         try:
             yield
@@ -202,10 +202,10 @@ class Storage:
                 if self._sessions == 0:
                     self._end_session()
 
-    def _begin_session(self) -> None:
+    def _begin_session(self, *, patient: bool) -> None:
         if self._lock is None or self.path is None:
             return
-        self._lock.acquire()
+        self._lock.acquire(patient=patient)
         try:
             self.upgrade_connection(engine.WRITE)
             with failures.translated(self.path, "written"):

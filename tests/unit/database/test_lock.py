@@ -162,6 +162,33 @@ def test_elsewhere_only_silence_shows_that_an_owner_is_dead(db, lock_path, chang
     assert len(db.notices) == 1
 
 
+def test_a_run_waits_until_silence_has_shown_it(db, lock_path, monkeypatch):
+    """The next job of a chain may begin elsewhere the moment its first is killed."""
+    monkeypatch.setattr(owner, "DEAD_AFTER_SECONDS", 0.2)
+    described(lock_path, host="node17")
+    make_old(lock_path, -3600)  # that host's clock, or the file server's, was wrong
+    with db.writing():
+        db.enrol(heat())
+
+    waited, taken = db.notices
+    assert "process" in waited and "on node17" in waited and "sign of life" in waited
+    assert "took over the lock" in taken
+
+
+def test_a_run_is_refused_once_its_owner_elsewhere_has_shown_that_it_lives(
+    db, lock_path
+):
+    described(lock_path, host="node17")
+    beats = threading.Timer(0.2, make_old, [lock_path, 1.0])
+    beats.start()
+    with pytest.raises(DatabaseLockedError, match=r"on node17.*should it have died"):
+        db.writing().__enter__()
+    beats.join()
+
+    assert ["sign of life" in each for each in db.notices] == [True]
+    lock_path.unlink()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"token": "x"}', "\x00\xff"])
 def test_a_lock_that_says_nothing_is_respected_while_it_is_young(
     db, lock_path, tmp_path, text
