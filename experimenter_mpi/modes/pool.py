@@ -136,12 +136,22 @@ class _PoolRun:
     def run(self) -> Failed | None:
         try:
             self._hand_out()
-            while self._out:
+            while self._goes_on():
                 self._step()
         finally:
             self._take_in()
             self._commits.flush()
         return self._first_failure
+
+    def _goes_on(self) -> bool:
+        """Whether a trial runs, or a lane is about to be free for another.
+
+        That a trial has ended is often told before its lane says that it is free.
+        """
+        if self._out:
+            return True
+        busy = any(lane.futures for lane in self._lanes)
+        return busy and not self._draining and self._pool.size > 0
 
     def _take_in(self) -> None:
         """Keep what has ended by now, although the run is interrupted."""
