@@ -23,7 +23,9 @@ from .messages import Dismiss
 from .transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from .messages import Message
 
 # Longer than a cold parallel file system takes to give Python to the workers.
 PATIENCE_SECONDS = 60.0
@@ -33,6 +35,49 @@ EXIT_WRONG = 3
 INSTEAD = (
     "start the script as `mpirun -n N python -m experimenter_mpi run SCRIPT --mode mpi`"
 )
+
+
+class Spawner(Transport):
+    """Rank 0's transport to workers that it has spawned, on this host or others.
+
+    MPICH does not say that one has died, and waits for it: so this one looks.
+    """
+
+    def __init__(self, mpi: Any, communicator: Any) -> None:
+        super().__init__(mpi, communicator, has_launcher=False)
+        self._places = _exchange_places(communicator)
+        self._look_at = time.monotonic()
+
+    def receive(
+        self, timeout: float | None = None, wake: Callable[[], bool] = lambda: False
+    ) -> tuple[int, Message] | None:
+        """As ``Transport`` does; what the dead had sent is given first.
+
+        Raises:
+            LaunchError: a worker on this host has died.
+        """
+        arrival = super().receive(timeout, wake)
+        if arrival is None and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + WATCH_SECONDS
+            self._require_alive()
+        return arrival
+
+    def _require_alive(self) -> None:
+        for rank in self.workers:
+            pid, host = self._places[rank]
+            if host == self.hostname and not _lives(pid):
+                msg = (
+                    f"the process of worker rank {rank} ({pid}) has died: run again to "
+                    "go on with what is left, and with --isolate if a trial ends it"
+                )
+                raise LaunchError(msg)
+
+
+def _exchange_places(communicator: Any) -> list[tuple[int, str]]:
+    """Give each rank's process and host; collective."""
+    mine = os.getpid(), os.uname().nodename
+    places: list[tuple[int, str]] = communicator.allgather(mine)
+    return places
 
 
 @contextmanager
@@ -47,7 +92,7 @@ def spawned(workers: int) -> Iterator[Transport]:
     _require_possible()
     parents = _start(transports.load(), workers)
     communicator = parents.Merge(high=False)
-    transport = Transport(transports.load(), communicator, has_launcher=False)
+    transport = Spawner(transports.load(), communicator)
     yield transport
     transport.send_all(Dismiss())
     leave(transport, parents)
@@ -65,7 +110,9 @@ def parent(spawner: int, host: str) -> Iterator[Transport]:
     if parents == mpi.COMM_NULL:
         msg = "this is for processes that MPI_Comm_spawn starts: see DistributedMode"
         raise LaunchError(msg)
-    transport = Transport(mpi, parents.Merge(high=True))
+    communicator = parents.Merge(high=True)
+    transport = Transport(mpi, communicator)
+    _exchange_places(communicator)
     transports.adopt(transport)
     # Blocked while this process was started; see _apart.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -110,7 +157,7 @@ def try_it() -> int:
     except LaunchError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_WRONG
-    transport = Transport(transports.load(), parents.Merge(high=False))
+    transport = Spawner(transports.load(), parents.Merge(high=False))
     transport.send_all(Dismiss())
     leave(transport, parents)
     return 0

@@ -131,6 +131,22 @@ def test_fewer_workers_than_mpirun_started_are_enough(mpirun, folder):
 
 
 @pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_a_run_ends_when_a_worker_dies(launches, folder, library):
+    """A segfault, or the kernel's out-of-memory kill: MPICH says nothing of it."""
+    source = SCRIPT.replace(
+        "    return", "    if configuration['n'] == 3:\n        os.abort()\n    return"
+    )
+    folder.write(source.replace("MODE", "DistributedMode(2)"), "script.py")
+    done = start_alone(launches, "script.py", library=library).wait(60)
+
+    assert done.returncode not in (0, 1, 75)
+    if library == "mpich":
+        assert "has died: run again to go on" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert None in squares(folder)
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
 def test_workers_end_with_a_process_that_is_killed_while_it_spawns_them(
     library, launches, folder
 ):
