@@ -10,11 +10,15 @@ from urllib.parse import quote
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
+from . import descriptors
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # A reader's transaction is over in milliseconds; whoever blocks longer than this hangs.
 BUSY_SECONDS = 60.0
+
+_HELD = "held"
 
 READ = "ro"
 WRITE = "rw"
@@ -24,7 +28,9 @@ CREATE = "rwc"
 def connect(path: str, mode: str, *, immutable: bool = False) -> Connection:
     """Open ``path`` with mode READ, WRITE or CREATE; nothing is read or locked yet."""
     uri = f"{_uri(path)}?mode={mode}"
-    return _connect(uri + "&immutable=1" if immutable else uri)
+    connection = _connect(uri + "&immutable=1" if immutable else uri)
+    connection.info[_HELD] = descriptors.hold(path)
+    return connection
 
 
 def connect_memory() -> Connection:
@@ -64,8 +70,10 @@ def _connect(uri: str) -> Connection:
 
 def disconnect(connection: Connection) -> None:
     """Close for good, without leaving a connection in a pool."""
+    held = connection.info.get(_HELD)
     connection.close()
     connection.engine.dispose()
+    descriptors.release(held)
 
 
 def raw(connection: Connection) -> sqlite3.Connection:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from .descriptors import first_bytes
+
 _MAGIC = b"SQLite format 3\x00"
 _BYTES = 100
 _WAL_VERSION = 2
@@ -23,8 +25,7 @@ def read_header(path: str) -> Header | None:
 
     A file with nothing in it counts as a database: SQLite takes it for one.
     """
-    with open(path, "rb") as file:
-        start = file.read(_BYTES)
+    start = first_bytes(path, _BYTES)
     if not start:
         return Header(is_wal=False, application_id=0)
     if len(start) < _BYTES or not start.startswith(_MAGIC):

@@ -74,15 +74,21 @@ class WriterLock:
         """Make sure that the lock is still this process's.
 
         Raises:
-            DatabaseLockedError: it was taken over while this process stood still.
+            DatabaseLockedError: it was taken over while this process stood still, or
+                deleted.
         """
         holder = read_owner(self.path)
-        if holder is None or holder.token != self._owner.token:
-            who = "nobody" if holder is None else holder.describe()
+        if holder is None:
+            msg = (
+                f"{self.path} is gone: it, or its folder, was deleted or moved. "
+                "Nothing more is written: run again to go on"
+            )
+            raise DatabaseLockedError(msg)
+        if holder.token != self._owner.token:
             msg = (
                 f"{self._database}: this process stood still for so long that its lock "
-                f"was taken over; it is held by {who}. Nothing more is written: run "
-                "again when that has ended, to go on"
+                f"was taken over; it is held by {holder.describe()}. Nothing more is "
+                "written: run again when that has ended, to go on"
             )
             raise DatabaseLockedError(msg)
 

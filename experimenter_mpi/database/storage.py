@@ -21,6 +21,7 @@ from ..errors import (
 )
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
+from .descriptors import Identity, identity
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 
@@ -60,6 +61,7 @@ class Storage:
         self._wants_wal = False
         self._uses_wal = False
         self._is_immutable = False
+        self._file: Identity | None = None
         self._closed = False
         self._connection = engine.connect_memory() if path is None else None
 
@@ -103,6 +105,7 @@ class Storage:
                 return
             if self._lock is not None:
                 self._lock.check()
+            self._require_same_file()
             if self._wants_wal:  # a reader from before the run may be gone by now
                 self._use_wal()
             connection = self._connected()
@@ -208,6 +211,7 @@ class Storage:
         self._lock.acquire(patient=patient)
         try:
             self.upgrade_connection(engine.WRITE)
+            self._file = identity(self.path)
             with failures.translated(self.path, "written"):
                 self._prepare_journal()
         except BaseException:
@@ -221,6 +225,19 @@ class Storage:
             engine.leave_wal_alone(self._connected())
         if has_cold_journal(path):
             engine.put_cold_journal_away(self._connected())
+
+    def _require_same_file(self) -> None:
+        """Refuse to write on to a file that nobody will find: SQLite notices nothing.
+
+        Raises:
+            DatabaseWriteError: another file, or none, has the database's name by now.
+        """
+        if self.path is not None and identity(self.path) != self._file:
+            msg = (
+                f"{self.path} was deleted, moved or replaced while it was written: "
+                "nothing more is written. Put it back, or run again to begin anew"
+            )
+            raise DatabaseWriteError(msg)
 
     def _use_wal(self) -> None:
         if self.path is None or self._uses_wal or not filesystem.is_local(self.path):

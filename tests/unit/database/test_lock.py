@@ -232,7 +232,9 @@ def test_who_stood_still_and_was_taken_over_writes_nothing_more(db, lock_path):
 def test_who_finds_its_lock_gone_writes_nothing_more(db, lock_path):
     with db.writing():
         lock_path.unlink()
-        with pytest.raises(DatabaseLockedError, match="held by nobody"):
+        with pytest.raises(
+            DatabaseLockedError, match="lock is gone: it, or its folder"
+        ):
             db.enrol(heat())
 
 

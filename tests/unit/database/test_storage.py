@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -93,3 +95,83 @@ def test_a_dataset_is_named_after_where_its_array_stood(db):
         names = sorted(file)
 
     assert names == ["end.spins.0", "end.spins.1"]
+
+
+def delete(path):
+    path.unlink()
+
+
+def move(path):
+    path.rename(path.with_name("moved.db"))
+
+
+def replace(path):
+    """As rsync does, and whoever brings a copy back."""
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.rename(path)
+
+
+@pytest.mark.parametrize("away", [delete, move, replace])
+def test_who_finds_another_file_in_place_of_its_own_says_so(open_here, tmp_path, away):
+    """SQLite would go on, to a file that is gone when it is closed."""
+    db = open_here()
+    with db.writing():
+        db.enrol(heat())
+        away(tmp_path / "heat.db")
+        with pytest.raises(
+            DatabaseWriteError, match=r"deleted, moved or replaced.*run"
+        ):
+            db.enrol(heat("other"))
+
+    assert not (tmp_path / "heat.db.lock").exists()
+
+
+def test_what_was_written_before_it_was_moved_is_in_the_moved_file(open_here, tmp_path):
+    db = open_here()
+    with db.writing():
+        db.enrol(heat())
+        move(tmp_path / "heat.db")
+
+    assert os.listdir(tmp_path) == ["moved.db"]
+    assert ["heat"] == [each.name for each in open_here("moved.db").get_experiments()]
+
+
+# Opens and closes the database as the sqlite3 shell does, and counts what it sees.
+OUTSIDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*connection.execute("SELECT count(*) FROM experiments").fetchone())
+connection.close()
+"""
+
+
+def test_a_second_handle_lets_go_of_none_of_the_writers_locks(open_here, tmp_path):
+    """Whoever closes a WAL as the last one deletes it, with all that is in it."""
+
+    def seen_outside():
+        command = [sys.executable, "-c", OUTSIDER, tmp_path / "heat.db"]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+        return int(done.stdout)
+
+    db = open_here()
+    with db.writing():
+        db.enrol(heat())
+        for _ in range(3):
+            open_here(read_only=True).close()
+        before = seen_outside()
+        db.enrol(heat("other"))
+        after = seen_outside()
+
+    assert (1, 2) == (before, after)
+
+
+def test_looking_at_a_file_leaves_no_descriptor_open(open_here):
+    before = len(os.listdir("/proc/self/fd"))
+    db = open_here()
+    with db.writing():
+        for _ in range(3):
+            open_here(read_only=True).close()
+    db.close()
+
+    assert before == len(os.listdir("/proc/self/fd"))
