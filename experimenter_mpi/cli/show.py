@@ -68,6 +68,9 @@ def _print(row: dict[str, Any], path: str) -> None:
         print("\ntraceback")
         for line in row["error"].rstrip().splitlines():
             say(f"  {line}")
+    elif row["error_type"]:  # it was not there to leave one
+        print("\nerror")
+        say(f"  {row['error_type']}: {row['error_message']}")
     say(f"\nrun only this trial again:\n  {_rerun(row, path)}")
 
 
@@ -77,7 +80,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("started at", row["started_at"]))
     if row["finished_at"]:
         facts.append(("ended at", row["finished_at"]))
-    if row["duration"] is not None:
+    if row["duration"] is not None and row["status"] != "running":
         facts.append(("duration", f"{row['duration']:.6g} s"))
     if row["rank"] is not None:
         facts.append(("ran on", f"rank {row['rank']} on {row['hostname']}"))
@@ -85,6 +88,9 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         label = f" '{row['last_label']}'" if row["last_label"] else ""
         last = f"{row['snapshots']}, the last{label} at {row['last_snapshot_at']}"
         facts.append(("snapshots", last))
+    if row["deaths"]:
+        times = "once" if row["deaths"] == 1 else f"{row['deaths']} times"
+        facts.append(("deaths", f"{times} its rank or the whole job died meanwhile"))
     if row["status"] == "running":
         facts.append(("note", "if no run is on, the next one starts it again"))
     return facts
@@ -93,7 +99,9 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
 def _rerun(row: dict[str, Any], path: str) -> str:
     name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
     # Without a process of its own it would take the whole program along.
-    how = " --isolate" if row["error_type"] == TrialProcessError.__name__ else ""
+    crashed = row["error_type"] == TrialProcessError.__name__
+    suspected = row["deaths"] and row["status"] != "finished"
+    how = " --isolate" if crashed or suspected else ""
     run = (
         f"{program()} run {_script(row['command_line'])} --db {database} "
         f"--experiment {name} --trial {index} --on-error raise{how}"

@@ -26,6 +26,14 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cli.results import _print_json
+from experimenter_mpi.ledger import (
+    Entry,
+    Failure,
+    Outcome,
+    Place,
+    RunningTrial,
+    Status,
+)
 from support.experiments import PACKAGE
 from support.fakes import WITH_PACKAGE
 from support.libraries import clean_environment
@@ -215,6 +223,36 @@ def test_show_names_the_last_snapshot(ask, path, heat):
     _, out, _ = ask("show", path, "heat:0")
 
     assert "  snapshots     2, the last 'second' at 2" in out
+
+
+def test_show_says_why_a_trial_failed_that_ranks_died_of(ask, path, heat):
+    """It left no traceback; and by itself it would take the whole program along."""
+    message = "its rank died twice while it ran, the last time rank 2 on node17"
+    failure = Failure("RankDiedError", message, "")
+    outcome = Outcome(2, Status.FAILED, None, failure, 1.0, 2.0, 0.0)
+    with open_db(path.name, path.parent) as database:
+        ledger = database.ledger(heat.id)
+        ledger.count_deaths([2, 2])
+        ledger.record([Entry(outcome, Place(2, "node17"))], ())
+
+    _, out, _ = ask("show", path, "heat:2")
+
+    assert "  deaths        2 times its rank or the whole job died meanwhile\n" in out
+    assert f"\nerror\n  RankDiedError: {message}\n" in out
+    assert out.endswith(" --trial 2 --on-error raise --isolate\n")
+
+
+def test_show_of_a_running_trial_gives_no_duration_of_an_earlier_attempt(
+    ask, path, heat
+):
+    with open_db(path.name, path.parent) as database:
+        running = RunningTrial(2, 5.0, Place(2, "node17"))
+        database.ledger(heat.id).record((), [running])
+
+    _, out, _ = ask("show", path, "heat:2")
+
+    assert out.startswith("trial 2 of 'heat': running\n")
+    assert "duration" not in out
 
 
 @pytest.mark.parametrize(
