@@ -10,6 +10,10 @@ from __future__ import annotations
 import signal
 import time
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -17,6 +21,9 @@ SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 GRACE_SECONDS = 60.0
 # Who presses Ctrl-C waits for the prompt, which must be back within two seconds.
 INTERRUPT_SECONDS = 1.0
+# Open MPI's launcher kills a quarter of a second after its SIGTERM; schedulers wait
+# longer.
+EXCUSED_SECONDS = 2.0
 # What is left of the walltime when all must be over: the last commit, the farewells.
 MARGIN_SECONDS = 5.0
 # No grace period takes more than this part of the walltime.
@@ -102,3 +109,28 @@ class Drain:
     def is_over(self) -> bool:
         """Whether running trials have had their time."""
         return self.requested() and time.monotonic() >= self._ends
+
+
+class Excuse:
+    """Keeps that a run was asked to stop, should it be killed before it has.
+
+    ``keep`` is called with the reason once. Of SIGTERM only some time after it came:
+    some launchers send it to all ranks when one has died, but nothing else.
+    """
+
+    def __init__(self, drain: Drain, keep: Callable[[str], object]) -> None:
+        self._drain = drain
+        self._keep = keep
+        self._due: float | None = None
+
+    def look(self) -> None:
+        """Keep the reason if the run drains for one, and it is time to."""
+        reason = self._drain.reason
+        if reason is None:
+            return
+        now = time.monotonic()
+        if self._due is None:
+            self._due = now + (EXCUSED_SECONDS if reason == "SIGTERM" else 0.0)
+        if now >= self._due:
+            self._due = inf
+            self._keep(reason)

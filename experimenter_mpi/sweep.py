@@ -21,8 +21,9 @@ class Sweep:
     """The unfinished trials of one experiment, as rank 0 hands them to a mode.
 
     ``on_recorded`` is called after each commit with what it held, ``note`` with lines
-    for people, and ``on_stopping`` with the reason some time after the run was asked to
-    stop. ``isolation`` starts processes for trials, where they are to have some.
+    for people, and ``on_stopping`` once with the reason when the run is asked to stop;
+    see ``Excuse``. ``isolation`` starts processes for trials, where they are to have
+    some.
     ``trial_timeout`` is for trials that have none, and that nothing can stop.
     ``deaths`` says how often a rank died of which trial before, and ``after_a_crash``
     that the last run died as a whole: of trials that could do the same now.

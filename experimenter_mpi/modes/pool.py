@@ -14,6 +14,7 @@ from .. import overdue
 from ..attempt import Attempt
 from ..batches import indices_of
 from ..commits import GroupedCommits
+from ..drain import Excuse
 from ..ledger import Entry, Place, RunningTrial, Status
 from ..mpi import messages as m
 from ..mpi.answers import Answers
@@ -116,6 +117,7 @@ class _PoolRun:
         tell_draining: Callable[[m.Drain], object],
     ) -> None:
         self._drain = sweep.drain
+        self._excuse = Excuse(sweep.drain, sweep.on_stopping)
         self._raise_errors = sweep.raise_errors
         self._lanes = lanes
         self._inbox = inbox
@@ -172,6 +174,7 @@ class _PoolRun:
         event = self._take()
         if self._drain.requested() and not self._draining:
             self._begin_draining()
+        self._excuse.look()
         if self._late is not None:
             self._mind_the_time(self._late)
         match event:

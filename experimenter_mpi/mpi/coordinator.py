@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import overdue
 from ..attempt import trial_error
 from ..commits import GroupedCommits
+from ..drain import Excuse
 from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..ledger import Entry, Place, RunningTrial, Status
 from . import casualties
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 # How often an idle rank 0 looks at signals, the time limit and the progress display.
 LOOK_SECONDS = 0.25
-# Open MPI's launcher kills a quarter of a second after its SIGTERM; schedulers wait
-# longer.
-STOPPING_SECONDS = 2.0
 # Outcomes that a killed rank 0 may have had in hand: a tenth of a second's.
 UNCOMMITTED = 10_000
 # Starts of trials that may wait for one commit while messages keep coming.
@@ -78,8 +76,7 @@ class _Coordinator:
         self._places: dict[int, Place] = {}
         self._running: dict[int, RunningTrial] = {}
         self._note = sweep.note
-        self._on_stopping = sweep.on_stopping
-        self._stop_at: float | None = None
+        self._excuse = Excuse(sweep.drain, sweep.on_stopping)
         self._raise_errors = sweep.raise_errors
         self._first_failure: Entry | None = None
         self._limit = sweep.trial_timeout
@@ -112,7 +109,7 @@ class _Coordinator:
         if self._drain.requested():
             left = self._drain.time_left()
             self._carry_out(self._dispatcher.drain(self._drain.reason or "", left))
-            self._say_that_it_stops()
+            self._excuse.look()
         if arrival is not None:
             self._on(*arrival)
         if self._limit is not None and self._deadlines is not None:
@@ -150,17 +147,6 @@ class _Coordinator:
         if deadlines.passed(stuck=dispatcher.waits_for_overdue, hopeless=hopeless):
             late = [worker.current for worker in workers.values() if worker.overdue]
             raise overdue.ended_without(late, dispatcher.left)
-
-    def _say_that_it_stops(self) -> None:
-        """Keep that the run was asked to stop, should it be killed before it has.
-
-        Not at once: some launchers send SIGTERM to all ranks when one has died.
-        """
-        if self._stop_at is None:
-            self._stop_at = time.monotonic() + STOPPING_SECONDS
-        elif time.monotonic() >= self._stop_at:
-            self._stop_at = float("inf")
-            self._on_stopping(self._drain.reason or "")
 
     def _wake(self) -> bool:
         return self._drain.requested() and not self._dispatcher.draining

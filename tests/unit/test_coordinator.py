@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from experimenter_mpi import commits
+from experimenter_mpi import drain as drain_module
 from experimenter_mpi.attempts import InProcess
 from experimenter_mpi.context import (
     Context,
@@ -23,7 +24,6 @@ from experimenter_mpi.errors import (
 )
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
-from experimenter_mpi.mpi import coordinator
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.coordinator import coordinate
 from experimenter_mpi.mpi.worker import Line, report_unable, work
@@ -695,7 +695,7 @@ def test_a_trial_is_marked_before_it_starts_where_the_job_dies_with_a_rank():
 def test_a_stop_is_kept_some_time_after_it_was_asked_for(monkeypatch):
     """Some launchers send SIGTERM to all when one rank has died, and then kill them."""
     clock = FakeClock()
-    monkeypatch.setattr(coordinator, "time", clock)
+    monkeypatch.setattr(drain_module, "time", clock)
     kept = []
     script = Script(ready(1), on_stopping=kept.append)
     script.drain.request("SIGTERM")

@@ -9,7 +9,7 @@ import pytest
 
 from experimenter_mpi import drain as drain_module
 from experimenter_mpi import interruption
-from experimenter_mpi.drain import SIGNALS, Drain
+from experimenter_mpi.drain import SIGNALS, Drain, Excuse
 from experimenter_mpi.interruption import SAME_SECONDS, draining_on_signals
 from support.fakes import WITH_PACKAGE, FakeClock
 
@@ -105,6 +105,38 @@ def test_the_time_left_runs_down_to_nothing_and_no_further(clock):
 
 def test_without_a_limit_no_time_is_left_to_speak_of():
     assert Drain().time_left() is None
+
+
+# --- why it stops, kept for the case that it is killed
+
+
+@pytest.mark.parametrize("reason", ["SIGINT", "SIGUSR1", "the time limit"])
+def test_why_it_stops_is_kept_at_once_and_once(reason):
+    """Who presses Ctrl-C twice has the launcher kill the job, blaming no trial."""
+    drain, kept = Drain(), []
+    excuse = Excuse(drain, kept.append)
+    excuse.look()
+    before = list(kept)
+    drain.request(reason)
+    excuse.look()
+    excuse.look()
+
+    assert ([], [reason]) == (before, kept)
+
+
+def test_of_sigterm_it_is_kept_only_after_two_seconds(clock):
+    """A launcher sends it to all ranks when one has died, and then kills them."""
+    drain, kept = Drain(), []
+    excuse = Excuse(drain, kept.append)
+    drain.request("SIGTERM")
+    excuse.look()
+    clock.now += 1.9
+    excuse.look()
+    before = list(kept)
+    clock.now += 0.1
+    excuse.look()
+
+    assert ([], ["SIGTERM"]) == (before, kept)
 
 
 # --- how long running trials then have

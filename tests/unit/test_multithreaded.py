@@ -290,6 +290,19 @@ def test_an_interruption_leaves_at_once_and_refuses_what_trials_ask_afterwards(
     assert [] == ledger.entries
 
 
+def test_why_a_run_stops_is_kept_should_it_be_killed_meanwhile():
+    """The pool runs trials on the ranks of a job too, which a scheduler kills."""
+    kept, drain = [], Drain()
+
+    def interrupted(configuration, trial_id):
+        drain.request("SIGUSR1")
+        return {}
+
+    run(interrupted, trials=300, threads=1, drain=drain, on_stopping=kept.append)
+
+    assert ["SIGUSR1"] == kept
+
+
 def test_who_leads_knows_whether_threads_still_run():
     """Only then may the process not go on: after an error of its own it can."""
     told = []
