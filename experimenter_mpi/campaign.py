@@ -89,7 +89,7 @@ def conduct(
             if not options.isolate:
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
             sweep = replace(sweep, include=include)
-            _run(sweep, database, crew, progress, options.share)
+            _run(sweep, database, crew, progress, options)
         after = database.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
@@ -163,9 +163,9 @@ def _run(
     database: ExperimentDatabase,
     crew: Crew,
     progress: Progress,
-    share: Share | None,
+    options: Options,
 ) -> None:
-    experiment = sweep.experiment
+    experiment, share = sweep.experiment, options.share
     name = experiment.name if share is None else f"{experiment.name}, share {share}"
     progress.start(name, sum(map(len, sweep.pending)), crew.where)
     with (
@@ -179,6 +179,8 @@ def _run(
         progress,
     ):
         excuse = database.deaths.excuse
+        if options.isolate:
+            excuse(run_id, "trials in processes of their own")
         crew.lead(replace(sweep, on_stopping=lambda reason: excuse(run_id, reason)))
 
 

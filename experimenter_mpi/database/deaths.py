@@ -6,6 +6,7 @@ One of them may have killed the job, and all others are innocent; and a job that
 scheduler killed looks just the same. So that no innocent trial fails:
 
 * nothing is counted where the job was asked to stop before it died;
+* nor where trials ran in processes of their own, which kill no rank;
 * nor for a trial that saved a snapshot of a new state meanwhile: it gets on;
 * two deaths only make a trial a suspect, which is run after all others, and alone;
 * a third, while it runs alone, is its failure.
@@ -64,7 +65,7 @@ class Deaths:
             connection.execute(_COUNT, [{"trial_id": each} for each in trial_ids])
 
     def excuse(self, run_id: int, reason: str) -> None:
-        """Keep that a run was asked to stop: if it dies, that is no trial's doing."""
+        """Keep why it would be no trial's doing if this run died, as asked to stop."""
         query = update(runs).where(runs.c.id == run_id).values(stop_reason=reason)
         with self._storage.transaction() as connection:
             connection.execute(query)

@@ -178,6 +178,10 @@ def test_a_killed_rank_leaves_no_process_behind(start, folder, how):
         os.kill(pid, signal.SIGKILL)
 
     wait_until(lambda: not running.processes(), 30, "the end of all processes")
+    # Whatever killed it was none of its trials: none is suspected of it later.
+    assert ["trials in processes of their own"] == [
+        reason for (reason,) in folder.query("SELECT stop_reason FROM runs")
+    ]
 
 
 def test_ctrl_c_twice_stops_an_isolated_trial_at_once(start, folder):
