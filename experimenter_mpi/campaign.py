@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .share import Share
     from .summary import Options
 
+SUSPECTS_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Crew:
@@ -88,6 +90,7 @@ def conduct(
             # In processes of their own trials kill no rank.
             if not options.isolate:
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
+                _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)
             _run(sweep, database, crew, progress, options)
         after = database.counts(experiment.id, options.share)
@@ -102,6 +105,21 @@ def conduct(
         options,
         drain,
         duration,
+    )
+
+
+def _tell_of(suspects: list[int], options: Options, progress: Progress) -> None:
+    """Say which of the trials to run ran when ranks died, and what to do about it."""
+    only, mine = options.only, _of_share(options, suspects)
+    again = [index for index in mine if only is None or index in only]
+    if not again:
+        return
+    named = ", ".join(map(str, again[:SUSPECTS_NAMED]))
+    more = ", ..." if len(again) > SUSPECTS_NAMED else ""
+    who = f"trial {named}" if len(again) == 1 else f"trials {named}{more}"
+    progress.note(
+        f"{who} ran when the job or a rank died; if a trial crashes, --isolate makes "
+        "it one failed trial"
     )
 
 

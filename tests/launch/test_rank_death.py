@@ -256,13 +256,15 @@ def test_a_poisonous_trial_cannot_stop_a_sweep_for_good(
     seconds, fragile, start_mpirun, sweep
 ):
     """Each time the job dies, and in the end one trial alone is to blame."""
-    env = {"POISON": "7", "SECONDS": seconds}
+    env, said = {"POISON": "7", "SECONDS": seconds}, ""
     for _ in range(5):
         done = start_mpirun(3, *RUN, env=env, **fragile).wait(60)
+        said += done.stderr
         if done.returncode == 1:
             break
 
     assert {"finished": 59, "failed": 1} == sweep.statuses()
+    assert "ran when the job or a rank died; if a trial crashes, --isolate" in said
     assert "trial 7 is marked failed: the job died 3 times while it ran" in done.stderr
     assert [(7, "RankDiedError")] == sweep.query(
         "SELECT trial_index, error_type FROM trials WHERE status = 'failed'"
