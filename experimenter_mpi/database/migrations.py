@@ -88,7 +88,7 @@ def foreign(path: str) -> ForeignDatabaseError:
 def require_current(version: int, path: str) -> None:
     """Refuse what cannot be read without upgrading it first."""
     if version == 0:
-        msg = f"{path} is an empty file, not yet a database: open it for writing first"
+        msg = f"{path} is an empty file, not yet a database: run an experiment into it"
         raise ForeignDatabaseError(msg)
     if version < len(STEPS):
         msg = (
