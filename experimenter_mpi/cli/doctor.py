@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EXAMPLES = """
   experimenter-mpi doctor
       on a login node: what a run would need
+  experimenter-mpi doctor --json
+      the same for a program
   mpirun -n 4 python -m experimenter_mpi doctor
       under a launcher: how many ranks there are, and where
   srun -n 4 python -m experimenter_mpi doctor --db /scratch/me/heat.db

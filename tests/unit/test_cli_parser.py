@@ -157,6 +157,8 @@ def example_commands(text):
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_examples_of_a_verb_can_be_typed(verb, capsys, tmp_path, monkeypatch):
     """Nothing is there, so each ends with that, and not with exit code 2."""
+    if verb == "doctor":
+        pytest.skip("its examples work with nothing there: see launch/test_doctor.py")
     monkeypatch.chdir(tmp_path)
     commands = list(example_commands(help_of(verb, capsys)))
 
