@@ -72,9 +72,22 @@ def detect(variables: Mapping[str, str]) -> Environment:
         job_id=schedulers.job_id(variables),
         promised=launch.told_size(variables),
         local_rank=launchers.local_rank(variables),
-        slots=schedulers.slots(variables),
+        slots=_slots(variables, launcher),
         hosts=schedulers.hosts(variables),
     )
+
+
+def _slots(
+    variables: Mapping[str, str], launcher: launchers.Launcher | None
+) -> int | None:
+    """Give for how many ranks the job was asked, as far as that can still be seen.
+
+    Slurm starts the proxies of another launcher as a step, whose tasks are those.
+    """
+    inside = launcher is not None and not launcher.name.startswith("srun")
+    if inside and "SLURM_STEP_ID" in variables:
+        return None
+    return schedulers.slots(variables)
 
 
 def environment() -> Environment:

@@ -38,7 +38,9 @@ def test_hydra_in_a_batch_job_is_what_says_how_many_it_started():
     variables = {**STEP, **HYDRA, "PMI_SIZE": "16", "SLURM_STEP_NUM_TASKS": "2"}
     found = detect(variables)
 
-    assert ("mpiexec of MPICH", 16, 4) == (found.launcher, found.promised, found.slots)
+    assert ("mpiexec of MPICH", 16) == (found.launcher, found.promised)
+    # SLURM_NTASKS is the number of proxies then.
+    assert found.slots is None
 
 
 def test_a_batch_shell_was_started_by_no_launcher():
