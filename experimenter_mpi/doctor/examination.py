@@ -98,6 +98,7 @@ def _examine_ranks(path: str, found: Environment) -> Report | None:
             ],
         )
     _warn(found, looked.version)
+    launch.share_cores()  # as a run does
     mpi = libraries.start()
     communicator = transport.world()
     found = found._replace(seen=communicator.size, rank=communicator.rank)

@@ -67,6 +67,18 @@ def test_under_mpiexec_rank_0_reports_all_ranks(mpirun, library):
     assert "ok" == found["threads"]["state"]
 
 
+def test_threads_of_numpy_are_counted_as_a_run_would_have_them(mpirun, launches):
+    """It sets one for each rank, unless the job script says otherwise."""
+    _, told = report_of(mpirun(2, *DOCTOR, env={"OMP_NUM_THREADS": "64"}).expect(0))
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    command = f"'{mpiexec}' -n 2 '{sys.executable}' {' '.join(DOCTOR)}"
+    unset = launches.start_shell(f"unset OMP_NUM_THREADS; {command}").wait().expect(0)
+
+    text = told["threads of numpy"]["text"]
+    assert "OMP_NUM_THREADS is 64: numpy may take 128 threads" in text
+    assert "threads of numpy" not in report_of(unset)[1]
+
+
 def test_under_ulfm_the_run_would_outlive_a_rank(mpirun):
     launcher = ("--with-ft", "ulfm")
     done = mpirun(2, *DOCTOR, library="openmpi", launcher=launcher).expect(0)

@@ -101,6 +101,19 @@ def test_failures_of_another_share_are_not_this_ones(folder):
     assert "before" not in out
 
 
+def test_a_trial_of_another_share_that_kills_its_ranks_is_not_this_ones(folder):
+    folder.run("1/2", "--trial", "2", db="one.db")
+    plain = sqlite3.connect("one.db")
+    plain.execute(
+        "UPDATE trials SET status = 'failed', error_type = 'RankDiedError', deaths = 2 "
+        "WHERE trial_index = 0"
+    )
+    plain.commit()
+    plain.close()
+
+    assert 0 == folder.run("2/2", db="one.db")[0]
+
+
 def test_more_shares_than_trials_leave_some_with_nothing_to_do(folder):
     code, out, _ = folder.run("11/12")
 

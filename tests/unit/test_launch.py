@@ -292,6 +292,28 @@ def test_one_process_that_is_meant_to_be_one_is_not_refused(
     assert (None, 0) == (launch.connect(even_alone=True), launch.world_rank())
 
 
+@pytest.mark.parametrize(
+    ("programs", "family", "beside"),
+    [
+        (["mpiexec", "hydra_pmi_proxy"], "mpich", True),
+        (["mpiexec", "hydra_pmi_proxy"], "openmpi", False),
+        (["mpiexec", "prterun"], "openmpi", True),
+        (["mpiexec", "prterun"], "mpich", False),
+        ([], "mpich", False),
+    ],
+)
+def test_the_mpiexec_beside_python_is_named_if_it_is_the_librarys(
+    tmp_path, monkeypatch, programs, family, beside
+):
+    """A virtual environment with MPICH's wheel, and the site's Open MPI loaded."""
+    for name in programs:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    expected = str(tmp_path / "mpiexec") if beside else "mpiexec"
+    assert expected == launch.mpiexec_of(family)
+
+
 SCRIPT = """
 from experimenter_mpi import Experiment, RepeatVariable, execute, open_db
 with open_db("trap.db", ".") as db:

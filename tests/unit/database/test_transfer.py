@@ -17,7 +17,7 @@ from experimenter_mpi import (
     NotFoundError,
 )
 from experimenter_mpi.database import transfer
-from experimenter_mpi.ledger import RunningTrial
+from experimenter_mpi.ledger import RunningTrial, Status
 from unit.database.making import failed, finished, heat
 
 from experimenter_mpi.codec import encode  # isort: skip
@@ -287,3 +287,21 @@ def test_a_trial_that_was_tried_here_keeps_what_it_failed_of(open_here):
     primary.merge_databases(other)
 
     assert 1 == primary.get_trials_by_name("heat")[3].attempts
+
+
+def test_a_trial_that_was_interrupted_here_is_not_one_that_failed(open_here):
+    """It goes on from where it was; that it failed elsewhere is that run's matter."""
+    primary, other = open_here("primary.db"), open_here("other.db")
+    for database in (primary, other):
+        database.enrol(heat(), id_by_content=True)
+    ours, theirs = (
+        db.ledger(db.get_experiment_by_name("heat").id) for db in (primary, other)
+    )
+    interrupted = finished(3, status=Status.PENDING, results=None)
+    ours.record([interrupted], ())
+    theirs.record([failed(3)], ())
+    assert 1 == primary.get_trials_by_name("heat")[3].attempts
+
+    primary.merge_databases(other)
+
+    assert "pending" == primary.get_trials_by_name("heat")[3].status
