@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress(f"--- {name}")
         case = import_module(f".cases.{name}", __package__)
         sections[name] = case.measure(bench)
-        print(f"{text(sections[name])}\n", flush=True)
+        print(f"{text(sections[name], judged=not asked.quick)}\n", flush=True)
     if asked.json:
         cases = {name: section.as_json() for name, section in sections.items()}
         found = {"machine": machine, "quick": asked.quick, "cases": cases}

@@ -164,12 +164,12 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
 
 
-def text(section: Section) -> str:
-    """Give a section as Markdown."""
+def text(section: Section, *, judged: bool = True) -> str:
+    """Give a section as Markdown, with what is required unless it is not ``judged``."""
     parts = [f"## {section.title}", section.about]
     if section.rows:
         parts.append(markdown(section.columns, section.rows))
-    if section.requirements:
+    if section.requirements and judged:
         rows = [each.row() for each in section.requirements]
         parts.append(markdown(REQUIRED_COLUMNS, rows))
     if section.notes:
