@@ -13,7 +13,7 @@ from .launching import ROOT, Bench, ProgramError
 
 @cache
 def floor(bench: Bench) -> Path:
-    """Give the program, built by CMake if it is not there.
+    """Give the program, built by CMake once in each run.
 
     Raises:
         ProgramError: there is no CMake, no C compiler, or no MPI to compile with.
@@ -28,6 +28,7 @@ def floor(bench: Bench) -> Path:
         raise ProgramError(msg)
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else []
     chosen = ["-DBUILD_TESTING=OFF", f"-DPython_EXECUTABLE={python}"]
+    shutil.rmtree(folder, ignore_errors=True)  # it remembers too much, and is small
     _cmake(cmake, "-S", str(ROOT), "-B", str(folder), *generator, *chosen)
     _cmake(cmake, "--build", str(folder), "--target", "floor")
     return folder / "coordinator_in_c"

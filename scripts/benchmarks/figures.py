@@ -148,6 +148,12 @@ def ratio(one: float | None, other: float | None) -> float | None:
     return one / other if one is not None and other else None
 
 
+def paired(one: Series, other: Series) -> float | None:
+    """Give the median of the ratios of each round, in which both met the same noise."""
+    ratios = [a / b for a, b in zip(one.values, other.values, strict=False)]
+    return median(ratios) if ratios else None
+
+
 REQUIRED_COLUMNS = ("required", "bound", "measured", "reached")
 
 

@@ -8,7 +8,15 @@ import uuid
 import pytest
 from benchmarks import __main__ as command
 from benchmarks import launching, report
-from benchmarks.figures import Requirement, Section, Series, markdown, number, text
+from benchmarks.figures import (
+    Requirement,
+    Section,
+    Series,
+    markdown,
+    number,
+    paired,
+    text,
+)
 from benchmarks.launching import Bench, ProgramError, run
 from benchmarks.repeating import Contender, again, rate, rates
 
@@ -89,6 +97,14 @@ def test_a_series_is_told_by_median_and_spread():
     series.values = [30_000.0, 1_000.0, 20_000.0]
 
     assert ["ours", "20,000/s", "1,000 - 30,000"] == series.cells()
+
+
+def test_a_ratio_is_taken_within_each_round():
+    ours, peer = Series("ours"), Series("peer")
+    ours.values, peer.values = [1.0, 2.0, 30.0], [2.0, 20.0, 60.0]
+
+    assert 0.5 == paired(ours, peer)
+    assert paired(ours, Series("missing")) is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..figures import Section, Series, ratio
+from ..figures import Section, Series, paired
 from ..repeating import again, rate
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Section:
         section.add(series, counts[name].cells()[1])
     for name, (_, size) in pairs.items():
         if size == LARGE_BYTES:
-            measured = ratio(found[name].median, found[_raw(name)].median)
+            measured = paired(found[name], found[_raw(name)])
             section.require(f"{name} / raw write", measured, at_least=0.7, unit=" x")
     return section
 

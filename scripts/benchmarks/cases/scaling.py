@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..figures import Section, Series, number, ratio
+from ..figures import Section, Series, number, paired, ratio
 from ..repeating import again
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Section:
         if series.median is not None
     ]
     if not bench.quick:
-        measured = ratio(found[MANY, 0.0].median, found[FEW, 0.0].median)
+        measured = paired(found[MANY, 0.0], found[FEW, 0.0])
         what = f"no-op trials, {MANY} ranks / {FEW} ranks"
         section.require(what, measured, at_least=0.5, unit=" x")
     return section

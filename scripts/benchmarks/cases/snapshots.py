@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..figures import Section, ratio
+from ..figures import Section, paired
 from ..repeating import Contender, rates
 
 if TYPE_CHECKING:
@@ -43,6 +43,6 @@ def measure(bench: Bench) -> Section:
         "Snapshots", ABOUT, ["", "durable snapshots/s", "spread", "/ bare"]
     )
     for series in found.values():
-        part = ratio(series.median, found[BARE].median)
+        part = paired(series, found[BARE])
         section.add(series, "-" if part is None else f"{part:.2f}")
     return section
