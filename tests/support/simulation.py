@@ -12,7 +12,7 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experimenter_mpi.commits import MAX_ENTRIES, MAX_SECONDS
+from experimenter_mpi.commits import MAX_ENTRIES, MAX_SECONDS, SHARE
 from experimenter_mpi.ledger import Outcome, Status
 from experimenter_mpi.mpi.coordinator import MOST_WAITING
 from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from experimenter_mpi.mpi.dispatch import Instruction
     from experimenter_mpi.mpi.messages import Message
+
+# Below this nothing is waited for: time would not move.
+INSTANT = 1e-9
 
 
 class Costs(NamedTuple):
@@ -158,12 +161,17 @@ class SimulatedRun:
         self._uncommitted: list[int] = []
         self._waiting: list[Send] = []
         self._last_commit = float("-inf")
+        self._commit_cost = 0.0
+        self._will_look = False
         self.started = [float("inf")] * len(durations)
         self.ended = [float("inf")] * len(durations)
         self.durable = [float("inf")] * len(durations)
         self.messages = 0
         self.commits = 0
         self.busy = 0.0
+        # When reports had been taken in: how many outcomes, how much work they were.
+        self.arrived: list[tuple[float, int, float]] = []
+        self.busy_then: list[float] = []
         for rank in ranks:
             self.send(rank, Ready("node"))
 
@@ -196,29 +204,51 @@ class SimulatedRun:
             self._serve()
 
     def _serve(self) -> None:
-        if self._must_commit():
+        patience = self._patience()
+        if not patience:
             self._commit()
         elif self._inbox:
             self._take(*self._inbox.popleft())
         else:
             self._is_serving = False
+            self._look_after(patience)
 
-    def _must_commit(self) -> bool:
-        if not (self._uncommitted or self._waiting):
-            return False
-        return (
-            not self._inbox
-            or len(self._uncommitted) >= MAX_ENTRIES
-            or len(self._waiting) >= MOST_WAITING
-            or self.clock.now - self._last_commit >= MAX_SECONDS
-        )
+    def _patience(self) -> float:
+        """Give how long a commit may wait; for ever if there is nothing to commit."""
+        marked, since = len(self._waiting), self.clock.now - self._last_commit
+        if not (self._uncommitted or marked):
+            return float("inf")
+        if marked >= MOST_WAITING or len(self._uncommitted) >= MAX_ENTRIES:
+            return 0.0
+        if since >= MAX_SECONDS:
+            return 0.0
+        if self._inbox:
+            return MAX_SECONDS - since
+        patience = 0.0 if marked else self._commit_cost / SHARE - since
+        return patience if patience > INSTANT else 0.0
+
+    def _look_after(self, seconds: float) -> None:
+        if seconds < float("inf") and not self._will_look:
+            self._will_look = True
+            self.clock.after(min(seconds, MAX_SECONDS), self._look)
+
+    def _look(self) -> None:
+        self._will_look = False
+        if not self._is_serving:
+            self._is_serving = True
+            self._serve()
 
     def _take(self, rank: int, message: Message) -> None:
         self.messages += 1
         outcomes = message.outcomes if isinstance(message, Finished) else ()
         seconds = self.costs.message + self.costs.outcome * len(outcomes)
         instructions = self._dispatcher.on(rank, message)
-        self._work(seconds + self._carry_out(instructions, seconds))
+        seconds += self._carry_out(instructions, seconds)
+        if outcomes:
+            work = sum(each.duration for each in outcomes)
+            self.arrived.append((self.clock.now + seconds, len(outcomes), work))
+            self.busy_then.append(self.busy + seconds)
+        self._work(seconds)
 
     def _carry_out(self, instructions: Sequence[Instruction], spent: float) -> float:
         seconds = 0.0
@@ -242,6 +272,7 @@ class SimulatedRun:
         self.commits += 1
         rows = len(self._uncommitted) + len(self._waiting)
         seconds = self.costs.commit + self.costs.row * rows
+        self._commit_cost = seconds
         for index in self._uncommitted:
             self.durable[index] = self.clock.now + seconds
         waiting, self._uncommitted, self._waiting = self._waiting, [], []
