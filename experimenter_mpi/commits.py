@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .codec import Encoded
     from .ledger import Entry, Failure, Ledger, RunningTrial
 
-# A commit waits for the disk: so many rows or a tenth of a second share one. Of a
-# hundred commits a second, each of a thousand short trials, half the time was waiting.
-MAX_ENTRIES = 10_000
+# A commit waits for the disk: so many rows or a tenth of a second share one. More rows
+# would keep rank 0 from its workers for longer than they have work for: 10 ms.
+MAX_ENTRIES = 2_000
 MAX_SECONDS = 0.1
 # While trials end one by one, a commit for each would keep the next ones waiting: it
 # may take this share of the time, which still makes hundreds of commits a second.

@@ -130,7 +130,7 @@ def _crashed(connection: Connection, experiment_id: str) -> bool:
     if row is None:
         return False
     checked(runs, row)
-    if row.ended is not None or row.stop_reason is not None:
+    if row.ended != "died" or row.stop_reason is not None:
         return False
     return (row.ranks or 1) > 1
 

@@ -38,6 +38,7 @@ class WriterLock:
         self._owner = this_process()
         self._stop: threading.Event | None = None
         self._vigil = _Vigil(self.path)
+        self._took_over = False
 
     @property
     def token(self) -> str:
@@ -48,11 +49,12 @@ class WriterLock:
         holder = read_owner(self.path)
         return holder is not None and not self._looks_dead(holder)
 
-    def acquire(self, *, patient: bool = False) -> None:
+    def acquire(self, *, patient: bool = False) -> bool:
         """Take the lock, waiting a little for one that is held only briefly.
 
         When ``patient`` also for an owner on another host to show that it lives, or is
-        dead: the job that goes on with a killed one's work may begin at once.
+        dead: the job that goes on with a killed one's work may begin at once. Gives
+        whether it was a dead owner's.
 
         Raises:
             DatabaseLockedError: another live process holds it.
@@ -60,6 +62,7 @@ class WriterLock:
         """
         self._owner = this_process()
         self._vigil = _Vigil(self.path)
+        self._took_over = False
         patience = threading.Event()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (holder := self._try()) is not None:
@@ -69,6 +72,7 @@ class WriterLock:
                 self._vigil.say_once(self._note, self._database, holder)
             patience.wait(_POLL_SECONDS)
         self._start_heartbeat()
+        return self._took_over
 
     def check(self) -> None:
         """Make sure that the lock is still this process's.
@@ -138,6 +142,7 @@ class WriterLock:
             if now is None or now.token != dead.token:
                 return dead if now is None else now
             self._replace()
+            self._took_over = True
             claims = [f"{self.path}.{each.token}" for each in self._chain(dead)]
             self._note(
                 f"took over the lock on {self._database} of {dead.describe()}, "

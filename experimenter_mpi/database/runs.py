@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, update
+from sqlalchemy.exc import OperationalError
 
 from ..ledger import Status
 from . import timestamps
@@ -14,6 +15,8 @@ from .tables import runs
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
+
+    from sqlalchemy import Connection
 
     from .storage import Storage
 
@@ -42,3 +45,20 @@ class Runs:
         values.update(ended=ended, finished_at=timestamps.now())
         with self._storage.transaction() as connection:
             connection.execute(query.values(**values))
+
+
+def end_open_runs(connection: Connection, ended: str) -> None:
+    """Say how runs ended that could not say it: for who has the writer's lock now.
+
+    They died where they left the lock behind. Where not, they came to their end and
+    could not write it, since the disk was full; which may still be so.
+    """
+    try:
+        is_open = "SELECT 1 FROM runs WHERE ended IS NULL LIMIT 1"
+        if connection.exec_driver_sql(is_open).first() is not None:
+            change = "UPDATE runs SET ended = ? WHERE ended IS NULL"
+            connection.exec_driver_sql(change, (ended,))
+    except OperationalError:
+        pass
+    finally:
+        connection.rollback()  # the driver's statements are transactions of their own

@@ -24,6 +24,7 @@ from .arrays import ArrayFiles
 from .descriptors import Identity, identity
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
+from .runs import end_open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,12 +209,13 @@ class Storage:
     def _begin_session(self, *, patient: bool) -> None:
         if self._lock is None or self.path is None:
             return
-        self._lock.acquire(patient=patient)
+        took_over = self._lock.acquire(patient=patient)
         try:
-            self.upgrade_connection(engine.WRITE)
+            connection = self.upgrade_connection(engine.WRITE)
             self._file = identity(self.path)
             with failures.translated(self.path, "written"):
                 self._prepare_journal()
+                end_open_runs(connection, "died" if took_over else "error")
         except BaseException:
             self._lock.release()
             raise

@@ -136,7 +136,7 @@ runs = Table(
     _experiment_id(),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
-    # NULL while the run is on, and for ever after a crash.
+    # NULL while the run is on, and until the next one after a crash.
     Column("ended", Text),
     Column("mode", Text),
     Column("ranks", Integer),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -24,10 +26,16 @@ def crash(db, stored, ledger):
 
     def die(*indices, **facts):
         run_id = db.start_run(stored.id, {**RANKS, **facts})
+        change_runs(db, "ended = 'died'")
         mark(ledger, *indices)
         return run_id
 
     return die
+
+
+def change_runs(db, change):
+    with db._session.storage.transaction() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET {change}")
 
 
 def mark(ledger, *indices):
@@ -154,6 +162,28 @@ def test_a_run_that_ended_blames_nobody(db, stored, crash):
 
     assert [] == db.deaths.settle(stored.id)
     assert {} == deaths(db, stored)
+
+
+def test_a_run_that_could_not_say_how_it_ended_blames_nobody(db, stored, ledger):
+    """The disk was full, for this as well; but it gave its lock back."""
+    db.start_run(stored.id, RANKS)
+    mark(ledger, 0)
+
+    assert [] == db.deaths.settle(stored.id)
+    assert {} == deaths(db, stored)
+
+
+def test_a_run_that_left_its_lock_behind_has_died(db, stored, ledger):
+    lock = Path(f"{db.path}.lock")
+    with db.writing():
+        db.start_run(stored.id, RANKS)
+        mark(ledger, 0)
+        held = json.loads(lock.read_text())
+    lock.write_text(json.dumps({**held, "pid_start": 1}))  # of a process before us
+    db.deaths.settle(stored.id)
+
+    assert {0: 1} == deaths(db, stored)
+    assert "died" == db.overview_of("heat")["last_run"]["ended"]
 
 
 def test_a_run_of_one_process_blames_nobody(db, stored, crash):
