@@ -104,7 +104,7 @@ def test_workers_killed_at_any_moment_cost_nothing_but_time(
     what, start_mpirun, serial, sweep, tmp_path_factory
 ):
     """Whatever they are sending; first one, then two at once, until one is left."""
-    env = {"WHAT": what, "SECONDS": "0.01"}
+    env = {"WHAT": what, "SECONDS": "0.05"}
     rng = random.Random(what)
     running = start_mpirun(5, *RUN, env=env, **SURVIVING)
     for count, at in ((1, 6), (2, 20)):
