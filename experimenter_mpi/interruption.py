@@ -42,37 +42,62 @@ def draining_on_signals(
     installed.
     """
     told = _Told(drain, notice, bounded=bounded)
-    watch = _Watch(drain, told, may_end_process=may_end_process) if bounded else None
-    first_at = 0.0
-
-    def on_signal(number: int, _frame: Any) -> None:
-        nonlocal first_at
-        if watch is not None and watch.is_over():
-            return  # it came in the very moment in which all was done
-        if drain.reason is None:
-            first_at = time.monotonic()
-            drain.request(signal.Signals(number).name)
-            told.once()
-        elif number == signal.SIGINT and not is_same(time.monotonic()):
-            raise KeyboardInterrupt
-
-    def is_same(now: float) -> bool:
-        ours = watch is not None and watch.has_interrupted
-        return not ours and now - first_at < SAME_SECONDS
-
+    ear = _Ear(drain, told)
+    if bounded:
+        ear.watch = _Watch(drain, told, ear.look, may_end_process=may_end_process)
     previous = {}
     try:
         for number in SIGNALS:
-            previous[number] = signal.signal(number, on_signal)
+            previous[number] = signal.signal(number, ear.on_signal)
+        ear.unheeded.begin()
     except ValueError:  # not the main thread
         pass
     try:
         yield
     finally:
-        if watch is not None:
-            watch.end()
+        if ear.watch is not None:
+            ear.watch.end()
+        ear.unheeded.end()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+class _Ear:
+    """Hears signals: in Python's handlers, or, where these cannot run, in ``look``."""
+
+    def __init__(self, drain: Drain, told: _Told) -> None:
+        self._drain = drain
+        self._told = told
+        self._first_at = 0.0
+        self.unheeded = _Unheeded()
+        self.watch: _Watch | None = None
+
+    def on_signal(self, number: int, _frame: Any) -> None:
+        if self.unheeded.was_taken(number) and not self._has_interrupted():
+            return
+        if self.watch is not None and self.watch.is_over():
+            return  # it came in the very moment in which all was done
+        if self._wants_an_end(number):
+            raise KeyboardInterrupt
+
+    def look(self) -> bool:
+        """Heed what no handler has, and say whether all is to stop at once."""
+        return any(self._wants_an_end(number) for number in self.unheeded.take())
+
+    def _wants_an_end(self, number: int) -> bool:
+        """Begin to drain; a second SIGINT wants more."""
+        if self._drain.reason is None:
+            self._first_at = time.monotonic()
+            self._drain.request(signal.Signals(number).name)
+            self._told.once()
+            return False
+        return number == signal.SIGINT and not self._is_same(time.monotonic())
+
+    def _is_same(self, now: float) -> bool:
+        return not self._has_interrupted() and now - self._first_at < SAME_SECONDS
+
+    def _has_interrupted(self) -> bool:
+        return self.watch is not None and self.watch.has_interrupted
 
 
 class _Told:
@@ -97,10 +122,83 @@ class _Told:
             self._notice(self._drain.reason or "", left if self._bounded else None)
 
 
-class _Watch:
-    """Interrupts the main thread when running trials have had their time."""
+class _Unheeded:
+    """Signals that Python's handlers have not heeded.
 
-    def __init__(self, drain: Drain, told: _Told, *, may_end_process: bool) -> None:
+    They run between two instructions of the main thread, which may be inside a C
+    library for hours. What ``set_wakeup_fd`` writes is there at once.
+    """
+
+    def __init__(self) -> None:
+        self._pipe: tuple[int, int] | None = None
+        self._waiting: list[int] = []
+        self._heeded = False
+        self._taken: set[int] = set()
+
+    def begin(self) -> None:
+        """Have signals written to a pipe, unless somebody else has them already.
+
+        Raises:
+            ValueError: this is not the main thread.
+        """
+        pipe = os.pipe()
+        for descriptor in pipe:
+            os.set_blocking(descriptor, False)
+        self._pipe = pipe
+        before = signal.set_wakeup_fd(pipe[1], warn_on_full_buffer=False)
+        if before != -1:  # an event loop
+            signal.set_wakeup_fd(before)
+
+    def end(self) -> None:
+        if self._pipe is None:
+            return
+        now = signal.set_wakeup_fd(-1)
+        if now not in (-1, self._pipe[1]):  # a trial's event loop
+            signal.set_wakeup_fd(now)
+        for descriptor in self._pipe:
+            os.close(descriptor)
+        self._pipe = None
+
+    def was_taken(self, number: int) -> bool:
+        """Whether a handler comes too late; else it is known to have come."""
+        if number in self._taken:
+            self._taken.discard(number)
+            return True
+        self._heeded = True
+        return False
+
+    def take(self) -> list[int]:
+        """Give what was there the last time already, and no handler has run since."""
+        late, self._waiting = self._waiting, self._arrived()
+        if self._heeded:
+            self._heeded, self._waiting = False, []
+            return []
+        self._taken.update(late)
+        return late
+
+    def _arrived(self) -> list[int]:
+        try:
+            written = os.read(self._pipe[0], 1024) if self._pipe else b""
+        except BlockingIOError:
+            return []
+        return [number for number in SIGNALS if number in written]
+
+
+class _Watch:
+    """Interrupts the main thread when running trials have had their time.
+
+    ``look`` is called now and then, and says whether they are to have no more of it.
+    """
+
+    def __init__(
+        self,
+        drain: Drain,
+        told: _Told,
+        look: Callable[[], bool],
+        *,
+        may_end_process: bool,
+    ) -> None:
+        self._look = look
         self._drain = drain
         self._may_end_process = may_end_process
         self._told = told
@@ -120,7 +218,7 @@ class _Watch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._drain.is_over():
+        while not self._look() and not self._drain.is_over():
             if self._drain.requested():
                 self._told.once()
             if self._over.wait(LOOK_SECONDS):

@@ -184,6 +184,30 @@ def test_trials_that_do_not_step_back_are_stopped_after_the_grace_period(
     assert ["stopped"] == runs_ended(folder)
 
 
+@pytest.mark.parametrize(
+    ("number", "grace"), [(signal.SIGTERM, "0.2"), (signal.SIGINT, "600")]
+)
+def test_a_trial_inside_a_c_library_is_stopped_too(start_serial, folder, number, grace):
+    """Python's handlers run between two of its own instructions: there are none."""
+    source = STUBBORN.replace(
+        "time.sleep(600)", 'hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)'
+    )
+    folder.write(source.replace("import time", "import hashlib"))
+    running = start_serial(*PACKAGE, "run", "exp.py", "--grace", grace)
+    running.wait_for(began(folder))
+
+    def has_ended():
+        """Press it again and again: a second Ctrl-C does not wait for the grace."""
+        if running.poll() is None:
+            os.kill(running.pid, number)
+        return running.poll() is not None
+
+    running.wait_for(has_ended)
+    done = running.wait().expect(75)
+    assert f"{number.name}: no new trials" in done.stderr
+    assert "a trial did not stop, and runs again" in done.stderr
+
+
 @pytest.mark.parametrize("ranks", [0, 3])
 def test_a_time_limit_stops_them_too(ranks, serial, mpirun, folder):
     folder.write(STUBBORN)
