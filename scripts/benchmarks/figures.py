@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 class Series:
     """The repeats of one measurement.
 
-    ``error`` says why there are no more of them, ``bad_ends`` how programs ended that
-    had given their figures before.
+    ``error`` says why there are no more of them, ``remarks`` what else went wrong.
     """
 
     def __init__(self, name: str, unit: str = "") -> None:
@@ -22,7 +21,7 @@ class Series:
         self.unit = unit
         self.values: list[float] = []
         self.error: str | None = None
-        self.bad_ends: list[int] = []
+        self.remarks: list[str] = []
 
     @property
     def median(self) -> float | None:
@@ -41,6 +40,7 @@ class Series:
             "unit": self.unit.strip(" /"),
             "repeats": self.values,
             "error": self.error,
+            "remarks": self.remarks,
         }
 
     def notes(self) -> list[str]:
@@ -48,11 +48,7 @@ class Series:
         said = []
         if self.error is not None:
             said.append(f"{self.name}: not measured: {self.error}")
-        if self.bad_ends:
-            codes = ", ".join(map(str, self.bad_ends))
-            how = f"gave its figures, then ended with exit code {codes}"
-            said.append(f"{self.name}: {how}")
-        return said
+        return said + [f"{self.name}: {remark}" for remark in self.remarks]
 
 
 @dataclass(frozen=True, slots=True)

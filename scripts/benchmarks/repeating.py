@@ -56,7 +56,10 @@ def again(
         return {}
     series.values.append(value(figures))
     if figures.get("exit_code"):
-        series.bad_ends.append(figures["exit_code"])
+        code = figures["exit_code"]
+        series.remarks.append(f"gave its figures, then ended with exit code {code}")
+    if figures.get("remark"):
+        series.remarks.append(figures["remark"])
     progress(f"{series.name}: {number(series.values[-1])}{series.unit}")
     return figures
 
