@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         ExperimentMismatchError,
         ForeignDatabaseError,
         IsolationError,
+        JobScriptError,
         LaunchError,
         NotCoordinatorError,
         NotFoundError,
@@ -119,6 +120,7 @@ __all__ = [
     "HeterogeneousMode",
     "IsolationError",
     "IterableVariable",
+    "JobScriptError",
     "LaunchError",
     "LinearVariable",
     "LogLinearVariable",
@@ -187,7 +189,7 @@ _NAMES = {
         save_snapshot""",
     "errors": """ConfigurationError CorruptDocumentError DatabaseError
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
-        ExperimenterError ForeignDatabaseError IsolationError LaunchError
+        ExperimenterError ForeignDatabaseError IsolationError JobScriptError LaunchError
         NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
         PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
         StoreError TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",

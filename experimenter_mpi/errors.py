@@ -14,6 +14,7 @@
   x EncodingError (TypeError)          a value cannot be stored
   x PickleRefusedError                 a stored value is a pickle: none may be read
   x LaunchError                        MPI is missing, or was started wrongly
+  x JobScriptError (ValueError)        no job script can be written or submitted so
   x ProtocolError                      a rank said something it may not say
   x DatabaseError
     + NotFoundError (LookupError)      no such experiment or trial
@@ -108,6 +109,10 @@ class PickleRefusedError(ExperimenterError):
 
 class LaunchError(ExperimenterError):
     """No MPI library can be loaded, or the launcher started separate worlds."""
+
+
+class JobScriptError(ExperimenterError, ValueError):
+    """A job script cannot be written as it was asked for, or not be submitted."""
 
 
 class ProtocolError(ExperimenterError):

@@ -30,6 +30,7 @@ VERBS = {
     "reset": "make finished or failed trials run again",
     "delete": "delete an experiment with its trials, snapshots and arrays",
     "doctor": "whether a run would work here, and if not, why",
+    "job": "a job script for a scheduler, ready to be submitted, or submitted",
 }
 
 

@@ -66,12 +66,16 @@ def parser() -> Parser:
     return made
 
 
+def default_database() -> str:
+    return os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE
+
+
 def _add_what(add: Callable[..., object]) -> None:
     add("script", metavar="SCRIPT", help="a Python file with experiments")
     add(
         "--db",
         metavar="PATH",
-        default=os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE,
+        default=default_database(),
         help="the database (default: $EXPERIMENTER_DB, else %(default)s)",
     )
     add("--experiment", metavar="NAME", help="only the experiment of this name")

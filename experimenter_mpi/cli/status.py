@@ -74,6 +74,7 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
     state = {"name": row["name"], "trials": row["trials"], **counts}
     run = row["last_run"]
     state["last_run"] = run
+    state["last_snapshot"] = row["last_snapshot"]
     if run is not None and run["ended"] is None and row["is_locked"]:
         done = counts["finished"] - (run["finished_before"] or 0)
         elapsed = _seconds_since(run["started_at"])

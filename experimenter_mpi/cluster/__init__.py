@@ -10,13 +10,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .detection import Environment, environment, init
+    from .writing import (
+        create_flux_template,
+        create_lsf_template,
+        create_pbs_template,
+        create_sge_template,
+        create_slurm_template,
+    )
 
-__all__ = ["Environment", "environment", "init"]
+__all__ = [
+    "Environment",
+    "create_flux_template",
+    "create_lsf_template",
+    "create_pbs_template",
+    "create_sge_template",
+    "create_slurm_template",
+    "environment",
+    "init",
+]
 
 # Which module each name is looked up in.
 _NAMES = {
     "detection": "Environment environment init",
-    "templates": """create_flux_template create_lsf_template create_pbs_template
+    "writing": """create_flux_template create_lsf_template create_pbs_template
         create_sge_template create_slurm_template""",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -108,6 +108,7 @@ class Reports:
             "counts": count_by_status(connection, row.id, row.trial_count),
             "last_run": run,
             "run_counts": count_by_status(connection, row.id, row.trial_count, share),
+            "last_snapshot": _last_snapshot(connection, row.id),
             "is_locked": self._storage.is_locked(),
         }
 
@@ -129,6 +130,17 @@ def _share(text: str | None) -> Share | None:
         return as_share(text, {}) if text and is_share(text) else None
     except ConfigurationError:
         return None
+
+
+def _last_snapshot(connection: Connection, experiment_id: str) -> int | None:
+    """Give the sequence number of the experiment's latest snapshot: it only grows."""
+    query = (
+        select(func.max(snapshots.c.sequence))
+        .join(trials, trials.c.id == snapshots.c.trial_id)
+        .where(trials.c.experiment_id == experiment_id)
+    )
+    found: int | None = connection.execute(query).scalar()
+    return found
 
 
 def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 import experimenter_mpi as em
 from experimenter_mpi import Experiment, LinearVariable, errors
 from experimenter_mpi.cli import run
+from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.database import lock
 from experimenter_mpi.database.database import ExperimentDatabase
 from experimenter_mpi.mpi import launch
@@ -97,6 +98,9 @@ class Meeting:
         self.monkeypatch.setitem(sys.modules, "mpi4py", None)
         launch.connect(even_alone=True)
 
+    def job_script_error(self):
+        Job(scheduler="slurm", ranks=64, nodes=3)
+
     def protocol_error(self):
         said = types.SimpleNamespace(receive=lambda: (0, m.Ready("node1")))
         serve(said)
@@ -142,6 +146,7 @@ NEXT = {
     errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
     errors.PickleRefusedError: "--allow-pickle",
     errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
+    errors.JobScriptError: "take 66",
     errors.ProtocolError: "to a rank without an experiment",
     errors.NotFoundError: "'one'",
     errors.ExperimentMismatchError: "--overwrite",

@@ -1,0 +1,246 @@
+"""``job SCHEDULER SCRIPT``: a job script, ready to be submitted, or submitted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentTypeError
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..cluster.installed import library_installed
+from ..cluster.job import JOB_SCHEDULERS, MOST_RUNS, Job
+from ..cluster.launch_lines import LIBRARIES
+from ..cluster.submission import by_hand, following, submit
+from ..cluster.templates import JOB_NUMBER, render
+from ..cluster.writing import write
+from ..errors import JobScriptError, printable
+from . import run
+from .parser import Parser, seconds, verb_parser
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+EXAMPLES = """
+  experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 > exp.sh
+      a script to read, to edit and to submit
+  experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 --resume --submit
+      submit it; when the time is over it runs again, until all is finished
+  experimenter-mpi job sge exp.py --ranks 16 --pe orte --time 8:00:00 --array 10 \\
+      --output sweep.sh
+      ten tasks with a tenth of the trials each, and sweep-merge.sh to follow them
+  experimenter-mpi job pbs exp.py --ranks 96 --nodes 2 --time 1-00:00:00 \\
+      --setup 'module load cray-python' --isolate --trial-timeout 10:00
+      options of `run` are passed on to it"""
+
+NOTES = """Options of `run` (see its --help), here or after --, are passed on to it.
+
+"""
+
+
+def parser() -> Parser:
+    made = verb_parser(
+        "job",
+        "Write a script that runs SCRIPT as a job of SCHEDULER, in this folder, with "
+        "this Python: to standard output, or to a file. --submit submits it.",
+        EXAMPLES,
+        notes=NOTES,
+    )
+    # An option of `run` must not be taken for the beginning of one of these.
+    made.allow_abbrev = False
+    made.usage = "experimenter-mpi job SCHEDULER SCRIPT --time TIME [options]"
+    add = made.add_argument
+    names = _list(JOB_SCHEDULERS)
+    add("scheduler", metavar="SCHEDULER", choices=JOB_SCHEDULERS, help=names)
+    add("script", metavar="SCRIPT", help="a Python file with experiments")
+    _add_size(add)
+    _add_kind(add)
+    _add_site(add)
+    _add_output(add)
+    return made
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _add_size(add: Callable[..., object]) -> None:
+    add("--time", metavar="TIME", type=seconds, required=True, help="the walltime")
+    add("--ranks", metavar="N", type=_count, default=64, help="default: %(default)s")
+    add("--nodes", metavar="N", type=_count, help="spread the ranks over so many")
+    add("--cpus-per-rank", metavar="N", type=_count, default=1, help="for threads")
+
+
+def _add_kind(add: Callable[..., object]) -> None:
+    add(
+        "--resume",
+        action="store_true",
+        help="run again after each walltime, until all is finished",
+    )
+    add(
+        "--max-runs",
+        metavar="N",
+        type=_count,
+        default=MOST_RUNS,
+        help="of --resume (default: %(default)s)",
+    )
+    add(
+        "--notice",
+        metavar="TIME",
+        type=seconds,
+        help="how long before the end the job is told of it (default: two minutes)",
+    )
+    add(
+        "--array",
+        metavar="N",
+        type=_count,
+        help="N tasks with a share of the trials each, and a job that merges",
+    )
+    add(
+        "--fault-tolerant",
+        action="store_true",
+        help="go on when ranks die (Open MPI only)",
+    )
+
+
+def _add_site(add: Callable[..., object]) -> None:
+    add("--db", metavar="PATH", default=run.default_database(), help="as of `run`")
+    add("--name", metavar="NAME", help="of the job (default: that of the script)")
+    add("--queue", metavar="NAME", help="queue or partition")
+    add("--account", metavar="NAME", help="account, project or bank")
+    add("--pe", metavar="NAME", default="mpi", help="Grid Engine: parallel environment")
+    add(
+        "--directive",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="one more option of the scheduler, such as --directive=--exclusive",
+    )
+    add(
+        "--setup",
+        metavar="LINE",
+        action="append",
+        default=[],
+        help="a line of shell to begin with, such as 'module load mpich'",
+    )
+    add("--mpi", metavar="MPI", choices=LIBRARIES, help=f"{_list(LIBRARIES)}")
+    add("--launcher", metavar="NAME", help="mpiexec, srun or 'flux run'")
+    add("--python", metavar="PATH", default=sys.executable, help="default: this one")
+    add("--logs", metavar="DIR", default="hpc/logs", help="default: %(default)s")
+
+
+def _add_output(add: Callable[..., object]) -> None:
+    add("--output", metavar="FILE", help="write the script there")
+    add("--force", action="store_true", help="replace what is there")
+    add("--submit", action="store_true", help="submit it, and say how to follow it")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"'{text}' is no number of at least 1"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
+def main(arguments: list[str]) -> int:
+    made = parser()
+    given, options = _split(made, arguments)
+    if not os.path.isfile(given.script):
+        msg = f"no such script: {given.script}"
+        raise JobScriptError(msg)
+    job = _job(given, options)
+    if given.submit or given.output:
+        _write(job, given)
+    else:
+        print(render(job), end="")
+        if job.array is not None:
+            _tell("this is the array alone: with --output there is the job that merges")
+    return 0
+
+
+def _split(made: Parser, arguments: list[str]) -> tuple[Namespace, list[str]]:
+    """Part the options of this verb from those of `run`, which are checked there."""
+    before, after = arguments, []
+    if "--" in arguments:
+        place = arguments.index("--")
+        before, after = arguments[:place], arguments[place + 1 :]
+    given, options = made.parse_known_args(before)
+    options += after
+    run.parser().parse_args([given.script, *options])
+    return given, options
+
+
+def _job(given: Namespace, options: list[str]) -> Job:
+    library = given.mpi or _library(given)
+    return Job(
+        scheduler=given.scheduler,
+        script=given.script,
+        database=given.db,
+        options=tuple(options),
+        ranks=given.ranks,
+        nodes=given.nodes,
+        cpus_per_rank=given.cpus_per_rank,
+        seconds=int(given.time),
+        name=given.name,
+        queue=given.queue,
+        account=given.account,
+        parallel_environment=given.pe,
+        directives=tuple(given.directive),
+        library=library,
+        launcher=given.launcher,
+        python=given.python,
+        setup=tuple(given.setup),
+        directory=os.getcwd(),
+        logs=given.logs,
+        resume=given.resume,
+        max_runs=given.max_runs,
+        notice=None if given.notice is None else int(given.notice),
+        array=given.array,
+        fault_tolerant=given.fault_tolerant,
+        file=given.output,
+    )
+
+
+def _library(given: Namespace) -> str:
+    found = library_installed(given.python)
+    if found is None:
+        msg = (
+            "no mpiexec says which MPI this Python uses: load its module first, or say "
+            f"--mpi {'|'.join(LIBRARIES)}"
+        )
+        raise JobScriptError(msg)
+    return found
+
+
+def _write(job: Job, given: Namespace) -> None:
+    """Write the files, and submit them or say how."""
+    if job.file is None:
+        job = replace(job, file=f"{job.called}.{job.scheduler}.sh")
+    script, *follower = write(job, force=given.force)
+    _tell(f"wrote {' and '.join([script, *follower])}")
+    if not given.submit:
+        _tell(f"submit it: {by_hand(job.scheduler, script, shares=job.array)}")
+        for file in follower:
+            after = by_hand(job.scheduler, file, after=JOB_NUMBER)
+            _tell(f"and, with its number: {after}")
+        return
+    numbers = [submit(job.scheduler, script, share=share) for share in _shares(job)]
+    for file in follower:
+        numbers.append(submit(job.scheduler, file, after=numbers))
+    print(*numbers, sep="\n")
+    for what, command in following(job.scheduler, numbers[0]):
+        _tell(f"{what}: {command}")
+    _tell(f"its output: {job.logs}/{job.called}*")
+
+
+def _shares(job: Job) -> list[int | None]:
+    """Give for each submission the share it takes, where the scheduler does not."""
+    if job.array is None or job.scheduler != "flux":
+        return [None]
+    return list(range(1, job.array + 1))
+
+
+def _tell(text: str) -> None:
+    """Say to the reader what is no part of the script or of its number."""
+    print(printable(text), file=sys.stderr)

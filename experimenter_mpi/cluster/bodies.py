@@ -1,0 +1,191 @@
+"""What a job script does after its directives: pieces of bash, nothing to fill in.
+
+What differs from job to job stands in variables that ``settings`` sets before:
+``script``, ``database``, ``options``, ``python``, ``ranks``, and for a chain of runs
+``logs``, ``chain``, ``max_runs``, ``job_script`` and ``submitted_in``. Bash 4.2 must
+run all of this, so there is no
+``set -u``: it would not know an empty array.
+"""
+
+from __future__ import annotations
+
+PLAIN = r"""
+# ---- Run ------------------------------------------------------------------------
+(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
+code=$?
+"""
+
+# A signal interrupts `wait`, which is then asked again: bash keeps the launcher's exit
+# code for it. Whatever is asked politely is passed on to the launcher, and by it to
+# the ranks.
+FORWARDING = r"""
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT # somebody, or the scheduler, ends this job
+
+# What is done so far, as numbers that grow.
+progress() {
+    "$python" -m experimenter_mpi status "$database" --json 2>/dev/null |
+        grep -E '^    "(finished|failed|last_snapshot)":' | tr -d ' \n'
+}
+before=$(progress)
+launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
+launcher=$!
+while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+"""
+
+FINISHING = r"""
+exit "$code"
+"""
+
+# The chain must end by itself: on every exit code but 75, after max_runs, when two runs
+# in a row did nothing, and when it cannot keep count.
+DECIDING = r"""
+# ---- Once more, or not ------------------------------------------------------------
+echo "job script: exit code $code"
+[ "$code" -eq 75 ] || exit "$code" # 0: all is finished; 1, 2, 3: look into it
+[ -z "$cancelled" ] || exit 143
+
+done_by_now=$(progress)
+moved=yes
+[ "$done_by_now" != "$before" ] || moved=no
+runs="$logs/$chain.runs" # a line for each run of this chain
+echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
+if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+    echo "job script: work is left after $max_runs runs (max_runs); submit it again"
+    exit 3
+fi
+if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+    echo "job script: two runs finished no trial and saved no snapshot; give them" \
+        "more time, or have trials save snapshots"
+    exit 3
+fi
+"""
+
+# How each scheduler runs it once more; every one ends the script.
+AGAIN = {
+    "slurm": r"""
+# The same job goes back into the queue, unless it is being cancelled.
+state=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T)
+[ "$state" = RUNNING ] || exit 143
+scontrol requeue "$SLURM_JOB_ID"
+exit 75
+""",
+    "sge": r"""
+# Exit code 99 puts a job with `-r y` back into the queue, unless it is being deleted.
+state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" '$1 == id { print $5 }')
+case $state in *d*) exit 143 ;; esac
+exit 99
+""",
+    "lsf": r"""
+# `-Q "75"` above puts a job that ends with it back into the queue.
+exit 75
+""",
+    "pbs": r"""
+# PBS lets only operators requeue a job, so this one submits its successor.
+cd -- "$submitted_in" || exit 3
+qsub -v "EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+exit 0
+""",
+    "flux": r"""
+# A Flux job cannot be requeued, so this one submits its successor.
+cd -- "$submitted_in" || exit 3
+flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+exit 0
+""",
+}
+
+# What names a chain of runs: it outlives a requeue, or is handed on by the run before.
+CHAIN = {
+    "slurm": "$SLURM_JOB_NAME-$SLURM_JOB_ID",
+    "sge": "$JOB_NAME-$JOB_ID-$SGE_TASK_ID",
+    "lsf": "$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
+    "pbs": "${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}",
+    "flux": "${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}",
+}
+# Where it was submitted.
+SUBMITTED_IN = {
+    "slurm": "$SLURM_SUBMIT_DIR",
+    "sge": "$SGE_O_WORKDIR",
+    "lsf": "$LS_SUBCWD",
+    "pbs": "$PBS_O_WORKDIR",
+    "flux": "$PWD",
+}
+# How many cores or ranks it was given, so that the number stands in a directive alone.
+RANKS = {
+    "slurm": "$SLURM_NTASKS",
+    "sge": "$NSLOTS",
+    "lsf": "$LSB_DJOB_NUMPROC",
+    "pbs": '$(grep -c "" "$PBS_NODEFILE")',
+}
+# Which task of an array this is, from 1 on.
+SHARE = {
+    "slurm": "$SLURM_ARRAY_TASK_ID",
+    "sge": "$SGE_TASK_ID",
+    "lsf": "$LSB_JOBINDEX",
+    "pbs": "$PBS_ARRAY_INDEX",
+    "flux": "$EXPERIMENTER_SHARE # given by the line that submits, at the top",
+}
+
+STAGED_PYTHON = {
+    "slurm": r"""
+# Optional: read Python from each node's own disk. Once, where it is now:
+#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
+# local=/tmp/venv-$SLURM_JOB_ID
+# sbcast --force "$HOME/venv.tar.gz" "$local.tar.gz"
+# on_each_node() { srun --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
+# on_each_node sh -c "mkdir -p $local && tar -C $local -xzf $local.tar.gz"
+# trap 'on_each_node rm -rf "$local" "$local.tar.gz"' EXIT
+# python=$local/bin/python
+# PATH=$local/bin:$PATH
+""",
+    "": r"""
+# Optional, on one node: read Python from its own disk. Once, where it is now:
+#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
+# local=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX")
+# tar -C "$local" -xzf "$HOME/venv.tar.gz"
+# trap 'rm -rf "$local"' EXIT
+# python=$local/bin/python
+# PATH=$local/bin:$PATH
+""",
+}
+
+# Arrays first, and the database under its name only when it is whole: whoever reads
+# meanwhile sees the old one, and a copy that is cut short harms nothing.
+STAGED_DATABASE = r"""
+# Optional: keep the database on this node's own disk while the job runs. What a job
+# that is killed has not copied back is lost: leave it time (--grace, --time-limit).
+# shared=$database
+# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+# database=$near/$(basename -- "$shared")
+# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+"""
+COPY_BACK = r"""
+# With the database on this node's own disk: copy it back.
+# mkdir -p -- "$(dirname -- "$shared")" || exit 3
+# if [ -d "$database.arrays" ]; then
+#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
+#         exit 3
+# fi
+# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
+# rm -rf -- "$near"
+"""
+
+MERGING = r"""
+# ---- Merge: what is there already is left alone, so it may be run again -------------
+parts=("$database".parts/*.db)
+if [ ! -e "${parts[0]}" ]; then
+    echo "job script: the tasks left no database in $database.parts"
+    exit 3
+fi
+"$python" -m experimenter_mpi merge "$database" "${parts[@]}"
+code=$?
+"$python" -m experimenter_mpi status "$database"
+exit "$code"
+"""

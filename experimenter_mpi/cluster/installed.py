@@ -1,0 +1,52 @@
+"""Which MPI library a Python would use here, told without loading it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANSWER_SECONDS = 30
+
+
+def library_installed(
+    python: str, environment: Mapping[str, str] = os.environ
+) -> str | None:
+    """Give the family of the MPI whose ``mpiexec`` is beside a Python or on the path.
+
+    None if there is none, or one that does not say.
+    """
+    beside = shutil.which("mpiexec", path=os.path.dirname(python))
+    mpiexec = beside or shutil.which("mpiexec", path=environment.get("PATH"))
+    if mpiexec is None:
+        return "cray" if environment.get("CRAY_MPICH_DIR") else None
+    return family_of(_version(mpiexec))
+
+
+def family_of(said: str) -> str | None:
+    """Tell the family by what ``mpiexec --version`` prints."""
+    if any(name in said for name in ("Open MPI", "OpenRTE", "PRRTE", "PRTE")):
+        return "openmpi"
+    if "Intel" in said:
+        return "intel"
+    return "mpich" if "HYDRA" in said.upper() else None
+
+
+def _version(mpiexec: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own mpiexec
+            [mpiexec, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr

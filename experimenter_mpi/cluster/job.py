@@ -1,0 +1,180 @@
+"""What a job script is to ask for, checked: nothing here knows how it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import JobScriptError
+from .launch_lines import LIBRARIES, SCHEDULERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JOB_SCHEDULERS = tuple(name for name in SCHEDULERS if name != "none")
+
+# What every scheduler takes as it is, within one word of a directive.
+_WORD = re.compile(r"[\w.:@,+=/-]+")
+# Quoted in a directive: spaces too, but nothing that a scheduler expands or unquotes.
+_PATH = re.compile(r"[\w.:@,+=/~ -]+")
+# Schedulers count in minutes, or check only twice a minute.
+SHORTEST_SECONDS = 60
+# A run of a chain that dies without a word must not be repeated for ever.
+MOST_RUNS = 20
+# Twice the minute that running trials have unless --grace says otherwise.
+NOTICE_SECONDS = 120
+# No notice takes more than this part of the time.
+_LARGEST_PART = 3
+
+# These keep the job itself when it is to run once more, tasks of an array included.
+REQUEUEING = ("slurm", "sge", "lsf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that runs one script of experiments; raises JobScriptError if it cannot be.
+
+    Args:
+        scheduler: slurm, pbs, sge, lsf or flux.
+        seconds: The walltime.
+        python: Its path; None for the one that the script's reader puts there.
+        directory: Where the job works; None for where it is submitted.
+        launcher: mpiexec, srun or "flux run"; None for the surest.
+        parallel_environment: Grid Engine's word for a way to place ranks.
+        directives: More of the scheduler's own options, each a line.
+        setup: Lines of shell, such as "module load mpich", run before all else.
+        resume: Run again after each walltime, ``max_runs`` times at most, with a
+            signal ``notice`` seconds before the end.
+        array: How many tasks, each with a share of the trials and its own database.
+        file: Where the script will stand, for a job that submits itself again.
+    """
+
+    scheduler: str
+    script: str = "exp.py"
+    database: str = "experiments/experiments.db"
+    options: tuple[str, ...] = ()
+    ranks: int = 64
+    nodes: int | None = None
+    cpus_per_rank: int = 1
+    seconds: int = 7200
+    name: str | None = None
+    queue: str | None = None
+    account: str | None = None
+    parallel_environment: str = "mpi"
+    directives: tuple[str, ...] = ()
+    library: str = "mpich"
+    launcher: str | None = None
+    python: str | None = None
+    setup: tuple[str, ...] = ()
+    directory: str | None = None
+    logs: str = "hpc/logs"
+    resume: bool = False
+    max_runs: int = MOST_RUNS
+    notice: int | None = None
+    array: int | None = None
+    fault_tolerant: bool = False
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise JobScriptError(problem)
+
+    @property
+    def called(self) -> str:
+        """The job's name: the script's, with what schedulers take in one."""
+        stem = os.path.splitext(os.path.basename(self.script))[0]
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.name or stem).strip("-.")
+        # Grid Engine and PBS take no digit in front.
+        return plain if plain[:1].isalpha() else f"job-{plain}".rstrip("-")
+
+    @property
+    def noticed(self) -> int:
+        """How many seconds before the end the job is told of it."""
+        if self.notice is not None:
+            return self.notice
+        return min(NOTICE_SECONDS, self.seconds // _LARGEST_PART)
+
+    @property
+    def kind(self) -> str:
+        """What the job is good for, in one word: the name of its file in jobs/."""
+        if self.array is not None:
+            return "array"
+        if self.resume:
+            return "resume"
+        return "fault-tolerant" if self.fault_tolerant else "run"
+
+
+def _problems(job: Job) -> Iterable[str]:
+    """Give what is wrong with a job, the first things first."""
+    if job.scheduler not in JOB_SCHEDULERS:
+        yield f"no scheduler '{job.scheduler}'; there are {', '.join(JOB_SCHEDULERS)}"
+    if job.library not in LIBRARIES:
+        yield f"no MPI library '{job.library}'; there are {', '.join(LIBRARIES)}"
+    yield from _wrong_numbers(job)
+    yield from _wrong_kinds(job)
+    yield from _wrong_words(job)
+
+
+def _wrong_numbers(job: Job) -> Iterable[str]:
+    for name in ("ranks", "nodes", "cpus_per_rank", "max_runs", "array"):
+        value = getattr(job, name)
+        if value is not None and value < 1:
+            yield f"{_option(name)} is {value}; it must be at least 1"
+    if job.seconds < SHORTEST_SECONDS:
+        yield f"a walltime of {job.seconds} s; schedulers know none below a minute"
+    if not 0 < job.noticed < job.seconds:
+        yield f"--notice {job.noticed} s does not fit into {job.seconds} s of walltime"
+    if job.nodes is not None and job.ranks % job.nodes:
+        yield (
+            f"{job.ranks} ranks do not fill {job.nodes} nodes evenly; take "
+            f"{-(-job.ranks // job.nodes) * job.nodes}"
+        )
+
+
+def _wrong_kinds(job: Job) -> Iterable[str]:
+    if job.fault_tolerant and job.library != "openmpi":
+        yield (
+            f"{job.library} ends with the first rank that dies; only Open MPI goes on: "
+            "--mpi openmpi"
+        )
+    if job.resume and job.array is not None and job.scheduler not in REQUEUEING:
+        yield (
+            f"{job.scheduler} cannot run a task of an array again by itself; leave "
+            "--resume out, and submit the same array until all is finished"
+        )
+    if job.nodes is not None and job.scheduler == "sge":
+        yield (
+            "Grid Engine places ranks by its parallel environment: leave --nodes out, "
+            "and choose one with --pe (qconf -spl lists them)"
+        )
+    if job.resume and any(word.startswith("--ov") for word in job.options):
+        yield (
+            "--overwrite would begin anew with each run of a resuming job; run "
+            "'experimenter-mpi reset' or 'delete' once instead"
+        )
+    if job.array is not None and any(word.startswith("--sh") for word in job.options):
+        yield "--array gives each task its --share; leave that one out"
+
+
+def _wrong_words(job: Job) -> Iterable[str]:
+    for name in ("queue", "account", "parallel_environment"):
+        value = getattr(job, name)
+        if value is not None and not _WORD.fullmatch(value):
+            yield f"{_option(name)} {value!r} is no name that a scheduler takes"
+    if not _PATH.fullmatch(job.logs):
+        yield (
+            f"the log folder {job.logs!r} must stand in a directive: name one of "
+            "letters, digits, spaces and ._-/ "
+        )
+    for line in (*job.directives, *job.setup):
+        if not line.isprintable():
+            yield f"{line!r} must be one line"
+    for path in (job.script, job.database, job.python, job.directory, job.file):
+        if path is not None and not path.isprintable():
+            yield f"{path!r} has characters that no job script should have"
+
+
+def _option(name: str) -> str:
+    return {"parallel_environment": "--pe"}.get(name, f"--{name.replace('_', '-')}")

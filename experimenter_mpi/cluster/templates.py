@@ -1,0 +1,109 @@
+"""Job scripts as text: ``render`` gives one that can be submitted as it is.
+
+The files in jobs/ are what it renders for a job of which nothing was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from . import bodies
+from .directives import head, name_of, sign_of
+from .launching import launching
+from .settings import settings, surroundings
+from .submission import by_hand
+
+if TYPE_CHECKING:
+    from .job import Job
+
+_PURPOSES = {
+    "run": "Runs {script} on {ranks} ranks. Submitted again, it goes on where it was.",
+    "resume": "Runs {script} on {ranks} ranks, again after each walltime till all is "
+    "done.",
+    "array": "An array of {array} tasks on {ranks} ranks each: each runs its share of "
+    "{script}.",
+    "fault-tolerant": "Runs {script} on {ranks} ranks of Open MPI, and goes on when "
+    "ranks die.",
+    "merge": "Merges what the tasks of an array found into one database.",
+}
+# What stands where the reader's own job number goes.
+JOB_NUMBER = "JOBID"
+
+
+def render(job: Job) -> str:
+    """Give the text of a job's script."""
+    run = [bodies.FORWARDING] if job.resume else [bodies.PLAIN]
+    end = [bodies.DECIDING, bodies.AGAIN[job.scheduler]]
+    return _joined(
+        _opening(job, job.kind),
+        settings(job),
+        surroundings(job),
+        bodies.STAGED_PYTHON.get(job.scheduler, bodies.STAGED_PYTHON[""]),
+        bodies.STAGED_DATABASE,
+        launching(job),
+        *run,
+        bodies.COPY_BACK,
+        *(end if job.resume else [bodies.FINISHING]),
+    )
+
+
+def render_merge(job: Job, file: str | None = None) -> str:
+    """Give the text of the job that follows an array and merges what its tasks found.
+
+    ``file`` is where it will stand, if not beside the array's own.
+    """
+    merge = _follower(job, file or merge_file(job.file or "array.sh"))
+    return _joined(
+        _opening(merge, "merge"),
+        settings(merge, runs=False),
+        surroundings(merge),
+        bodies.MERGING,
+    )
+
+
+def _follower(job: Job, file: str) -> Job:
+    """Give the job of one process that merges."""
+    return replace(
+        job,
+        ranks=1,
+        nodes=None,
+        cpus_per_rank=1,
+        array=None,
+        resume=False,
+        fault_tolerant=False,
+        name=f"{job.called}-merge",
+        file=file,
+    )
+
+
+def merge_file(file: str) -> str:
+    """Name the script of the job that merges beside that of its array."""
+    stem, dot, ending = file.rpartition(".")
+    return f"{stem}-merge.{ending}" if dot else f"{file}-merge"
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def _opening(job: Job, kind: str) -> str:
+    purpose = _PURPOSES[kind].format(
+        script=job.script, ranks=job.ranks, array=job.array
+    )
+    file, sign = job.file or f"{kind}.sh", sign_of(job.scheduler)
+    lines = [
+        f"{purpose} For {name_of(job.scheduler)}.",
+        f'Edit: the lines "{sign}", "What to run" and "With what". Then:',
+        f"    mkdir -p {quote(job.logs)} && {_submission(job, kind, file)}",
+    ]
+    if kind == "merge" and job.scheduler == "flux":
+        lines.append("with as many of these dependencies as the array has jobs.")
+    commented = [f"# {line}" for line in lines]
+    return "\n".join(["#!/bin/bash", *commented, "#", *head(job), ""])
+
+
+def _submission(job: Job, kind: str, file: str) -> str:
+    after = JOB_NUMBER if kind == "merge" else None
+    return by_hand(job.scheduler, file, after=after, shares=job.array)

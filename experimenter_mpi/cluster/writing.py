@@ -1,0 +1,110 @@
+"""Write job scripts to files, with the folder that their logs go to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import JobScriptError
+from .job import Job
+from .templates import merge_file, render, render_merge
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+def create_slurm_template(
+    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+) -> list[str]:
+    """Write a Slurm job script that runs as it is, and make the folder of its logs.
+
+    ``asked`` are the arguments of ``cluster.job.Job``: script, ranks, seconds, resume,
+    array, ... Unless told otherwise the script uses this Python. Gives the paths of
+    what was written: of an array also the job that merges, to be submitted after it.
+
+    Raises:
+        JobScriptError: no such job can be written, or there is another file already.
+    """
+    return _create("slurm", file, job_logs_dir, asked)
+
+
+def create_pbs_template(
+    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+) -> list[str]:
+    """Write a job script for OpenPBS or PBS Pro, as ``create_slurm_template`` does."""
+    return _create("pbs", file, job_logs_dir, asked)
+
+
+def create_sge_template(
+    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+) -> list[str]:
+    """Write a job script for Grid Engine, as ``create_slurm_template`` does."""
+    return _create("sge", file, job_logs_dir, asked)
+
+
+def create_lsf_template(
+    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+) -> list[str]:
+    """Write a job script for LSF, as ``create_slurm_template`` does."""
+    return _create("lsf", file, job_logs_dir, asked)
+
+
+def create_flux_template(
+    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+) -> list[str]:
+    """Write a job script for Flux, as ``create_slurm_template`` does."""
+    return _create("flux", file, job_logs_dir, asked)
+
+
+def _create(
+    scheduler: str, file: str | PathLike[str], logs: str, asked: dict[str, Any]
+) -> list[str]:
+    chosen = {"python": sys.executable, "file": os.fspath(file), **asked}
+    return write(Job(scheduler=scheduler, logs=logs, **chosen))
+
+
+def write(job: Job, *, force: bool = False) -> list[str]:
+    """Write a job's script to its ``file``, and give the paths of what was written.
+
+    Raises:
+        JobScriptError: another file is there and is not to be replaced by ``force``,
+            or nothing can be written there.
+    """
+    if job.file is None:
+        msg = "a job script needs a name to be written to"
+        raise JobScriptError(msg)
+    texts = {job.file: render(job)}
+    if job.array is not None:
+        texts[merge_file(job.file)] = render_merge(job)
+    for path, text in texts.items():
+        if not force and _is_other(path, text):
+            msg = f"{path} is there and differs; name another file, or say --force"
+            raise JobScriptError(msg)
+    try:
+        os.makedirs(job.logs, exist_ok=True)
+        for path, text in texts.items():
+            _put(path, text)
+    except OSError as error:
+        msg = f"cannot write {error.filename or job.file}: {error.strerror}"
+        raise JobScriptError(msg) from error
+    return list(texts)
+
+
+def _is_other(path: str, text: str) -> bool:
+    """Whether a file stands there that holds anything but this text."""
+    with suppress(FileNotFoundError):
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.read() != text
+        except (IsADirectoryError, PermissionError, UnicodeError):
+            return True
+    return False
+
+
+def _put(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, os.stat(path).st_mode | 0o100)

@@ -1,0 +1,34 @@
+#!/bin/bash
+# Merges what the tasks of an array found into one database. For Flux.
+# Edit: the lines "# flux:", "What to run" and "With what". Then:
+#     mkdir -p hpc/logs && flux batch --dependency=afterany:JOBID merge.sh
+# with as many of these dependencies as the array has jobs.
+#
+# flux: --job-name=exp-merge
+# flux: --nslots=1
+# flux: --time-limit=120m
+# flux: --output=hpc/logs/exp-merge-{{id}}.out
+# flux: # --queue=NAME
+# flux: # --bank=NAME
+
+# ---- What to run ----------------------------------------------------------------
+database=experiments/experiments.db
+
+# ---- With what ------------------------------------------------------------------
+# module load ...
+python="$HOME/venv/bin/python"
+PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
+export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
+# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+
+# ---- Merge: what is there already is left alone, so it may be run again -------------
+parts=("$database".parts/*.db)
+if [ ! -e "${parts[0]}" ]; then
+    echo "job script: the tasks left no database in $database.parts"
+    exit 3
+fi
+"$python" -m experimenter_mpi merge "$database" "${parts[@]}"
+code=$?
+"$python" -m experimenter_mpi status "$database"
+exit "$code"

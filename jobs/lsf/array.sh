@@ -1,0 +1,73 @@
+#!/bin/bash
+# An array of 8 tasks on 64 ranks each: each runs its share of exp.py. For LSF.
+# Edit: the lines "#BSUB", "What to run" and "With what". Then:
+#     mkdir -p hpc/logs && bsub < array.sh
+#
+#BSUB -J "exp[1-8]"
+#BSUB -n 64
+#BSUB -W 120
+#BSUB -o "hpc/logs/exp-%J.%I.out"
+##BSUB -q NAME
+##BSUB -P NAME
+##BSUB -R "rusage[mem=2GB]"
+
+# ---- What to run ----------------------------------------------------------------
+cd -- "$LS_SUBCWD" || exit 3
+script=exp.py
+database=experiments/experiments.db
+options=() # of `run`; more: --grace 2:00 --isolate
+ranks=$LSB_DJOB_NUMPROC
+shares=8 # as many as the array above has tasks
+share=$LSB_JOBINDEX
+database="$database.parts/$share.db" # one for each task
+options+=(--share "$share/$shares")
+
+# ---- With what ------------------------------------------------------------------
+# module load ...
+python="$HOME/venv/bin/python"
+PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
+export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
+# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+
+# Optional, on one node: read Python from its own disk. Once, where it is now:
+#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
+# local=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX")
+# tar -C "$local" -xzf "$HOME/venv.tar.gz"
+# trap 'rm -rf "$local"' EXIT
+# python=$local/bin/python
+# PATH=$local/bin:$PATH
+
+# Optional: keep the database on this node's own disk while the job runs. What a job
+# that is killed has not copied back is lost: leave it time (--grace, --time-limit).
+# shared=$database
+# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+# database=$near/$(basename -- "$shared")
+# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+
+# ---- Launch ---------------------------------------------------------------------
+launch() { # MPICH
+    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    exec mpiexec -n "$ranks" "$@"
+}
+# Instead of that line, if your MPI is another:
+#     hosts=$(mktemp)
+#     sort "$LSB_DJOB_HOSTFILE" | uniq -c |
+#         awk '{print $2 " slots=" $1}' > "$hosts"
+#     exec mpiexec --hostfile "$hosts" --bind-to none -n "$ranks" "$@" # Open MPI
+
+# ---- Run ------------------------------------------------------------------------
+(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
+code=$?
+
+# With the database on this node's own disk: copy it back.
+# mkdir -p -- "$(dirname -- "$shared")" || exit 3
+# if [ -d "$database.arrays" ]; then
+#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
+#         exit 3
+# fi
+# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
+# rm -rf -- "$near"
+
+exit "$code"

@@ -1,0 +1,36 @@
+#!/bin/bash
+# Merges what the tasks of an array found into one database. For PBS.
+# Edit: the lines "#PBS", "What to run" and "With what". Then:
+#     mkdir -p hpc/logs && qsub -W depend=afterany:JOBID merge.sh
+#
+#PBS -N exp-merge
+#PBS -l select=1:ncpus=1:mpiprocs=1
+#PBS -l place=free
+#PBS -l walltime=02:00:00
+#PBS -j oe
+#PBS -o hpc/logs/
+##PBS -q NAME
+##PBS -A NAME
+
+# ---- What to run ----------------------------------------------------------------
+cd -- "$PBS_O_WORKDIR" || exit 3
+database=experiments/experiments.db
+
+# ---- With what ------------------------------------------------------------------
+# module load ...
+python="$HOME/venv/bin/python"
+PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
+export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
+# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+
+# ---- Merge: what is there already is left alone, so it may be run again -------------
+parts=("$database".parts/*.db)
+if [ ! -e "${parts[0]}" ]; then
+    echo "job script: the tasks left no database in $database.parts"
+    exit 3
+fi
+"$python" -m experimenter_mpi merge "$database" "${parts[@]}"
+code=$?
+"$python" -m experimenter_mpi status "$database"
+exit "$code"

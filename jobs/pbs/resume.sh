@@ -1,0 +1,112 @@
+#!/bin/bash
+# Runs exp.py on 64 ranks, again after each walltime till all is done. For PBS.
+# Edit: the lines "#PBS", "What to run" and "With what". Then:
+#     mkdir -p hpc/logs && qsub resume.sh
+#
+#PBS -N exp
+#PBS -l select=64:ncpus=1:mpiprocs=1
+#PBS -l place=free
+#PBS -l walltime=02:00:00
+#PBS -j oe
+#PBS -o hpc/logs/
+#PBS -r n
+##PBS -q NAME
+##PBS -A NAME
+
+# ---- What to run ----------------------------------------------------------------
+submitted_in="$PBS_O_WORKDIR"
+cd -- "$PBS_O_WORKDIR" || exit 3
+script=exp.py
+database=experiments/experiments.db
+options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
+ranks=$(grep -c "" "$PBS_NODEFILE")
+logs=hpc/logs
+chain="${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}"
+max_runs=20 # no job goes on for ever
+job_script=resume.sh # this file, seen from where it is submitted
+
+# ---- With what ------------------------------------------------------------------
+# module load ...
+python="$HOME/venv/bin/python"
+PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
+export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
+# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+
+# Optional, on one node: read Python from its own disk. Once, where it is now:
+#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
+# local=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX")
+# tar -C "$local" -xzf "$HOME/venv.tar.gz"
+# trap 'rm -rf "$local"' EXIT
+# python=$local/bin/python
+# PATH=$local/bin:$PATH
+
+# Optional: keep the database on this node's own disk while the job runs. What a job
+# that is killed has not copied back is lost: leave it time (--grace, --time-limit).
+# shared=$database
+# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+# database=$near/$(basename -- "$shared")
+# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+
+# ---- Launch ---------------------------------------------------------------------
+launch() { # MPICH
+    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    exec mpiexec -n "$ranks" "$@"
+}
+# Instead of that line, if your MPI is another:
+#     exec mpiexec --bind-to none -n "$ranks" "$@" # Open MPI
+#     exec mpiexec -n "$ranks" "$@" # Intel MPI, Cray MPICH
+
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT # somebody, or the scheduler, ends this job
+
+# What is done so far, as numbers that grow.
+progress() {
+    "$python" -m experimenter_mpi status "$database" --json 2>/dev/null |
+        grep -E '^    "(finished|failed|last_snapshot)":' | tr -d ' \n'
+}
+before=$(progress)
+launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
+launcher=$!
+while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+
+# With the database on this node's own disk: copy it back.
+# mkdir -p -- "$(dirname -- "$shared")" || exit 3
+# if [ -d "$database.arrays" ]; then
+#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
+#         exit 3
+# fi
+# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
+# rm -rf -- "$near"
+
+# ---- Once more, or not ------------------------------------------------------------
+echo "job script: exit code $code"
+[ "$code" -eq 75 ] || exit "$code" # 0: all is finished; 1, 2, 3: look into it
+[ -z "$cancelled" ] || exit 143
+
+done_by_now=$(progress)
+moved=yes
+[ "$done_by_now" != "$before" ] || moved=no
+runs="$logs/$chain.runs" # a line for each run of this chain
+echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
+if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+    echo "job script: work is left after $max_runs runs (max_runs); submit it again"
+    exit 3
+fi
+if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+    echo "job script: two runs finished no trial and saved no snapshot; give them" \
+        "more time, or have trials save snapshots"
+    exit 3
+fi
+
+# PBS lets only operators requeue a job, so this one submits its successor.
+cd -- "$submitted_in" || exit 3
+qsub -v "EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+exit 0

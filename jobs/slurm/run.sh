@@ -1,0 +1,72 @@
+#!/bin/bash
+# Runs exp.py on 64 ranks. Submitted again, it goes on where it was. For Slurm.
+# Edit: the lines "#SBATCH", "What to run" and "With what". Then:
+#     mkdir -p hpc/logs && sbatch run.sh
+#
+#SBATCH --job-name=exp
+#SBATCH --ntasks=64
+#SBATCH --time=02:00:00
+#SBATCH --output=hpc/logs/%x-%j.out
+##SBATCH --partition=NAME
+##SBATCH --account=NAME
+##SBATCH --mem-per-cpu=2G
+
+# ---- What to run ----------------------------------------------------------------
+cd -- "$SLURM_SUBMIT_DIR" || exit 3
+script=exp.py
+database=experiments/experiments.db
+options=() # of `run`; more: --grace 2:00 --isolate
+ranks=$SLURM_NTASKS
+
+# ---- With what ------------------------------------------------------------------
+# module load ...
+python="$HOME/venv/bin/python"
+PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
+export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
+# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+
+# Optional: read Python from each node's own disk. Once, where it is now:
+#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
+# local=/tmp/venv-$SLURM_JOB_ID
+# sbcast --force "$HOME/venv.tar.gz" "$local.tar.gz"
+# on_each_node() { srun --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
+# on_each_node sh -c "mkdir -p $local && tar -C $local -xzf $local.tar.gz"
+# trap 'on_each_node rm -rf "$local" "$local.tar.gz"' EXIT
+# python=$local/bin/python
+# PATH=$local/bin:$PATH
+
+# Optional: keep the database on this node's own disk while the job runs. What a job
+# that is killed has not copied back is lost: leave it time (--grace, --time-limit).
+# shared=$database
+# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+# database=$near/$(basename -- "$shared")
+# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+
+# ---- Launch ---------------------------------------------------------------------
+launch() { # MPICH
+    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    exec mpiexec -n "$ranks" "$@"
+}
+# Instead of that line, if your MPI is another:
+#     exec srun --mpi=pmi2 -n "$ranks" "$@" # MPICH
+#     exec srun --mpi=pmix -n "$ranks" "$@" # Open MPI
+#     exec mpiexec --bind-to none -n "$ranks" "$@" # Open MPI
+#     exec mpiexec -n "$ranks" "$@" # Intel MPI, Cray MPICH
+#     exec srun --mpi=cray_shasta -n "$ranks" "$@" # Cray MPICH
+
+# ---- Run ------------------------------------------------------------------------
+(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
+code=$?
+
+# With the database on this node's own disk: copy it back.
+# mkdir -p -- "$(dirname -- "$shared")" || exit 3
+# if [ -d "$database.arrays" ]; then
+#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
+#         exit 3
+# fi
+# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
+# rm -rf -- "$near"
+
+exit "$code"

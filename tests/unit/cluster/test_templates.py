@@ -1,0 +1,227 @@
+"""Job scripts as text: what a scheduler reads in them, and what bash makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from experimenter_mpi import JobScriptError
+from experimenter_mpi.cluster.examples import examples
+from experimenter_mpi.cluster.job import JOB_SCHEDULERS, Job
+from experimenter_mpi.cluster.templates import render, render_merge
+from support.directives import SIGNS, directives, unknown
+
+JOBS = Path(__file__).parents[3] / "jobs"
+# Everything that may be asked for at once.
+FULL = {
+    "nodes": 2,
+    "cpus_per_rank": 4,
+    "queue": "long",
+    "account": "physics",
+    "seconds": 90_061,
+    "logs": "logs of jobs",
+}
+KINDS = {
+    "run": {},
+    "resume": {"resume": True},
+    "array": {"array": 12},
+    "fault-tolerant": {"fault_tolerant": True, "library": "openmpi"},
+}
+NASTY = 'it\'s a "$HOME" `id` \\ ;&|<>*?.py'
+
+
+def job(scheduler, **asked):
+    if scheduler == "sge":
+        asked.pop("nodes", None)
+    return Job(scheduler=scheduler, **asked)
+
+
+def checked_by_bash(text):
+    done = subprocess.run(
+        ["bash", "-n"], input=text, capture_output=True, text=True, check=False
+    )
+    return done.stderr
+
+
+def settings_in(text, *names, folder):
+    """Run a script up to where it launches, and give what variables hold then."""
+    before = text.partition("# ---- Launch")[0].partition("# ---- Merge")[0]
+    shown = "".join(f'printf "%s\\0" "${{{name}[@]}}"\n' for name in names)
+    done = subprocess.run(
+        ["bash", "-c", before + shown],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split("\0")[:-1]
+
+
+def test_the_files_in_jobs_are_what_is_rendered():
+    """Change what renders them, and run scripts/jobs."""
+    there = {
+        str(path.relative_to(JOBS)): path.read_text() for path in JOBS.glob("*/*.sh")
+    }
+
+    assert examples() == there
+
+
+@pytest.mark.parametrize("path", examples())
+def test_every_file_in_jobs_can_be_read(path):
+    text = examples()[path]
+    scheduler = path.partition("/")[0]
+
+    assert "" == checked_by_bash(text)
+    assert [] == unknown(scheduler, text)
+    assert len(directives(scheduler, text)) >= 4
+    # In the first lines: what it is, what to edit, how to submit it.
+    assert [True] * 3 == [line[:2] == "# " for line in text.splitlines()[1:4]]
+    assert "# Edit: " in text
+    assert str(JOBS.parent) not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_all_that_may_be_asked_for_is_asked_in_the_schedulers_words(scheduler, kind):
+    text = render(job(scheduler, **FULL, **KINDS[kind]))
+
+    assert "" == checked_by_bash(text)
+    assert [] == unknown(scheduler, text)
+    head = "\n".join(directives(scheduler, text))
+    assert "long" in head and "physics" in head and "logs of jobs" in head
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_every_directive_comes_before_the_first_command(scheduler):
+    """Slurm, PBS and Flux stop reading there; Grid Engine reads the whole script."""
+    text = render(job(scheduler, **FULL, resume=True, directives=("--more",)))
+    lines = text.splitlines()
+    commands = [n for n, line in enumerate(lines) if line and line[0] != "#"]
+    signs = [n for n, line in enumerate(lines) if line.startswith(SIGNS[scheduler])]
+
+    assert max(signs) < min(commands)
+    assert f"{SIGNS[scheduler]}--more" in lines
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_no_character_of_a_path_or_an_option_is_lost(scheduler, tmp_path):
+    folder = tmp_path / NASTY
+    folder.mkdir()
+    asked = job(
+        scheduler,
+        script=NASTY,
+        database=f"sub/{NASTY}.db",
+        options=("--experiment", NASTY),
+        python="/bin/my python",
+        directory=str(folder),
+    )
+
+    names = ("script", "database", "options", "python", "PWD")
+    found = settings_in(render(asked), *names, folder=tmp_path)
+
+    expected = [NASTY, f"sub/{NASTY}.db", "--experiment", NASTY, "/bin/my python"]
+    assert [*expected, str(folder)] == found
+    merged = settings_in(render_merge(asked), "database", folder=tmp_path)
+    assert [f"sub/{NASTY}.db"] == merged
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("runs/heat 2.py", "heat-2"),
+        ("2d.py", "job-2d"),
+        ("ä.py", "job"),
+        ("-x-.py", "x"),
+    ],
+)
+def test_a_job_is_called_what_every_scheduler_takes(script, name):
+    assert name == Job(scheduler="sge", script=script).called
+
+
+def test_ranks_stand_in_a_directive_alone(tmp_path):
+    """So that whoever edits the number edits it once."""
+    nodes = tmp_path / "nodes"
+    nodes.write_text("a\na\nb\n")
+    env = {
+        "slurm": "SLURM_NTASKS=3",
+        "sge": "NSLOTS=6",
+        "lsf": "LSB_DJOB_NUMPROC=3",
+        "pbs": f"PBS_NODEFILE={nodes}",
+    }
+    for scheduler, given in env.items():
+        cpus = 2 if scheduler == "sge" else 1
+        text = render(job(scheduler, cpus_per_rank=cpus, directory=str(tmp_path)))
+        found = settings_in(f"export {given}\n{text}", "ranks", folder=tmp_path)
+        assert ["3"] == found
+
+
+WRONG = [
+    ({"scheduler": "condor"}, "no scheduler 'condor'; there are slurm"),
+    ({"library": "lam"}, "no MPI library 'lam'; there are mpich"),
+    ({"ranks": 0}, "--ranks is 0; it must be at least 1"),
+    ({"cpus_per_rank": 0}, "--cpus-per-rank is 0"),
+    ({"ranks": 64, "nodes": 3}, "64 ranks do not fill 3 nodes evenly; take 66"),
+    ({"seconds": 59}, "schedulers know none below a minute"),
+    ({"seconds": 60, "notice": 60}, "--notice 60 s does not fit into 60 s"),
+    ({"fault_tolerant": True}, "only Open MPI goes on: --mpi openmpi"),
+    ({"scheduler": "pbs", "resume": True, "array": 2}, "leave --resume out"),
+    ({"scheduler": "sge", "nodes": 2}, "choose one with --pe"),
+    ({"resume": True, "options": ("--over",)}, "--overwrite would begin anew"),
+    ({"array": 3, "options": ("--share=1/3",)}, "leave that one out"),
+    ({"queue": "a b"}, "--queue 'a b' is no name"),
+    ({"parallel_environment": "a\nb"}, "--pe 'a"),
+    ({"logs": "a%b"}, "the log folder 'a%b'"),
+    ({"logs": 'a"b'}, "the log folder"),
+    ({"directives": ("--x\nrm -rf /",)}, "must be one line"),
+    ({"setup": ("a\nb",)}, "must be one line"),
+    ({"script": "a\nb.py"}, "characters that no job script should have"),
+    ({"database": "a\rb.db"}, "characters that no job script should have"),
+]
+
+
+@pytest.mark.parametrize(("asked", "said"), WRONG)
+def test_what_cannot_be_is_refused_before_anything_is_written(asked, said):
+    with pytest.raises(JobScriptError) as caught:
+        Job(**{"scheduler": "slurm", **asked})
+
+    assert said in str(caught.value)
+
+
+# --- launch lines
+
+
+def launched(text):
+    return text.partition("launch() {")[2].partition("\n}")[0]
+
+
+def test_the_librarys_own_mpiexec_is_preferred():
+    assert 'exec mpiexec -n "$ranks"' in launched(render(Job(scheduler="slurm")))
+
+
+def test_another_launcher_may_be_asked_for():
+    text = render(Job(scheduler="slurm", launcher="srun"))
+
+    assert 'exec srun --mpi=pmi2 -n "$ranks" "$@"' in launched(text)
+    assert '#     exec mpiexec -n "$ranks" "$@"' in text
+
+
+def test_a_launcher_that_is_not_there_is_refused():
+    with pytest.raises(JobScriptError, match="is started there by mpiexec, not srun"):
+        render(Job(scheduler="sge", launcher="srun"))
+
+
+def test_open_mpi_under_grid_engine_is_told_its_hosts():
+    text = launched(render(Job(scheduler="sge", library="openmpi")))
+
+    assert '"$PE_HOSTFILE"' in text and '--hostfile "$hosts"' in text
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_fault_tolerance_is_asked_of_the_launcher(scheduler):
+    text = render(job(scheduler, fault_tolerant=True, library="openmpi"))
+
+    assert "mpiexec --with-ft ulfm" in launched(text)
+    # Nothing else could do it.
+    assert "Instead of that line" not in text

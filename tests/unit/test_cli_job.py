@@ -1,0 +1,303 @@
+"""The verb ``job``: what it writes and where, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from experimenter_mpi import JobScriptError, cluster
+from experimenter_mpi.cli import run_verb
+from experimenter_mpi.cluster.installed import family_of, library_installed
+from experimenter_mpi.cluster.job import JOB_SCHEDULERS, Job
+from experimenter_mpi.cluster.submission import by_hand
+from experimenter_mpi.cluster.writing import write
+
+SUBMITS = {
+    "slurm": ("sbatch", "echo 17"),
+    "pbs": ("qsub", "echo 17.server"),
+    "sge": ("qsub", "echo 17"),
+    "lsf": ("bsub", "echo 'Job <17> is submitted to queue <normal>.'"),
+    "flux": ("flux", "echo f17Abc"),
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exp.py").write_text("experiment = 1\n")
+    # No scheduler of this machine is to be found.
+    (tmp_path / "bin").mkdir()
+    for name in ("cat", "seq", "sh"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+@pytest.fixture
+def job(here, capsys):
+    """Run `job ARGS...`; give exit code, standard output and standard error."""
+
+    def run(*arguments):
+        code = run_verb(["job", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def install(folder, name, does):
+    """Put a command on PATH that notes its arguments and its standard input."""
+    program = folder / "bin" / name
+    program.write_text(
+        f'#!/bin/sh\n{{ printf "%s " "$@"; echo; cat; }} >>"{folder}/asked.txt"\n'
+        f"{does}\n"
+    )
+    program.chmod(0o755)
+
+
+ASK = ("exp.py", "--time", "1:00:00", "--ranks", "4", "--mpi", "mpich")
+
+
+def test_a_script_for_this_folder_and_this_python_is_printed(job, here):
+    code, out, err = job("slurm", *ASK)
+
+    assert (0, "") == (code, err)
+    assert "#SBATCH --ntasks=4\n#SBATCH --time=01:00:00\n" in out
+    assert f"cd -- {here} || exit 3\nscript=exp.py\n" in out
+    assert f"python={sys.executable}\n" in out
+    assert ["bin", "exp.py"] == sorted(os.listdir(here))
+
+
+def test_options_of_run_are_passed_on_by_name_and_after_two_dashes(job):
+    more = ("--grace", "30", "--isolate", "--", "--experiment", "a b")
+
+    code, out, _ = job("pbs", *ASK, *more)
+
+    assert 0 == code
+    assert "options=(--grace 30 --isolate --experiment 'a b')" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--isolat3",), "unrecognized arguments: --isolat3"),
+        (("--grace", "soon"), "'soon' is no duration"),
+        (("--ranks", "0"), "'0' is no number of at least 1"),
+        (("--nodes", "1.5"), "'1.5' is no number of at least 1"),
+        (("--time", "later"), "'later' is no duration"),
+        (("--mpi", "lam"), "invalid choice: 'lam'"),
+    ],
+)
+def test_a_mistake_is_seen_before_the_job_is(job, options, said):
+    code, out, err = job("slurm", *ASK, *options)
+
+    assert (2, "") == (code, out)
+    assert said in err and "--help" in err
+
+
+def test_a_job_without_a_walltime_is_not_guessed_at(job):
+    code, _, err = job("slurm", "exp.py")
+
+    assert 2 == code
+    assert "--time" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("slurm", "no.py", "--time", "60"), "no such script: no.py"),
+        (("slurm", *ASK, "--nodes", "3"), "take 6"),
+        (("slurm", *ASK, "--fault-tolerant"), "--mpi openmpi"),
+        (("sge", *ASK, "--launcher", "srun"), "by mpiexec, not srun"),
+        (("slurm", "exp.py", "--time", "60", "--python", "/no"), "--mpi mpich|"),
+        (("slurm", *ASK, "--output", "exp.py"), "is there and differs"),
+        (("slurm", *ASK, "--output", "/proc/no/x.sh"), "cannot write /proc/no"),
+        (("slurm", *ASK, "--submit"), "no sbatch here, so no Slurm"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_code_3(job, here, arguments, said):
+    code, out, err = job(*arguments)
+
+    assert (3, "") == (code, out)
+    assert said in err and "Traceback" not in err
+    assert "experiment = 1\n" == (here / "exp.py").read_text()
+
+
+def test_a_file_is_written_with_the_folder_of_its_logs(job, here):
+    code, out, err = job("slurm", *ASK, "--output", "sub/x.sh", "--logs", "my logs")
+
+    assert (0, "") == (code, out)
+    assert "wrote sub/x.sh\nsubmit it: sbatch sub/x.sh\n" == err
+    assert (here / "my logs").is_dir()
+    assert (here / "sub" / "x.sh").stat().st_mode & stat.S_IXUSR
+
+
+def test_the_same_is_written_again_without_a_word_and_another_only_by_force(job, here):
+    ask = ("slurm", *ASK, "--output", "x.sh")
+    first, _, _ = job(*ask)
+    same, _, _ = job(*ask)
+    (here / "x.sh").write_text("# mine\n")
+    other, _, _ = job(*ask)
+    kept = (here / "x.sh").read_text()
+    forced, _, _ = job(*ask, "--force")
+
+    assert [0, 0, 3, 0] == [first, same, other, forced]
+    assert "# mine\n" == kept != (here / "x.sh").read_text()
+
+
+def test_an_array_comes_with_the_job_that_merges(job, here):
+    code, _, err = job("slurm", *ASK, "--array", "3", "--output", "sweep.sh")
+
+    assert 0 == code
+    assert "sbatch --dependency=afterany:JOBID sweep-merge.sh" in err
+    assert "#SBATCH --array=1-3" in (here / "sweep.sh").read_text()
+    assert "merge " in (here / "sweep-merge.sh").read_text()
+
+
+def test_an_array_on_standard_output_says_what_is_missing(job):
+    _, out, err = job("slurm", *ASK, "--array", "3")
+
+    assert 'options+=(--share "$share/$shares")' in out
+    assert "with --output there is the job that merges" in err
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_a_submitted_job_gives_its_number_and_how_to_follow_it(scheduler, job, here):
+    name, does = SUBMITS[scheduler]
+    install(here, name, does)
+
+    code, out, err = job(scheduler, *ASK, "--submit")
+
+    number = {"pbs": "17.server", "flux": "f17Abc"}.get(scheduler, "17")
+    assert (0, f"{number}\n") == (code, out)
+    assert f"{number}\n" in err.partition("follow it: ")[2]
+    assert f"wrote exp.{scheduler}.sh" in err
+    # LSF reads directives from standard input only.
+    arguments, _, read = (here / "asked.txt").read_text().partition("\n")
+    assert (scheduler == "lsf") == ("#BSUB" in read)
+    assert (scheduler == "lsf") == (f"exp.{scheduler}.sh" not in arguments)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "waits"),
+    [
+        ("slurm", "--dependency=afterany:17 exp.slurm-merge.sh"),
+        ("pbs", "-W depend=afterany:17.server exp.pbs-merge.sh"),
+        ("sge", "-hold_jid 17 exp.sge-merge.sh"),
+        ("lsf", "-w ended(17)"),
+        ("flux", "--dependency=afterany:f17Abc --dependency=afterany:f17Abc exp"),
+    ],
+)
+def test_what_merges_waits_for_the_array(scheduler, waits, job, here):
+    install(here, *SUBMITS[scheduler])
+
+    code, _, _ = job(scheduler, *ASK, "--array", "2", "--submit")
+
+    assert 0 == code
+    assert waits in (here / "asked.txt").read_text()
+
+
+def test_flux_which_knows_no_arrays_is_given_the_script_once_for_each_share(job, here):
+    install(here, *SUBMITS["flux"])
+
+    job("flux", *ASK, "--array", "2", "--submit")
+
+    asked = (here / "asked.txt").read_text()
+    assert (
+        1 == asked.count("EXPERIMENTER_SHARE=1") == asked.count("EXPERIMENTER_SHARE=2")
+    )
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo 'sbatch: error: no such partition' >&2; exit 1", "no such partition"),
+        ("exit 7", "exit code 7"),
+        ("echo thank you", "names no job: thank you"),
+    ],
+)
+def test_what_the_scheduler_says_against_it_is_said(does, said, job, here):
+    install(here, "sbatch", does)
+
+    code, out, err = job("slurm", *ASK, "--submit")
+
+    assert (3, "") == (code, out)
+    assert said in err
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_what_is_to_be_typed_is_understood_by_a_shell(scheduler, here):
+    install(here, SUBMITS[scheduler][0], "")
+    (here / "a b.sh").write_text("#script\n")
+    line = by_hand(scheduler, "a b.sh", after="(17)[]", shares=2)
+
+    subprocess.run(["sh", "-c", line], check=True)
+
+    arguments, _, read = (here / "asked.txt").read_text().partition("\n")
+    assert ("a b.sh" in arguments) != ("#script" in read)
+
+
+# --- from Python
+
+
+@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+def test_the_same_from_python(scheduler, here):
+    create = getattr(cluster, f"create_{scheduler}_template")
+
+    written = create("hpc/job.sh", "hpc/logs", ranks=8, seconds=3600)
+
+    assert ["hpc/job.sh"] == written
+    assert (here / "hpc" / "logs").is_dir()
+    text = (here / "hpc" / "job.sh").read_text()
+    assert f"python={sys.executable}" in text and "hpc/logs" in text
+
+
+def test_what_is_there_is_not_replaced_from_python_either(here):
+    (here / "job.sh").write_text("mine\n")
+
+    with pytest.raises(JobScriptError, match="is there and differs"):
+        cluster.create_slurm_template("job.sh")
+
+    assert "mine\n" == (here / "job.sh").read_text()
+
+
+def test_a_script_without_a_name_is_not_written():
+    with pytest.raises(JobScriptError, match="needs a name"):
+        write(Job(scheduler="slurm"))
+
+
+# --- which MPI there is
+
+SAYINGS = [
+    ("HYDRA build details:\n    Version: 4.3.0", "mpich"),
+    ("mpirun (Open MPI) 5.0.8", "openmpi"),
+    ("mpirun (OpenRTE) 2.1", "openmpi"),
+    ("Intel(R) MPI Library for Linux* OS, Version 2021.9", "intel"),
+    ("slurm 23.02", None),
+]
+
+
+@pytest.mark.parametrize(("said", "family"), SAYINGS)
+def test_a_launcher_is_known_by_its_version(said, family):
+    assert family == family_of(said)
+
+
+def test_the_mpiexec_beside_python_comes_before_that_on_the_path(here):
+    install(here, "mpiexec", "echo 'mpirun (Open MPI) 5.0.8'")
+    beside = here / "venv"
+    install(beside.parent, "mpiexec", "echo 'mpirun (Open MPI) 5.0.8'")
+    beside.mkdir()
+    (beside / "mpiexec").write_text("#!/bin/sh\necho HYDRA\n")
+    (beside / "mpiexec").chmod(0o755)
+    environment = {"PATH": f"{here / 'bin'}"}
+
+    assert "mpich" == library_installed(str(beside / "python"), environment)
+    assert "openmpi" == library_installed("/no/python", environment)
+    assert library_installed("/no/python", {"PATH": ""}) is None
+    cray = {"PATH": "", "CRAY_MPICH_DIR": "/opt/cray"}
+    assert "cray" == library_installed("/no/python", cray)
