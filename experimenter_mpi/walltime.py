@@ -63,6 +63,10 @@ def _of_slurm(
     known = environment.get("SLURM_JOB_END_TIME", "")
     if known.isdecimal():
         return float(known)
+    # One task of an array bears the number of the whole, which would list them all.
+    if "SLURM_ARRAY_JOB_ID" in environment and "SLURM_ARRAY_TASK_ID" in environment:
+        array, task = environment["SLURM_ARRAY_JOB_ID"], "SLURM_ARRAY_TASK_ID"
+        job = f"{array}_{environment[task]}"
     # TIME_LEFT, as D-HH:MM:SS; UNLIMITED and the like are no durations.
     said = ask("squeue", "--noheader", "--jobs", job, "--format", "%L")
     return _from_now(said)

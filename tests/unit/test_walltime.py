@@ -69,6 +69,15 @@ def test_slurm_says_what_is_left_when_it_is_asked(now, said, left):
     assert [("squeue", "--noheader", "--jobs", "3", "--format", "%L")] == ask.asked
 
 
+def test_slurm_is_asked_for_this_task_of_an_array_alone(now):
+    """The task that bears the array's number would hear of all the others as well."""
+    task = {"SLURM_ARRAY_JOB_ID": "3", "SLURM_ARRAY_TASK_ID": "8", "SLURM_JOB_ID": "3"}
+    ask = saying("2:00:00\n")
+
+    assert now + 7200 == walltime.end_time(task, ask)
+    assert [("squeue", "--noheader", "--jobs", "3_8", "--format", "%L")] == ask.asked
+
+
 @pytest.mark.parametrize("said", ["UNLIMITED\n", "INVALID\n", "NOT_SET\n", "", None])
 def test_a_slurm_job_without_an_end_has_none(said):
     assert None is walltime.end_time({"SLURM_JOB_ID": "3"}, saying(said))
