@@ -92,12 +92,12 @@ def surroundings(job: Job) -> str:
     others = " ".join(f"{name}={cores}" for name in _THREADS)
     lines = [
         _WITH,
-        *(job.setup or ["# module load ..."]),
+        *(job.setup or ["#module load ..."]),
         f"python={python}",
         'PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first',
         f"export OMP_NUM_THREADS={cores} # as many threads as a rank has cores; also:",
-        f"# export {others}",
-        "# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant",
+        f"#export {others}",
+        "#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant",
     ]
     return "\n".join(lines)
 

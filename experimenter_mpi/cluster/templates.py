@@ -95,7 +95,8 @@ def _opening(job: Job, kind: str) -> str:
     file, sign = job.file or f"{kind}.sh", sign_of(job.scheduler)
     lines = [
         f"{purpose} For {name_of(job.scheduler)}.",
-        f'Edit: the lines "{sign}", "What to run" and "With what". Then:',
+        f'Edit: the lines "{sign}", "What to run" and "With what"; take the # from',
+        "options that you want. Then:",
         f"    mkdir -p {quote(job.logs)} && {_submission(job, kind, file)}",
     ]
     if kind == "merge" and job.scheduler == "flux":

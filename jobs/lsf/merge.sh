@@ -1,6 +1,7 @@
 #!/bin/bash
 # Merges what the tasks of an array found into one database. For LSF.
-# Edit: the lines "#BSUB", "What to run" and "With what". Then:
+# Edit: the lines "#BSUB", "What to run" and "With what"; take the # from
+# options that you want. Then:
 #     mkdir -p hpc/logs && bsub -w 'ended(JOBID)' < merge.sh
 #
 #BSUB -J "exp-merge"
@@ -16,12 +17,12 @@ cd -- "$LS_SUBCWD" || exit 3
 database=experiments/experiments.db
 
 # ---- With what ------------------------------------------------------------------
-# module load ...
+#module load ...
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
-# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
-# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+#export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # ---- Merge: what is there already is left alone, so it may be run again -------------
 parts=("$database".parts/*.db)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs exp.py on 64 ranks of Open MPI, and goes on when ranks die. For Grid Engine.
-# Edit: the lines "#$", "What to run" and "With what". Then:
+# Edit: the lines "#$", "What to run" and "With what"; take the # from
+# options that you want. Then:
 #     mkdir -p hpc/logs && qsub fault-tolerant.sh
 #
 #$ -S /bin/bash
@@ -22,28 +23,28 @@ options=() # of `run`; more: --grace 2:00 --isolate
 ranks=$NSLOTS
 
 # ---- With what ------------------------------------------------------------------
-# module load ...
+#module load ...
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
-# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
-# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+#export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # Optional, on one node: read Python from its own disk. Once, where it is now:
 #     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
-# local=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX")
-# tar -C "$local" -xzf "$HOME/venv.tar.gz"
-# trap 'rm -rf "$local"' EXIT
-# python=$local/bin/python
-# PATH=$local/bin:$PATH
+#near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX") || exit 3
+#trap 'rm -rf "$near"' EXIT
+#tar -C "$near" -xzf "$HOME/venv.tar.gz" || exit 3
+#python=$near/bin/python
+#PATH=$near/bin:$PATH
 
 # Optional: keep the database on this node's own disk while the job runs. What a job
 # that is killed has not copied back is lost: leave it time (--grace, --time-limit).
-# shared=$database
-# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
-# database=$near/$(basename -- "$shared")
-# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
-# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+#shared=$database
+#scratch=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+#database=$scratch/$(basename -- "$shared")
+#[ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+#[ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
@@ -57,13 +58,12 @@ launch() { # Open MPI
 (launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
 code=$?
 
-# With the database on this node's own disk: copy it back.
-# mkdir -p -- "$(dirname -- "$shared")" || exit 3
-# if [ -d "$database.arrays" ]; then
-#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
-#         exit 3
-# fi
-# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
-# rm -rf -- "$near"
+# With the database on this node's own disk: copy it back, its arrays first.
+#[ -e "$database" ] || exit "$code"
+#mkdir -p -- "$(dirname -- "$shared")" || exit 3
+#[ ! -d "$database.arrays" ] || mkdir -p -- "$shared.arrays" || exit 3
+#[ ! -d "$database.arrays" ] || cp -R -- "$database.arrays/." "$shared.arrays" || exit 3
+#cp -- "$database" "$shared.new" || exit 3
+#mv -- "$shared.new" "$shared" || exit 3
 
 exit "$code"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Merges what the tasks of an array found into one database. For Grid Engine.
-# Edit: the lines "#$", "What to run" and "With what". Then:
+# Edit: the lines "#$", "What to run" and "With what"; take the # from
+# options that you want. Then:
 #     mkdir -p hpc/logs && qsub -hold_jid JOBID merge.sh
 #
 #$ -S /bin/bash
@@ -19,12 +20,12 @@ cd -- "$SGE_O_WORKDIR" || exit 3
 database=experiments/experiments.db
 
 # ---- With what ------------------------------------------------------------------
-# module load ...
+#module load ...
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
-# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
-# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+#export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # ---- Merge: what is there already is left alone, so it may be run again -------------
 parts=("$database".parts/*.db)

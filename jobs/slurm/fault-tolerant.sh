@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs exp.py on 64 ranks of Open MPI, and goes on when ranks die. For Slurm.
-# Edit: the lines "#SBATCH", "What to run" and "With what". Then:
+# Edit: the lines "#SBATCH", "What to run" and "With what"; take the # from
+# options that you want. Then:
 #     mkdir -p hpc/logs && sbatch fault-tolerant.sh
 #
 #SBATCH --job-name=exp
@@ -19,30 +20,31 @@ options=() # of `run`; more: --grace 2:00 --isolate
 ranks=$SLURM_NTASKS
 
 # ---- With what ------------------------------------------------------------------
-# module load ...
+#module load ...
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
-# export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
-# export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+#export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # Optional: read Python from each node's own disk. Once, where it is now:
 #     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
-# local=/tmp/venv-$SLURM_JOB_ID
-# sbcast --force "$HOME/venv.tar.gz" "$local.tar.gz"
-# on_each_node() { srun --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
-# on_each_node sh -c "mkdir -p $local && tar -C $local -xzf $local.tar.gz"
-# trap 'on_each_node rm -rf "$local" "$local.tar.gz"' EXIT
-# python=$local/bin/python
-# PATH=$local/bin:$PATH
+#near=/tmp/venv-$SLURM_JOB_ID
+#on_each_node() { srun --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
+#sbcast --force "$HOME/venv.tar.gz" "$near.tar.gz" || exit 3
+#on_each_node mkdir -p "$near" || exit 3
+#on_each_node tar -C "$near" -xzf "$near.tar.gz" || exit 3
+#trap 'on_each_node rm -rf "$near" "$near.tar.gz"' EXIT
+#python=$near/bin/python
+#PATH=$near/bin:$PATH
 
 # Optional: keep the database on this node's own disk while the job runs. What a job
 # that is killed has not copied back is lost: leave it time (--grace, --time-limit).
-# shared=$database
-# near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
-# database=$near/$(basename -- "$shared")
-# [ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
-# [ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+#shared=$database
+#scratch=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
+#database=$scratch/$(basename -- "$shared")
+#[ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
+#[ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
@@ -54,13 +56,12 @@ launch() { # Open MPI
 (launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
 code=$?
 
-# With the database on this node's own disk: copy it back.
-# mkdir -p -- "$(dirname -- "$shared")" || exit 3
-# if [ -d "$database.arrays" ]; then
-#     mkdir -p -- "$shared.arrays" && cp -R -- "$database.arrays/." "$shared.arrays/" ||
-#         exit 3
-# fi
-# cp -- "$database" "$shared.new" && mv -- "$shared.new" "$shared" || exit 3
-# rm -rf -- "$near"
+# With the database on this node's own disk: copy it back, its arrays first.
+#[ -e "$database" ] || exit "$code"
+#mkdir -p -- "$(dirname -- "$shared")" || exit 3
+#[ ! -d "$database.arrays" ] || mkdir -p -- "$shared.arrays" || exit 3
+#[ ! -d "$database.arrays" ] || cp -R -- "$database.arrays/." "$shared.arrays" || exit 3
+#cp -- "$database" "$shared.new" || exit 3
+#mv -- "$shared.new" "$shared" || exit 3
 
 exit "$code"

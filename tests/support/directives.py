@@ -1,4 +1,4 @@
-"""Which directives each scheduler's manual knows, as strictly as templates need them."""
+"""Which directives each scheduler knows, as strictly as templates need them."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_every_file_in_jobs_can_be_read(path):
     assert [] == unknown(scheduler, text)
     assert len(directives(scheduler, text)) >= 4
     # In the first lines: what it is, what to edit, how to submit it.
-    assert [True] * 3 == [line[:2] == "# " for line in text.splitlines()[1:4]]
+    assert [True] * 4 == [line[:2] == "# " for line in text.splitlines()[1:5]]
     assert "# Edit: " in text
     assert str(JOBS.parent) not in text
 
