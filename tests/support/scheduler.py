@@ -92,8 +92,9 @@ class GridEngine:
         (folder / ".sge_request").write_text(f"-v {handed}\n")
 
     def is_over(self, number: str) -> bool:
-        lines = said("qstat", "-u", "*").splitlines()
-        return not any(line.split()[0] == number for line in lines[2:])
+        # With its queues, so that an answer without jobs is no refusal to answer.
+        lines = said("qstat", "-f", "-u", "*").splitlines()
+        return bool(lines) and not any(line.split()[:1] == [number] for line in lines)
 
     def exit_codes(self, number: str) -> list[int]:
         """Give the exit codes of all runs and tasks: the file is written late."""
