@@ -103,6 +103,11 @@ def told_local_size(environment: Mapping[str, str] = os.environ) -> int:
     return max([1, *known])
 
 
+def crowding(environment: Mapping[str, str] = os.environ) -> float:
+    """How many of the launcher's processes share a core of this host, at least one."""
+    return max(1.0, told_local_size(environment) / (os.cpu_count() or 1))
+
+
 def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let a rank that shares its host compute on one thread, unless told otherwise.
 
@@ -150,7 +155,7 @@ def connect(*, even_alone: bool = False) -> Transport | None:
     if not (even_alone or concerns_mpi()):
         return None
     transport = _transport()
-    connected: Transport | None = transport.connect()
+    connected: Transport | None = transport.connect(crowding=crowding())
     if connected is None:
         _require_one_world(transport)
     return connected

@@ -93,20 +93,28 @@ class Survival:
 
 
 class Backoff:
-    """Wait ever longer between looks: at once at first, then at most a millisecond."""
+    """Wait ever longer between looks: at once at first, then at most a millisecond.
+
+    Where so many ranks as ``crowding`` says share a core, that much longer: what some
+    spend on looking, the others lack for trials.
+    """
 
     SPINS = 50
+    STEP = 1e-5
     LONGEST = 0.001
 
-    def __init__(self) -> None:
+    def __init__(self, crowding: float = 1.0) -> None:
         self._looks = 0
+        self._crowding = crowding
+        self._spins = self.SPINS / crowding
 
     def wait(self) -> None:
         self._looks += 1
-        if self._looks <= self.SPINS:
+        if self._looks <= self._spins:
             os.sched_yield()  # ranks may share a core
         else:
-            time.sleep(min(self.LONGEST, 1e-5 * (self._looks - self.SPINS)))
+            longer = min(self.LONGEST, self.STEP * (self._looks - self._spins))
+            time.sleep(self._crowding * longer)
 
 
 def pack(message: Message) -> tuple[Tag, bytes]:

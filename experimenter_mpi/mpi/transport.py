@@ -39,11 +39,17 @@ class Transport:
     Where MPI survives the death of a worker, rank 0 learns of it from ``deaths``, and
     what is sent to a dead rank is dropped. A worker does not survive rank 0.
 
-    ``has_launcher`` says that what this rank prints passes through ``mpirun``.
+    ``has_launcher`` says that what this rank prints passes through ``mpirun``, and
+    ``crowding`` how many ranks share a core; whatever it is, rank 0 answers at once.
     """
 
     def __init__(
-        self, mpi: Any, communicator: Any, *, has_launcher: bool = True
+        self,
+        mpi: Any,
+        communicator: Any,
+        *,
+        has_launcher: bool = True,
+        crowding: float = 1.0,
     ) -> None:
         self.has_launcher = has_launcher
         self._mpi = mpi
@@ -51,6 +57,7 @@ class Transport:
         communicator = self.world
         self._survival = Survival(mpi, self._frames)
         self.rank: int = communicator.rank
+        self._crowding = 1.0 if self.rank == 0 else crowding
         self.size: int = communicator.size
         self.hostname = os.uname().nodename
         source = mpi.ANY_SOURCE if self.rank == 0 else 0
@@ -127,7 +134,7 @@ class Transport:
         Gives None after ``timeout`` seconds, on ``wake()``, and when a rank has died.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        backoff = Backoff()
+        backoff = Backoff(self._crowding)
         while (arrival := self.poll()) is None:
             if wake() or self._survival.untold:
                 return None
@@ -218,7 +225,7 @@ def world() -> Any:
     return communicator
 
 
-def connect() -> Transport | None:
+def connect(crowding: float = 1.0) -> Transport | None:
     """Give the process's transport over ``COMM_WORLD``, None if it is alone there.
 
     Collective the first time: every rank must come here.
@@ -231,7 +238,7 @@ def connect() -> Transport | None:
     communicator = world()
     if communicator.size == 1:
         return None
-    transport = Transport(load(), communicator)
+    transport = Transport(load(), communicator, crowding=crowding)
     atexit.register(transport.close)
     _connected.append(transport)
     return transport

@@ -11,6 +11,7 @@ from experimenter_mpi import provenance
 from experimenter_mpi.errors import LaunchError
 from experimenter_mpi.mpi import launch
 from experimenter_mpi.mpi.launch import (
+    crowding,
     launched,
     rank_hint,
     share_cores,
@@ -161,7 +162,7 @@ class FakeModule:
     def library(self):
         return "MPICH Version: 5.0.2"
 
-    def connect(self):
+    def connect(self, crowding=1.0):
         self.asked += 1
         return "the transport" if self.size > 1 else None
 
@@ -386,6 +387,13 @@ def test_without_an_mpi_library_the_error_says_what_to_install(monkeypatch):
 )
 def test_how_many_ranks_share_a_host_is_told_by_the_launcher(environment, size):
     assert size == told_local_size(environment)
+
+
+def test_how_many_ranks_share_a_core_follows_from_the_cores_there_are(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+
+    assert 16 == crowding({**HYDRA, "MPI_LOCALNRANKS": "64"})
+    assert 1 == crowding({**HYDRA, "MPI_LOCALNRANKS": "2"})
 
 
 def test_ranks_that_share_a_host_compute_on_one_thread_each():
