@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .figures import Section, text
 from .launching import Bench
-from .machine import describe
+from .machine import describe, load
 from .repeating import progress
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case = import_module(f".cases.{name}", __package__)
         sections[name] = case.measure(bench)
         print(f"{text(sections[name], judged=not asked.quick)}\n", flush=True)
+    machine["load"] += f", {load()} after, the benchmark's own among them"
     if asked.json:
         cases = {name: section.as_json() for name, section in sections.items()}
         found = {"machine": machine, "quick": asked.quick, "cases": cases}

@@ -76,13 +76,14 @@ class Bench:
         extra: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         binary: bool = False,
+        deadline: float | None = None,
     ) -> dict[str, Any]:
         """Run a program under mpiexec, on all ranks unless told; see ``run``."""
         # With `-m mpi4py` what goes wrong on one rank ends all, instead of a hang.
         start = [] if binary else [sys.executable, *(options or ("-m", "mpi4py"))]
         where = str(program if binary else HERE / program)
         words = self.words(*start, where, *map(str, arguments), ranks=ranks)
-        return run(words, extra)
+        return run(words, extra, deadline=deadline)
 
     def words(self, *program: str, ranks: int | None = None) -> list[str]:
         """Give the command that runs a program on all ranks, or on so many."""
@@ -128,7 +129,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    words: Sequence[str], extra: Mapping[str, str] | None = None, *, tells: bool = True
+    words: Sequence[str],
+    extra: Mapping[str, str] | None = None,
+    *,
+    tells: bool = True,
+    deadline: float | None = None,
 ) -> dict[str, Any]:
     """Run a command and give the JSON object on the last line that it prints.
 
@@ -139,7 +144,8 @@ def run(
         ProgramError: it gave no figures, or took too long.
     """
     with tempfile.TemporaryFile() as errors:
-        code, output = _finish(words, environment(extra), errors)
+        limit = DEADLINE_SECONDS if deadline is None else deadline
+        code, output = _finish(words, environment(extra), errors, limit)
         errors.seek(0)
         said = errors.read().decode(errors="replace")
     if not tells and code == 0:
@@ -152,7 +158,10 @@ def run(
 
 
 def _finish(
-    words: Sequence[str], variables: Mapping[str, str], errors: IO[bytes]
+    words: Sequence[str],
+    variables: Mapping[str, str],
+    errors: IO[bytes],
+    deadline: float,
 ) -> tuple[int, str]:
     """Give a command's exit code and output; it ends with this call in any case."""
     with subprocess.Popen(
@@ -164,9 +173,9 @@ def _finish(
         start_new_session=True,
     ) as process:
         try:
-            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
+            output, _ = process.communicate(timeout=deadline)
         except subprocess.TimeoutExpired:
-            msg = f"did not end in {DEADLINE_SECONDS} s"
+            msg = f"did not end in {deadline:g} s"
             raise ProgramError(msg) from None
         finally:
             _end(process)

@@ -37,8 +37,13 @@ def describe(bench: Bench) -> dict[str, str]:
         "SQLite": sqlite3.sqlite_version,
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "this package": _commit(),
-        "load before": f"{os.getloadavg()[0]:.1f} processes wanted a core",
+        "load": f"{load()} processes wanted a core before",
     }
+
+
+def load() -> str:
+    """Give how many processes wanted a core in the last minute: 0 where it was idle."""
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:

@@ -25,8 +25,9 @@ def draw(points: Points, by_duration: Path, by_ranks: Path) -> None:
     with plt.rc_context(_SAME):
         for path, paint in ((by_duration, _by_duration), (by_ranks, _by_ranks)):
             figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-            paint(axes, points)
             axes.set(xscale="log", yscale="log", ylabel="trials/s, each durable")
+            axes.minorticks_off()
+            paint(axes, points)
             axes.grid(alpha=0.3)
             axes.legend(fontsize="small")
             figure.savefig(path, metadata={"Date": None})
@@ -55,4 +56,3 @@ def _by_ranks(axes: Any, points: Points) -> None:
     ticks = sorted({point[0] for point in points})
     axes.set_xlabel("ranks, one of which coordinates (dotted: workers / duration)")
     axes.set_xticks(ticks, labels=[str(tick) for tick in ticks])
-    axes.minorticks_off()

@@ -23,7 +23,7 @@ BARE = "bare SQLite, one commit each"
 
 def measure(bench: Bench) -> Section:
     """Compare one worker, several, and a loop of commits."""
-    rows = bench.count(1_500)
+    rows = bench.count(3_000)
 
     def save(workers: int) -> Contender:
         name = {1: ONE, SEVERAL: MANY}[workers]
