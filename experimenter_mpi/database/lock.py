@@ -84,8 +84,9 @@ class WriterLock:
         holder = read_owner(self.path)
         if holder is None:
             msg = (
-                f"{self.path} is gone: it, or its folder, was deleted or moved. "
-                "Nothing more is written: run again to go on"
+                f"{self.path} is gone: it, or its folder, was deleted or moved, or "
+                "this process stood still for so long that its lock was taken over and "
+                "given back since. Nothing more is written: run again to go on"
             )
             raise DatabaseLockedError(msg)
         if holder.token != self._owner.token:
