@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A scheduler that is busy or gone must not keep the run from starting.
 ASK_SECONDS = 10.0
+# What is said to end later than that, or never, is not waited for.
+FAR_SECONDS = 10 * 365 * 86400.0
 
 _known: list[float | None] = []
 
@@ -54,14 +56,17 @@ def end_time(
             ends.append(_ENDS[scheduler](environment, job, ask))
         except (ValueError, OverflowError):  # words of a version unknown to us
             continue
-    return min((end for end in ends if end is not None), default=None)
+    last = time.time() + FAR_SECONDS
+    known = (end for end in ends if end is not None and end < last)  # and no NaN
+    return min(known, default=None)
 
 
 def _of_slurm(
     environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
 ) -> float | None:
     known = environment.get("SLURM_JOB_END_TIME", "")
-    if known.isdecimal():
+    # One that has passed was put off since, or is that of a job which a shell outlived.
+    if known.isdecimal() and float(known) > time.time():
         return float(known)
     # One task of an array bears the number of the whole, which would list them all.
     if "SLURM_ARRAY_JOB_ID" in environment and "SLURM_ARRAY_TASK_ID" in environment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..cluster.schedulers import NAMES, NONE
-from .findings import NOTE, OK, Finding, counted
+from .findings import NOTE, OK, PROBLEM, Finding, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,14 @@ def time_left(found: Environment) -> Iterator[Finding]:
         text = "the scheduler does not say when the job ends"
         remedy = "give run a --time-limit, or have the scheduler send a signal before"
         yield Finding("time left", NOTE, text, remedy)
+        return
+    if found.time_left < 1:
+        text = f"{NAMES[found.scheduler]} says that the job has ended or is about to"
+        remedy = (
+            "a run would stop at once: start it in a new job, or, in a shell that a "
+            f"job has left behind, unset the variables of {NAMES[found.scheduler]}"
+        )
+        yield Finding("time left", PROBLEM, text, remedy)
         return
     minutes, seconds = divmod(round(found.time_left), 60)
     hours, minutes = divmod(minutes, 60)

@@ -52,10 +52,28 @@ def test_outside_a_job_nobody_is_asked():
     assert None is walltime.end_time({"HOME": "/root"}, nobody)
 
 
-def test_slurm_says_it_in_the_environment_where_it_is_new_enough():
+def test_slurm_says_it_in_the_environment_where_it_is_new_enough(now):
     environment = {"SLURM_JOB_ID": "3", "SLURM_JOB_END_TIME": "1800003600"}
 
     assert 1_800_003_600 == walltime.end_time(environment, nobody)
+
+
+@pytest.mark.parametrize(("said", "left"), [("1:00:00", 3600), (None, None)])
+def test_an_end_that_has_passed_is_not_believed(said, left, now):
+    """The job was given more time, or a shell has outlived it."""
+    environment = {"SLURM_JOB_ID": "3", "SLURM_JOB_END_TIME": "1799990000"}
+
+    end = walltime.end_time(environment, saying(said))
+
+    assert left == (None if end is None else end - now)
+
+
+@pytest.mark.parametrize("said", ["1e400", "1:nan", "9" * 400, "99999999-00:00:00"])
+def test_an_end_that_no_clock_has_is_none(said):
+    known = {"SLURM_JOB_ID": "3", "SLURM_JOB_END_TIME": "9" * 400}
+
+    assert None is walltime.end_time(known, nobody)
+    assert None is walltime.end_time({"SLURM_JOB_ID": "3"}, saying(said))
 
 
 @pytest.mark.parametrize(

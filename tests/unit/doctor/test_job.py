@@ -25,6 +25,12 @@ def test_the_time_left_is_said_as_schedulers_write_it():
     assert ("ok", "2:00:00; a run stops by itself before that") == found[1:3]
 
 
+def test_a_job_that_is_at_its_end_runs_nothing():
+    (found,) = job.time_left(SLURM._replace(time_left=0.0))
+
+    assert "problem" == found.state and "stop at once" in found.remedy
+
+
 def test_a_scheduler_that_keeps_the_end_to_itself_is_no_problem():
     (found,) = job.time_left(SLURM)
 
