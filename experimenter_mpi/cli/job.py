@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cluster.installed import library_installed
-from ..cluster.job import JOB_SCHEDULERS, MOST_RUNS, Job
+from ..cluster.job import JOB_SCHEDULERS, MOST_RUNS, REQUEUEING, Job
 from ..cluster.launch_lines import LIBRARIES
 from ..cluster.submission import by_hand, following, submit
 from ..cluster.templates import JOB_NUMBER, render
@@ -156,6 +156,8 @@ def main(arguments: list[str]) -> int:
         print(render(job), end="")
         if job.array is not None:
             _tell("this is the array alone: with --output there is the job that merges")
+        if job.resume and job.scheduler not in REQUEUEING:
+            _tell("it submits resume.sh again: save it by that name, or use --output")
     return 0
 
 

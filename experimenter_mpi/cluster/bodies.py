@@ -34,6 +34,7 @@ progress() {
         grep -E '^    "(finished|failed|last_snapshot)": [1-9]' | tr -d ' \n'
 }
 before=$(progress)
+[ -z "$cancelled" ] || exit 143 # before anything was launched
 launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
 launcher=$!
 while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
@@ -44,7 +45,8 @@ exit "$code"
 """
 
 # The chain must end by itself: on every exit code but 75, after max_runs, when two runs
-# in a row did nothing, and when it cannot keep count.
+# in a row did nothing, and when it cannot keep count. So the script goes on only where
+# a test says yes: one that fails for another reason must not count as a no.
 DECIDING = r"""
 # ---- Once more, or not ------------------------------------------------------------
 echo "job script: exit code $code"
@@ -56,11 +58,11 @@ moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
 runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
     echo "job script: work is left after $max_runs runs (max_runs); submit it again"
     exit 3
 fi
-if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
     echo "job script: two runs finished no trial and saved no snapshot; give them" \
         "more time, or have trials save snapshots"
     exit 3
@@ -75,14 +77,24 @@ AGAIN = {
 id=$SLURM_JOB_ID
 [ -z "$SLURM_ARRAY_TASK_ID" ] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 state=$(squeue --noheader --jobs "$id" --format %T)
-[ "$state" = RUNNING ] || exit 143
+if [ "$state" != RUNNING ]; then
+    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so it" \
+        "is not requeued; submit it again"
+    exit 143
+fi
 scontrol requeue "$id"
 exit 75
 """,
     "sge": r"""
 # Exit code 99 puts a job with `-r y` back into the queue, unless it is being deleted.
-state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" '$1 == id { print $5 }')
-case $state in *d*) exit 143 ;; esac
+state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" -v task="$SGE_TASK_ID" \
+    '$1 == id && (task !~ /^[0-9]/ || $NF == task) { print $5 }')
+case $state in
+*d*)
+    echo "job script: this job is being deleted, so it does not run again"
+    exit 143
+    ;;
+esac
 exit 99
 """,
     "lsf": r"""
@@ -102,6 +114,15 @@ flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
 exit 0
 """,
 }
+
+# Before the first of its runs, not after: nobody looks at the log of a night's end.
+SUCCESSOR = r"""
+(cd -- "$submitted_in" && [ -f "$job_script" ]) || {
+    echo "job script: no $job_script in $submitted_in, to be submitted again: say in" \
+        "job_script what this file is called"
+    exit 3
+}
+"""
 
 # What names a chain of runs: it outlives a requeue, or is handed on by the run before.
 CHAIN = {
@@ -183,8 +204,15 @@ COPY_BACK = r"""
 
 MERGING = r"""
 # ---- Merge: what is there already is left alone, so it may be run again -------------
-parts=("$database".parts/*.db)
-if [ ! -e "${parts[0]}" ]; then
+parts=()
+for part in "$database".parts/*.db; do
+    if [ -s "$part" ]; then
+        parts+=("$part")
+    elif [ -e "$part" ]; then
+        echo "job script: $part is empty; its task ended before it began"
+    fi
+done
+if [ "${#parts[@]}" -eq 0 ]; then
     echo "job script: the tasks left no database in $database.parts"
     exit 3
 fi

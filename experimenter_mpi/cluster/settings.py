@@ -83,6 +83,7 @@ def _chain(job: Job) -> Iterator[str]:
     if job.scheduler in _RESUBMITTING:
         file = "resume.sh" if job.file is None else quote(job.file)
         yield f"job_script={file} # this file, seen from where it is submitted"
+        yield bodies.SUCCESSOR.strip()
 
 
 def surroundings(job: Job) -> str:

@@ -22,6 +22,11 @@ logs=hpc/logs
 chain="${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}"
 max_runs=20 # no job goes on for ever
 job_script=resume.sh # this file, seen from where it is submitted
+(cd -- "$submitted_in" && [ -f "$job_script" ]) || {
+    echo "job script: no $job_script in $submitted_in, to be submitted again: say in" \
+        "job_script what this file is called"
+    exit 3
+}
 
 # ---- With what ------------------------------------------------------------------
 #module load ...
@@ -72,6 +77,7 @@ progress() {
         grep -E '^    "(finished|failed|last_snapshot)": [1-9]' | tr -d ' \n'
 }
 before=$(progress)
+[ -z "$cancelled" ] || exit 143 # before anything was launched
 launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
 launcher=$!
 while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
@@ -94,11 +100,11 @@ moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
 runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
     echo "job script: work is left after $max_runs runs (max_runs); submit it again"
     exit 3
 fi
-if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
     echo "job script: two runs finished no trial and saved no snapshot; give them" \
         "more time, or have trials save snapshots"
     exit 3

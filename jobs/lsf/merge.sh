@@ -25,8 +25,15 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # ---- Merge: what is there already is left alone, so it may be run again -------------
-parts=("$database".parts/*.db)
-if [ ! -e "${parts[0]}" ]; then
+parts=()
+for part in "$database".parts/*.db; do
+    if [ -s "$part" ]; then
+        parts+=("$part")
+    elif [ -e "$part" ]; then
+        echo "job script: $part is empty; its task ended before it began"
+    fi
+done
+if [ "${#parts[@]}" -eq 0 ]; then
     echo "job script: the tasks left no database in $database.parts"
     exit 3
 fi

@@ -77,6 +77,7 @@ progress() {
         grep -E '^    "(finished|failed|last_snapshot)": [1-9]' | tr -d ' \n'
 }
 before=$(progress)
+[ -z "$cancelled" ] || exit 143 # before anything was launched
 launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
 launcher=$!
 while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
@@ -99,17 +100,23 @@ moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
 runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
     echo "job script: work is left after $max_runs runs (max_runs); submit it again"
     exit 3
 fi
-if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
     echo "job script: two runs finished no trial and saved no snapshot; give them" \
         "more time, or have trials save snapshots"
     exit 3
 fi
 
 # Exit code 99 puts a job with `-r y` back into the queue, unless it is being deleted.
-state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" '$1 == id { print $5 }')
-case $state in *d*) exit 143 ;; esac
+state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" -v task="$SGE_TASK_ID" \
+    '$1 == id && (task !~ /^[0-9]/ || $NF == task) { print $5 }')
+case $state in
+*d*)
+    echo "job script: this job is being deleted, so it does not run again"
+    exit 143
+    ;;
+esac
 exit 99

@@ -79,6 +79,7 @@ progress() {
         grep -E '^    "(finished|failed|last_snapshot)": [1-9]' | tr -d ' \n'
 }
 before=$(progress)
+[ -z "$cancelled" ] || exit 143 # before anything was launched
 launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
 launcher=$!
 while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
@@ -101,11 +102,11 @@ moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
 runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if [ "$(grep -c '' "$runs")" -ge "$max_runs" ]; then
+if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
     echo "job script: work is left after $max_runs runs (max_runs); submit it again"
     exit 3
 fi
-if [ "$(tail -n 2 "$runs" | grep -c 'progress: no')" -eq 2 ]; then
+if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
     echo "job script: two runs finished no trial and saved no snapshot; give them" \
         "more time, or have trials save snapshots"
     exit 3
@@ -116,6 +117,10 @@ fi
 id=$SLURM_JOB_ID
 [ -z "$SLURM_ARRAY_TASK_ID" ] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 state=$(squeue --noheader --jobs "$id" --format %T)
-[ "$state" = RUNNING ] || exit 143
+if [ "$state" != RUNNING ]; then
+    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so it" \
+        "is not requeued; submit it again"
+    exit 143
+fi
 scontrol requeue "$id"
 exit 75
