@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 
 from ..database.database import ExperimentDatabase, open_db
 from .parser import counted, open_existing, verb_parser
@@ -26,12 +25,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("primary", metavar="PRIMARY")
     parser.add_argument("secondaries", metavar="SECONDARY", nargs="+")
     given = parser.parse_args(arguments)
-    with ExitStack() as stack:
-        # All of them first: a name that is misspelt must not leave half a merge.
-        opened = [stack.enter_context(open_existing(p)) for p in given.secondaries]
-        primary = stack.enter_context(_open_primary(given.primary))
-        for secondary in opened:
-            primary.merge_databases(secondary)
+    # All of them first: a name that is misspelt must not leave half a merge. But one
+    # after the other: those of an array may be more than a process may have open.
+    for path in given.secondaries:
+        open_existing(path).close()
+    with _open_primary(given.primary) as primary:
+        for path in given.secondaries:
+            with open_existing(path) as secondary:
+                primary.merge_databases(secondary)
     print(f"{given.primary} now holds all of {_named(given.secondaries)}")
     return 0
 

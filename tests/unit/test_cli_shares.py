@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import sqlite3
+import subprocess
 import sys
 import uuid
 
@@ -18,6 +22,7 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.share import Share
+from support.fakes import WITH_PACKAGE
 
 SOURCE = """
 from experimenter_mpi import Experiment, LinearVariable
@@ -143,6 +148,25 @@ def test_the_shares_of_a_job_array_merge_to_the_whole(folder):
     runs = plain.execute("SELECT share FROM runs ORDER BY share").fetchall()
     plain.close()
     assert [("1/3",), ("2/3",), ("3/3",)] == runs
+
+
+def test_an_array_may_have_more_tasks_than_a_process_has_open_files(folder):
+    folder.run("1/2")
+    shares = [f"copy-{k}.db" for k in range(60)]
+    for name in shares:
+        shutil.copy("share-1-2.db", name)
+    merge = f"{shlex.quote(sys.executable)} -m experimenter_mpi merge all.db"
+
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -n 40; exec {merge} {' '.join(shares)}"],
+        env={**os.environ, **WITH_PACKAGE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "all.db now holds all of 60 databases\n" == done.stdout
 
 
 def test_what_is_merged_goes_on_as_one_experiment(folder):

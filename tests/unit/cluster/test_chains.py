@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_a_job_that_is_cancelled_before_it_launches_launches_nothing(stage):
     (stage.folder / "slow").touch()
     job = stage.start()
     while not (stage.folder / "asked").exists() and job.poll() is None:
-        pass
+        time.sleep(0.01)
     job.send_signal(signal.SIGTERM)
     (stage.folder / "slow").unlink()
     job.communicate(timeout=30)
