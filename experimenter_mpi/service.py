@@ -64,7 +64,7 @@ def _order(transport: Transport) -> m.Message:
 def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     line = Line(transport, job.time_left)
     try:
-        with working_in(job.directory), outliving_signals():
+        with working_in(job.directory), outliving_signals(), line.watching():
             attempts = _attempts(line, job, local)
             try:
                 _work(line, transport, job, attempts)

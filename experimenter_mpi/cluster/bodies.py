@@ -78,8 +78,8 @@ id=$SLURM_JOB_ID
 [ -z "$SLURM_ARRAY_TASK_ID" ] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 state=$(squeue --noheader --jobs "$id" --format %T)
 if [ "$state" != RUNNING ]; then
-    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so it" \
-        "is not requeued; submit it again"
+    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so" \
+        "it is not requeued; submit it again"
     exit 143
 fi
 scontrol requeue "$id"

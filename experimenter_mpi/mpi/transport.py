@@ -29,6 +29,9 @@ RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
 # How long what explains an abort is given to pass through the launcher's pipes.
 ABORT_SECONDS = 0.5
+# How long all ranks but one leave it to that one to say why they end: it may be inside
+# a trial, and notice later.
+WORD_SECONDS = 1.5
 # How long a rank that leaves waits for what nobody may be there to receive.
 CLOSE_SECONDS = 5.0
 
@@ -121,9 +124,10 @@ class Transport:
         if self.rank != 0 and 0 in self._survival.dead:
             from ..summary import EXIT_STOPPED
 
-            if self.rank == min(self.workers):
-                text = "rank 0 has died; what it committed is kept: run again to go on"
-                print(f"experimenter_mpi: {text}", file=sys.stderr)
+            if self.rank != min(self.workers):
+                time.sleep(WORD_SECONDS)
+            text = "rank 0 has died; what it committed is kept: run again to go on"
+            print(f"experimenter_mpi: {text}", file=sys.stderr)
             self.abort(EXIT_STOPPED)
 
     def receive(

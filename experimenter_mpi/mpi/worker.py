@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from _thread import allocate_lock  # threading would be two more modules on every rank
+from _thread import allocate_lock, start_new_thread  # threading is two more modules
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError, rebuilt
@@ -13,6 +14,8 @@ from . import messages as m
 from .questions import Questions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..attempt import Attempt
     from ..attempts import Attempts
     from .transport import Transport
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 # How long what a worker knows of the run's end may be old when a trial begins.
 LOOK_SECONDS = 0.001
+# How soon a worker that is busy learns that rank 0 has died.
+WATCH_SECONDS = 1.0
 
 
 class Line(Questions):
@@ -34,6 +39,7 @@ class Line(Questions):
         self._in_use = allocate_lock()
         self._deadline = _deadline(time_left)
         self._look_at = 0.0
+        self._over = False
         self.draining = False
         self.serves_threads = transport.serves_threads
 
@@ -69,7 +75,31 @@ class Line(Questions):
         if isinstance(message, m.Drain):
             self.draining = True
             self._deadline = _deadline(message.seconds)
+        elif isinstance(message, m.Release):
+            self._over = True  # the next message begins another experiment
         return message
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Leave when rank 0 dies, however long the trial that runs takes.
+
+        On a thread, where MPI outlives rank 0; elsewhere it ends this process itself.
+        """
+        if self._transport.survives_deaths and self.serves_threads:
+            start_new_thread(self._watch, ())
+        try:
+            yield
+        finally:
+            # What comes from now on is for whoever listens next.
+            locked = self._in_use.acquire(timeout=WATCH_SECONDS)
+            self._over = True
+            if locked:
+                self._in_use.release()
+
+    def _watch(self) -> None:
+        while not self._over:
+            self.requested()  # the transport leaves when it meets the death
+            time.sleep(WATCH_SECONDS)
 
     # What a trial may know about the end of the run (see context.Watch).
 
@@ -94,7 +124,7 @@ class Line(Questions):
         return self.draining
 
     def _look(self) -> None:
-        while (arrival := self._transport.poll()) is not None:
+        while not self._over and (arrival := self._transport.poll()) is not None:
             self._inbox.append(self._noticed(arrival[1]))
 
     def time_left(self) -> float | None:

@@ -232,6 +232,18 @@ def test_where_rank_0_dies_everybody_leaves(start_mpirun, sweep):
     assert {"finished": 60} == sweep.statuses()
 
 
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]])
+def test_where_rank_0_dies_no_long_trial_keeps_the_others(start_mpirun, sweep, isolate):
+    """They would compute for hours what nobody takes."""
+    env = {"WHAT": "wait", "N": "2"}
+    running = start_mpirun(3, *RUN, *isolate, env=env, **SURVIVING)
+    running.wait_for(lambda: len(ran(sweep)) == 2)
+    running.send_signal(signal.SIGKILL, rank=0)
+    done = running.wait(60).expect(75)
+
+    assert "rank 0 has died" in done.stderr
+
+
 # --- everywhere else
 
 

@@ -257,6 +257,16 @@ def test_it_answers_a_drain_once():
     assert [] == done.indices
 
 
+def test_what_comes_after_the_release_is_left_to_the_next_experiment():
+    transport = FakeTransport(1, 2, [(0, m.Release()), (0, m.Dismiss())])
+    line = Line(transport)
+    line.requested()
+    line.requested()
+
+    assert m.Release() == line.receive()
+    assert [(0, m.Dismiss())] == list(transport.inbox)
+
+
 def test_the_time_left_is_counted_from_when_it_began(clock):
     line = Line(FakeTransport(1, 2), time_left=60)
     clock.now += 20

@@ -141,9 +141,10 @@ def test_a_job_that_slurm_is_ending_says_that_it_ends(state, stage):
 
 @pytest.mark.parametrize(("deleted", "code"), [(1, 99), (2, 143)])
 def test_only_the_deleted_task_of_an_array_ends(deleted, code, stage):
+    states = {task: "dr" if task == deleted else "r" for task in (1, 2)}
     lines = [
-        f"7 0.5 exp me {'dr' if task == deleted else 'r'} 11/25/2026 01:02:03 q 2 {task}"
-        for task in (1, 2)
+        f"7 0.5 exp me {state} 11/25/2026 01:02:03 q 2 {task}"
+        for task, state in states.items()
     ]
     stage.say("qstat", "\n".join(f"echo '{line}'" for line in lines))
 
