@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ProtocolError, rebuilt
 from ..reports import Reports
 from . import messages as m
+from .mail import FRAME_BYTES
 from .questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..attempt import Attempt
     from ..attempts import Attempts
+    from ..ledger import Outcome
     from .transport import Transport
 
 
 # How long what a worker knows of the run's end may be old when a trial begins.
 LOOK_SECONDS = 0.001
+# What is sent for a trial beside its results; a test holds it.
+OUTCOME_BYTES = 110
 # How soon a worker that is busy learns that rank 0 has died.
 WATCH_SECONDS = 1.0
 
@@ -141,7 +145,8 @@ def work(line: Line, hostname: str, attempts: Attempts) -> None:
     """Run what rank 0 assigns until it releases this rank."""
 
     def send(ended: tuple[Attempt, ...]) -> None:
-        line.send(m.Finished(tuple(each.outcome for each in ended)))
+        for outcomes in in_frames(each.outcome for each in ended):
+            line.send(m.Finished(outcomes))
 
     line.send(m.Ready(hostname))
     reports = Reports(send, watched=line.serves_threads)
@@ -157,6 +162,35 @@ def work(line: Line, hostname: str, attempts: Attempts) -> None:
             case message:
                 msg = f"rank 0 sent {type(message).__name__} to a working rank"
                 raise ProtocolError(msg)
+
+
+def in_frames(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, ...]]:
+    """Give outcomes in groups that fit into a frame, if one alone does.
+
+    What does not fit is sent once rank 0 is there to receive it, and rank 0 then waits
+    for the sender: where ranks share cores, for its turn.
+    """
+    group: list[Outcome] = []
+    room = FRAME_BYTES
+    for outcome in outcomes:
+        size = _about_bytes(outcome)
+        if group and size > room:
+            yield tuple(group)
+            group, room = [], FRAME_BYTES
+        group.append(outcome)
+        room -= size
+    if group:
+        yield tuple(group)
+
+
+def _about_bytes(outcome: Outcome) -> int:
+    if outcome.failure is not None:
+        return OUTCOME_BYTES + sum(map(len, outcome.failure))
+    results = outcome.results
+    if results is None:
+        return OUTCOME_BYTES
+    arrays = sum(record.nbytes for record in results.arrays if record.data is not None)
+    return OUTCOME_BYTES + len(results.document) + arrays
 
 
 def report_unable(line: Line, hostname: str, error: Exception) -> None:

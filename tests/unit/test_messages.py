@@ -13,6 +13,7 @@ from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.mail import pack, unpack
 from experimenter_mpi.mpi.messages import TAGS, TYPES, Tag
 from experimenter_mpi.mpi.transport import FRAME_BYTES
+from experimenter_mpi.mpi.worker import OUTCOME_BYTES
 from experimenter_mpi.tags import ArrayRecord
 from support.fakes import encoded, outcome
 
@@ -146,5 +147,6 @@ def test_what_is_sent_for_each_trial_is_small():
     """A trial's share of the traffic, beside its results."""
     many = m.Finished(tuple(outcome(i) for i in range(1000, 1100)))
 
-    assert 100 * 110 > len(pack(many)[1])
+    documents = sum(len(each.results.document) for each in many.outcomes)
+    assert 100 * OUTCOME_BYTES + documents > len(pack(many)[1])
     assert FRAME_BYTES > 10 * len(pack(m.Assign(((0, 1_000_000),)))[1])

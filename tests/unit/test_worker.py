@@ -23,8 +23,9 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Status, StoredSnapshot
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import worker
+from experimenter_mpi.mpi.mail import FRAME_BYTES, pack
 from experimenter_mpi.mpi.messages import HOLD_SECONDS
-from experimenter_mpi.mpi.worker import Line, report_unable, work
+from experimenter_mpi.mpi.worker import Line, in_frames, report_unable, work
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import (
     PATIENCE,
@@ -201,6 +202,25 @@ def test_what_nobody_may_say_to_a_working_rank_is_a_protocol_error(message):
         ProtocolError, match=f"sent {type(message).__name__} to a working"
     ):
         Worker().work(message)
+
+
+# --- what is sent together
+
+
+def test_a_thousand_short_results_travel_in_frames():
+    """What is larger makes rank 0 wait until the sender has a core again."""
+    groups = list(in_frames(outcome(index) for index in range(1000)))
+
+    assert list(range(1000)) == [each.index for group in groups for each in group]
+    assert FRAME_BYTES >= max(len(pack(m.Finished(group))[1]) for group in groups)
+    assert 20 > len(groups)
+
+
+def test_a_result_that_is_larger_than_a_frame_is_sent_by_itself():
+    large = outcome(1)._replace(results=encoded(f'"{"x" * FRAME_BYTES}"'))
+    groups = in_frames([outcome(0), large, outcome(2)])
+
+    assert [[0], [1], [2]] == [[each.index for each in group] for group in groups]
 
 
 # --- the end of the run
