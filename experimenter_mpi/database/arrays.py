@@ -251,15 +251,20 @@ def _copy_bytes(source: BufferedReader, path: str) -> None:
 
 def _let_appear(path: str) -> None:
     """Give a file its name, once all of it is on the disk."""
-    _sync(path + _TEMPORARY)
+    _sync(path + _TEMPORARY, forget=True)
     os.rename(path + _TEMPORARY, path)
     _sync(os.path.dirname(path))
 
 
-def _sync(path: str) -> None:
-    """Have a file, or the names in a folder, on the disk."""
+def _sync(path: str, *, forget: bool = False) -> None:
+    """Have a file, or the names in a folder, on the disk, and ``forget`` it in memory.
+
+    Nobody reads it soon, and a node's memory is what trials need.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+        if forget and hasattr(os, "posix_fadvise"):  # not on macOS
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
