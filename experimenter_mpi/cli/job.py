@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cluster.installed import library_installed
-from ..cluster.job import JOB_SCHEDULERS, MOST_RUNS, REQUEUEING, Job
+from ..cluster.job import JOB_SCHEDULERS, LONGEST_SECONDS, MOST_RUNS, REQUEUEING, Job
 from ..cluster.launch_lines import LIBRARIES
 from ..cluster.submission import by_hand, following, submit
 from ..cluster.templates import JOB_NUMBER, render
@@ -183,7 +183,7 @@ def _job(given: Namespace, options: list[str]) -> Job:
         ranks=given.ranks,
         nodes=given.nodes,
         cpus_per_rank=given.cpus_per_rank,
-        seconds=int(given.time),
+        seconds=_whole(given.time),
         name=given.name,
         queue=given.queue,
         account=given.account,
@@ -197,11 +197,16 @@ def _job(given: Namespace, options: list[str]) -> Job:
         logs=given.logs,
         resume=given.resume,
         max_runs=given.max_runs,
-        notice=None if given.notice is None else int(given.notice),
+        notice=None if given.notice is None else _whole(given.notice),
         array=given.array,
         fault_tolerant=given.fault_tolerant,
         file=given.output,
     )
+
+
+def _whole(seconds: float) -> int:
+    """Give whole seconds; endless ones become more than any job may have."""
+    return int(min(seconds, LONGEST_SECONDS + 1))
 
 
 def _library(given: Namespace) -> str:

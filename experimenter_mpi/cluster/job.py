@@ -21,6 +21,7 @@ _WORD = re.compile(r"[\w.:@,+=/-]+")
 _PATH = re.compile(r"[\w.:@,+=/~ -]+")
 # Schedulers count in minutes, or check only twice a minute.
 SHORTEST_SECONDS = 60
+LONGEST_SECONDS = 10 * 366 * 86_400
 # A run of a chain that dies without a word must not be repeated for ever.
 MOST_RUNS = 20
 # Twice the minute that running trials have unless --grace says otherwise.
@@ -112,18 +113,36 @@ def _problems(job: Job) -> Iterable[str]:
         yield f"no scheduler '{job.scheduler}'; there are {', '.join(JOB_SCHEDULERS)}"
     if job.library not in LIBRARIES:
         yield f"no MPI library '{job.library}'; there are {', '.join(LIBRARIES)}"
+    yield from _wrong_types(job)
     yield from _wrong_numbers(job)
     yield from _wrong_kinds(job)
     yield from _wrong_words(job)
 
 
+_COUNTS = ("ranks", "nodes", "cpus_per_rank", "max_runs", "array")
+
+
+def _wrong_types(job: Job) -> Iterable[str]:
+    """Give what would be written as it is, and be understood by no scheduler."""
+    for name in (*_COUNTS, "seconds", "notice"):
+        value = getattr(job, name)
+        if value is not None and type(value) is not int:
+            yield f"{_option(name)} is {value!r}; it must be a whole number"
+    for name in ("options", "directives", "setup"):
+        value = getattr(job, name)
+        if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+            yield f"{name} is {value!r}; give a list of texts"
+
+
 def _wrong_numbers(job: Job) -> Iterable[str]:
-    for name in ("ranks", "nodes", "cpus_per_rank", "max_runs", "array"):
+    for name in _COUNTS:
         value = getattr(job, name)
         if value is not None and value < 1:
             yield f"{_option(name)} is {value}; it must be at least 1"
     if job.seconds < SHORTEST_SECONDS:
         yield f"a walltime of {job.seconds} s; schedulers know none below a minute"
+    if job.seconds > LONGEST_SECONDS:
+        yield f"a walltime of {job.seconds} s; schedulers know none beyond ten years"
     if not 0 < job.noticed < job.seconds:
         yield f"--notice {job.noticed} s does not fit into {job.seconds} s of walltime"
     if job.nodes is not None and job.ranks % job.nodes:
@@ -157,6 +176,9 @@ def _wrong_kinds(job: Job) -> Iterable[str]:
     if job.array is not None and any(word.startswith("--sh") for word in job.options):
         yield "--array gives each task its --share; leave that one out"
 
+    if any(word == "--db" or word.startswith("--db=") for word in job.options):
+        yield "the job itself must know the database: give --db before any --"
+
 
 def _wrong_words(job: Job) -> Iterable[str]:
     for name in ("queue", "account", "parallel_environment"):
@@ -174,7 +196,11 @@ def _wrong_words(job: Job) -> Iterable[str]:
     for path in (job.script, job.database, job.python, job.directory, job.file):
         if path is not None and not path.isprintable():
             yield f"{path!r} has characters that no job script should have"
+    for word in job.options:
+        if not word.isprintable():
+            yield f"{word!r} has characters that no job script should have"
 
 
 def _option(name: str) -> str:
-    return {"parallel_environment": "--pe"}.get(name, f"--{name.replace('_', '-')}")
+    others = {"parallel_environment": "--pe", "seconds": "the walltime in seconds"}
+    return others.get(name, f"--{name.replace('_', '-')}")

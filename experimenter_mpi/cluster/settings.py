@@ -98,9 +98,16 @@ def surroundings(job: Job) -> str:
         'PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first',
         f"export OMP_NUM_THREADS={cores} # as many threads as a rank has cores; also:",
         f"#export {others}",
+        *_cores_of_srun(job),
         "#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant",
     ]
     return "\n".join(lines)
+
+
+def _cores_of_srun(job: Job) -> Iterator[str]:
+    """Have srun give each rank its cores: since Slurm 22.05 it asks for them anew."""
+    if job.scheduler == "slurm" and job.cpus_per_rank > 1:
+        yield f"export SRUN_CPUS_PER_TASK={job.cpus_per_rank} # else srun gives one"
 
 
 # Not every numerical library heeds OpenMP's variable.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JobScriptError
+from .installed import library_installed
 from .job import Job
 from .templates import merge_file, render, render_merge
 
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
 
 def create_slurm_template(
-    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+    file: str | PathLike[str],
+    job_logs_dir: str | PathLike[str] = "hpc/logs",
+    **asked: Any,
 ) -> list[str]:
     """Write a Slurm job script that runs as it is, and make the folder of its logs.
 
     ``asked`` are the arguments of ``cluster.job.Job``: script, ranks, seconds, resume,
-    array, ... Unless told otherwise the script uses this Python. Gives the paths of
-    what was written: of an array also the job that merges, to be submitted after it.
+    array, ... Unless told otherwise the script uses this Python, and the MPI whose
+    mpiexec is beside it or on the path. Gives the paths of what was written: of an
+    array also the job that merges, to be submitted after it.
 
     Raises:
         JobScriptError: no such job can be written, or there is another file already.
@@ -31,38 +35,56 @@ def create_slurm_template(
 
 
 def create_pbs_template(
-    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+    file: str | PathLike[str],
+    job_logs_dir: str | PathLike[str] = "hpc/logs",
+    **asked: Any,
 ) -> list[str]:
     """Write a job script for OpenPBS or PBS Pro, as ``create_slurm_template`` does."""
     return _create("pbs", file, job_logs_dir, asked)
 
 
 def create_sge_template(
-    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+    file: str | PathLike[str],
+    job_logs_dir: str | PathLike[str] = "hpc/logs",
+    **asked: Any,
 ) -> list[str]:
     """Write a job script for Grid Engine, as ``create_slurm_template`` does."""
     return _create("sge", file, job_logs_dir, asked)
 
 
 def create_lsf_template(
-    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+    file: str | PathLike[str],
+    job_logs_dir: str | PathLike[str] = "hpc/logs",
+    **asked: Any,
 ) -> list[str]:
     """Write a job script for LSF, as ``create_slurm_template`` does."""
     return _create("lsf", file, job_logs_dir, asked)
 
 
 def create_flux_template(
-    file: str | PathLike[str], job_logs_dir: str = "hpc/logs", **asked: Any
+    file: str | PathLike[str],
+    job_logs_dir: str | PathLike[str] = "hpc/logs",
+    **asked: Any,
 ) -> list[str]:
     """Write a job script for Flux, as ``create_slurm_template`` does."""
     return _create("flux", file, job_logs_dir, asked)
 
 
 def _create(
-    scheduler: str, file: str | PathLike[str], logs: str, asked: dict[str, Any]
+    scheduler: str,
+    file: str | PathLike[str],
+    logs: str | PathLike[str],
+    asked: dict[str, Any],
 ) -> list[str]:
-    chosen = {"python": sys.executable, "file": os.fspath(file), **asked}
-    return write(Job(scheduler=scheduler, logs=logs, **chosen))
+    chosen = {"python": sys.executable, "file": file, "logs": logs, **asked}
+    chosen = {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in chosen.items()
+    }
+    if "library" not in chosen and chosen["python"] is not None:
+        found = library_installed(chosen["python"])
+        chosen |= {} if found is None else {"library": found}
+    return write(Job(scheduler=scheduler, **chosen))
 
 
 def write(job: Job, *, force: bool = False) -> list[str]:

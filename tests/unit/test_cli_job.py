@@ -112,6 +112,8 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
     [
         (("slurm", "no.py", "--time", "60"), "no such script: no.py"),
         (("slurm", *ASK, "--nodes", "3"), "take 6"),
+        (("slurm", *ASK, "--time", "inf"), "none beyond ten years"),
+        (("slurm", *ASK, "--", "--db", "b.db"), "give --db before any --"),
         (("slurm", *ASK, "--fault-tolerant"), "--mpi openmpi"),
         (("sge", *ASK, "--launcher", "srun"), "by mpiexec, not srun"),
         (("slurm", "exp.py", "--time", "60", "--python", "/no"), "--mpi mpich|"),
@@ -255,6 +257,27 @@ def test_the_same_from_python(scheduler, here):
     assert (here / "hpc" / "logs").is_dir()
     text = (here / "hpc" / "job.sh").read_text()
     assert f"python={sys.executable}" in text and "hpc/logs" in text
+
+
+def test_paths_of_pathlib_and_this_pythons_own_mpi_are_taken(here, monkeypatch):
+    (here / "venv").mkdir()
+    (here / "venv" / "mpiexec").write_text("#!/bin/sh\necho 'mpirun (Open MPI) 5'\n")
+    (here / "venv" / "mpiexec").chmod(0o755)
+    asked = {"script": here / "exp.py", "python": here / "venv" / "python"}
+
+    cluster.create_slurm_template(here / "job.sh", here / "logs", **asked)
+
+    text = (here / "job.sh").read_text()
+    assert f"script={here}/exp.py\n" in text and (here / "logs").is_dir()
+    assert 'exec mpiexec --bind-to none -n "$ranks" "$@"\n}' in text
+
+
+def test_a_chain_that_submits_itself_says_by_what_name(job):
+    _, _, pbs = job("pbs", *ASK, "--resume")
+    _, _, slurm = job("slurm", *ASK, "--resume")
+
+    assert "save it by that name" in pbs
+    assert "" == slurm
 
 
 def test_what_is_there_is_not_replaced_from_python_either(here):

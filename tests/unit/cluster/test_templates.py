@@ -157,6 +157,11 @@ def test_ranks_stand_in_a_directive_alone(tmp_path):
         assert ["3"] == found
 
 
+def test_srun_gives_a_rank_as_many_cores_as_the_job_has_for_it():
+    assert "SRUN_CPUS_PER_TASK=4" in render(job("slurm", cpus_per_rank=4))
+    assert "SRUN_CPUS_PER_TASK" not in render(job("slurm"))
+
+
 WRONG = [
     ({"scheduler": "condor"}, "no scheduler 'condor'; there are slurm"),
     ({"library": "lam"}, "no MPI library 'lam'; there are mpich"),
@@ -178,6 +183,18 @@ WRONG = [
     ({"setup": ("a\nb",)}, "must be one line"),
     ({"script": "a\nb.py"}, "characters that no job script should have"),
     ({"database": "a\rb.db"}, "characters that no job script should have"),
+    ({"options": ("--experiment", "a\n#$ -q x")}, "that no job script should have"),
+    ({"options": ("--experiment", "a\udcff")}, "that no job script should have"),
+    ({"options": ("--db", "other.db")}, "the job itself must know the database"),
+    ({"options": ("--db=other.db",)}, "the job itself must know the database"),
+    ({"options": "--isolate"}, "options is '--isolate'; give a list of texts"),
+    ({"options": ("--grace", 30)}, "give a list of texts"),
+    ({"setup": "module load mpich"}, "give a list of texts"),
+    ({"seconds": 5400.0}, "the walltime in seconds is 5400.0; it must be a whole"),
+    ({"seconds": "2:00:00"}, "it must be a whole number"),
+    ({"seconds": 10**12}, "schedulers know none beyond ten years"),
+    ({"ranks": "8"}, "--ranks is '8'; it must be a whole number"),
+    ({"ranks": True}, "--ranks is True; it must be a whole number"),
 ]
 
 
