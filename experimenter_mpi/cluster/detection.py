@@ -92,6 +92,7 @@ def _slots(
 
 def environment() -> Environment:
     """Tell what launched this process, without starting MPI."""
+    launch.leave_parents_launch()
     found = detect(os.environ)
     rank = launch.rank_hint() if found.launcher else None
     if transport := _adopted():

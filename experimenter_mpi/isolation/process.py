@@ -17,9 +17,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.inherited import without_launcher
 from ..errors import IsolationError
 from . import endings
-from .environment import interpreter, without_launcher
 from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
@@ -217,3 +217,16 @@ def _death_descriptor(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, an old one, or a strict sandbox
         return None
+
+
+def interpreter() -> list[str]:
+    """Give the command that starts a Python like this one, with its flags."""
+    flags = sys.flags
+    letters = {
+        "B": flags.dont_write_bytecode,
+        "E": flags.ignore_environment,
+        "O": flags.optimize,
+        "s": flags.no_user_site,
+    }
+    chosen = [f"-{letter * level}" for letter, level in letters.items() if level]
+    return [sys.executable, *chosen, *(f"-W{option}" for option in sys.warnoptions)]

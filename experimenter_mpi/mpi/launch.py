@@ -7,6 +7,7 @@ it. Which rank this is, and of how many, comes from ``COMM_WORLD`` alone.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# Whose children inherit it: a rank's process, and what tells its launch from others.
+_MARK = "EXPERIMENTER_RANK"
 _EXIT_WRONG = 3
 
 
@@ -134,11 +137,48 @@ def rank_hint(environment: Mapping[str, str] = os.environ) -> int | None:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else -1
+    return int(text) if text.isdecimal() else -1
+
+
+def leave_parents_launch(
+    environment: MutableMapping[str, str] = os.environ,
+) -> None:
+    """Let a process that a rank has started be what it is: one started by itself.
+
+    A trial may start a program that uses this package. With the rank's variables MPI
+    would abort there, or wait for ever for the other ranks to start once more.
+    """
+    parent, _, launch = environment.get(_MARK, "").partition(" ")
+    is_rank = parent in ("", str(os.getpid())) or "mpi4py.MPI" in sys.modules
+    if is_rank or launch != _identity(environment) or _wired(environment):
+        return
+    from ..cluster.inherited import without_launcher
+
+    kept = without_launcher(environment)
+    for name in set(environment) - set(kept):
+        del environment[name]
+    environment.update(kept)
+
+
+def _identity(environment: Mapping[str, str]) -> str | None:
+    """Give what no other launch has at the same time, None where nothing tells."""
+    if "PMIX_NAMESPACE" in environment:
+        return f"{environment['PMIX_NAMESPACE']} {environment.get('PMIX_RANK')}"
+    door = environment.get("PMI_PORT") or environment.get("PMI_FD")
+    return door and f"{door} {environment.get('PMI_RANK')}"
+
+
+def _wired(environment: Mapping[str, str]) -> bool:
+    """Whether a launcher holds the other end of the descriptor that it names."""
+    try:
+        return stat.S_ISSOCK(os.fstat(int(environment["PMI_FD"])).st_mode)
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 def concerns_mpi() -> bool:
     """Whether to ask MPI: launched by it, or the script has loaded it itself."""
+    leave_parents_launch()
     return launched() or "mpi4py.MPI" in sys.modules
 
 
@@ -152,7 +192,7 @@ def connect(*, even_alone: bool = False) -> Transport | None:
         LaunchError: a launcher started this process, but no MPI library loads, or it
             loads one that sees each of the launcher's processes as a world of its own.
     """
-    if not (even_alone or concerns_mpi()):
+    if not (concerns_mpi() or even_alone):
         return None
     transport = _transport()
     connected: Transport | None = transport.connect(crowding=crowding())
@@ -258,6 +298,8 @@ def _transport() -> Any:
         provenance.collect_git()
         walltime.collect()
     share_cores()
+    if launch := _identity(os.environ):
+        os.environ[_MARK] = f"{os.getpid()} {launch}"
     from . import transport
 
     return transport

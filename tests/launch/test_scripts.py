@@ -186,3 +186,27 @@ def test_a_script_that_executes_while_it_is_loaded_is_refused(mpirun, folder):
 
     assert 'put the call under `if __name__ == "__main__":`' in done.stderr
     assert not folder.database.exists()
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_a_trial_may_start_a_program_that_uses_this_package(library, mpirun, folder):
+    """It inherits the rank's variables: MPI would abort in it, or wait for ever."""
+    folder.write(SCRIPT.replace("squares", "inner"), "inner.py")
+    folder.write("""
+import subprocess, sys
+from experimenter_mpi import Experiment
+
+def trial(configuration, trial_id):
+    done = subprocess.run(
+        [sys.executable, "inner.py"], capture_output=True, text=True, check=False
+    )
+    return {"code": done.returncode, "said": done.stdout.partition(";")[0]}
+
+experiment = Experiment("outer", function=trial, configuration={})
+""")
+
+    run = ("-m", "experimenter_mpi", "run", "exp.py")
+    mpirun(2, *run, library=library, timeout=40).expect(0)
+
+    query = "SELECT results ->> '$.code', results ->> '$.said' FROM trials"
+    assert [(0, "20")] == folder.query(query)

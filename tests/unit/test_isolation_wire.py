@@ -10,8 +10,9 @@ import threading
 
 import pytest
 
+from experimenter_mpi.cluster.inherited import without_launcher
 from experimenter_mpi.errors import ProtocolError
-from experimenter_mpi.isolation import endings, environment
+from experimenter_mpi.isolation import endings
 from experimenter_mpi.isolation import messages as m
 from experimenter_mpi.isolation.wire import LENGTH_BYTES, MARK, Wire
 from experimenter_mpi.mpi.launch import launched
@@ -126,7 +127,7 @@ LAUNCHED = {
 @pytest.mark.parametrize("launcher", LAUNCHED)
 def test_a_child_does_not_take_itself_for_a_rank(launcher):
     given = LAUNCHED[launcher]
-    kept = environment.without_launcher(given)
+    kept = without_launcher(given)
 
     assert launched(given)
     assert not launched(kept)
@@ -143,7 +144,7 @@ def test_what_users_need_of_the_environment_stays():
         "PMI": "",
         "CUDA_VISIBLE_DEVICES": "1",
     }
-    kept = environment.without_launcher(needed)
+    kept = without_launcher(needed)
 
     assert {**needed, "EXPERIMENTER_LOCAL_RANK": "2"} == {"PMI": "", **kept}
 
@@ -152,7 +153,7 @@ def test_what_users_need_of_the_environment_stays():
 def test_a_child_gets_the_flags_of_the_interpreter(flags):
     code = (
         "import os, sys\n"
-        "from experimenter_mpi.isolation.environment import interpreter\n"
+        "from experimenter_mpi.isolation.process import interpreter\n"
         "if len(sys.argv) > 1: print(sys.flags, sys.warnoptions); sys.exit()\n"
         "command = interpreter()\n"
         "print(sys.flags, sys.warnoptions, flush=True)\n"

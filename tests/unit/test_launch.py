@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import types
 
@@ -13,6 +15,7 @@ from experimenter_mpi.mpi import launch
 from experimenter_mpi.mpi.launch import (
     crowding,
     launched,
+    leave_parents_launch,
     rank_hint,
     share_cores,
     told_local_size,
@@ -424,3 +427,54 @@ def test_a_rank_that_was_given_cores_by_slurm_uses_these():
     share_cores(step)
 
     assert "4" == step["OMP_NUM_THREADS"]
+
+
+# --- children of ranks
+
+
+@pytest.fixture
+def without_mpi(monkeypatch):
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+
+
+def inherited(variables, mark):
+    """Give what a rank's child takes itself for, whose rank left this mark."""
+    environment = {**variables, "EXPERIMENTER_RANK": mark, "SLURM_JOB_ID": "17"}
+    leave_parents_launch(environment)
+    assert "17" == environment["SLURM_JOB_ID"]
+    return launched(environment)
+
+
+# PMI_FD=8 is no descriptor of this process, or no socket.
+CHILDREN = {
+    "mpiexec of MPICH": (HYDRA, "1 8 3"),
+    "mpiexec of Open MPI": (OPEN_MPI, "1 prterun-n1-4711@1 3"),
+    "srun --mpi=pmix": ({**STEP, **PMIX}, "1 slurm.pmix.17.0 3"),
+}
+
+
+@pytest.mark.parametrize("launcher", CHILDREN)
+def test_a_process_that_a_rank_has_started_was_started_by_itself(launcher, without_mpi):
+    assert not inherited(*CHILDREN[launcher])
+
+
+@pytest.mark.parametrize("launcher", CHILDREN)
+def test_a_rank_that_a_rank_has_started_by_a_launcher_is_one(launcher, without_mpi):
+    variables, _ = CHILDREN[launcher]
+
+    assert inherited(variables, "1 prterun-n1-4711@2 3")
+    assert inherited(variables, "")
+
+
+def test_a_rank_that_mpich_gave_the_descriptor_of_another_is_one(without_mpi):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        number = str(ours.fileno())
+        assert inherited({**HYDRA, "PMI_FD": number}, f"1 {number} 3")
+
+
+@pytest.mark.parametrize("launcher", CHILDREN)
+def test_a_rank_does_not_take_itself_for_its_child(launcher, without_mpi):
+    variables, mark = CHILDREN[launcher]
+
+    assert inherited(variables, mark.replace("1 ", f"{os.getpid()} ", 1))

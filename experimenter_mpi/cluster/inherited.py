@@ -1,4 +1,4 @@
-"""What a child process is given of this rank's environment and interpreter.
+"""What the children of a rank must not inherit of its environment.
 
 A trial may itself use MPI, or start a program that does: it must find itself alone, and
 not join the job as the rank whose child it is.
@@ -7,7 +7,6 @@ not join the job as the rank whose child it is.
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -81,16 +80,3 @@ def without_launcher(environment: Mapping[str, str] = os.environ) -> dict[str, s
         if name in _KEPT or not (name.startswith(_LAUNCHERS) or name in _SINGLE)
     }
     return {**kept, LOCAL_RANK: next(known, "0")}
-
-
-def interpreter() -> list[str]:
-    """Give the command that starts a Python like this one, with its flags."""
-    flags = sys.flags
-    letters = {
-        "B": flags.dont_write_bytecode,
-        "E": flags.ignore_environment,
-        "O": flags.optimize,
-        "s": flags.no_user_site,
-    }
-    chosen = [f"-{letter * level}" for letter, level in letters.items() if level]
-    return [sys.executable, *chosen, *(f"-W{option}" for option in sys.warnoptions)]
