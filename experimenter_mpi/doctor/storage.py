@@ -35,6 +35,12 @@ def database(path: str) -> Finding:
     """Say whether there is a database of ours, and whether a run is writing to it."""
     if not os.path.exists(path):
         return Finding("database", OK, f"{path} does not exist yet; a run makes it")
+    if os.path.isfile(path) and not os.access(path, os.W_OK):
+        text = f"{path} cannot be written by you"
+        return Finding("database", PROBLEM, text, f"ask its owner, or {ELSEWHERE}")
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
+        text = f"{path} is an empty file; a run makes a database of it"
+        return Finding("database", OK, text)
     folder, name = os.path.split(os.path.abspath(path))
     try:
         with open_db(name, folder, create_folder=False, read_only=True) as opened:

@@ -38,6 +38,21 @@ def test_a_database_that_is_being_written_is_a_problem(stored):
     assert "problem" == found.state and "another run" in found.text
 
 
+def test_an_empty_file_is_what_a_run_makes_a_database_of(tmp_path):
+    (tmp_path / "heat.db").touch()
+
+    assert "ok" == storage.database(str(tmp_path / "heat.db")).state
+
+
+def test_a_database_that_only_others_may_write_is_a_problem(stored, monkeypatch):
+    """Root, who may run this test, may write everything."""
+    monkeypatch.setattr("os.access", lambda _path, mode: mode != os.W_OK)
+
+    found = storage.database(stored.path)
+
+    assert "problem" == found.state and "cannot be written by you" in found.text
+
+
 def test_another_programs_file_is_a_problem_and_left_as_it_is(tmp_path):
     (tmp_path / "heat.db").write_text("letters")
 
