@@ -123,7 +123,8 @@ class _Copy:
             msg = (
                 f"experiment '{self._row.name}' of {self._source.name} is in "
                 f"{self._target.name} with another configuration: "
-                f"{comparison.summary(lines)}. Nothing was merged; rename one of them."
+                f"{comparison.summary(lines)}. Nothing of it was merged; rename one of "
+                "them."
             )
             raise ExperimentMismatchError(msg)
 
@@ -266,7 +267,7 @@ class _Copy:
         if name is not None:
             msg = (
                 f"experiment '{self._row.name}' of {self._source.name} has the id of "
-                f"'{name}' in {self._target.name}: nothing was merged; "
+                f"'{name}' in {self._target.name}: nothing of it was merged; "
                 "export the others by name, and merge those"
             )
             raise DatabaseError(msg)

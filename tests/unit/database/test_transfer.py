@@ -204,7 +204,7 @@ def test_another_configuration_refuses_the_whole_merge(full, open_here, tmp_path
         primary.merge_databases(full)
 
     assert "N: LinearVariable(1, 9, 9) -> LinearVariable(1, 2, 2)" in str(caught.value)
-    assert "Nothing was merged" in str(caught.value)
+    assert "Nothing of it was merged" in str(caught.value)
     assert rows_of(tmp_path / "primary.db") == before
 
 
