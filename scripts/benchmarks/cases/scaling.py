@@ -19,9 +19,10 @@ of ranks."""
 
 RANKS = (2, 3, 5, 9, 17, 33, 65)
 DURATIONS = (0.0, 0.001, 0.01, 0.1)
-# How long each run would take if nothing were lost, and the trials that do nothing.
+# How long each run would take if nothing were lost, and the trials that do nothing: so
+# many that 64 workers have more to do than to begin and to end.
 IDEAL_SECONDS = 1.0
-NO_OPS = 50_000
+NO_OPS = 300_000
 FEW, MANY = 9, 65
 # Four sweeps in one launch, of more ranks than a machine has cores.
 DEADLINE_SECONDS = 400
