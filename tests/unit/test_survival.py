@@ -137,6 +137,9 @@ def test_what_is_sent_to_a_dead_rank_is_no_trouble(mpi, ranks):
 
 
 def test_a_worker_whose_rank_0_has_died_ends_the_job(mpi, ranks, capsys, monkeypatch):
+    """The lowest says why at once; the others wait for it, which ends them as well."""
+    slept, expected = [], []
+    monkeypatch.setattr(transport_module.time, "sleep", slept.append)
     monkeypatch.setattr(transport_module.os, "_exit", sys.exit)
     monkeypatch.setattr(transport_module, "ABORT_SECONDS", 0)
     mpi.kill(0)
@@ -144,10 +147,13 @@ def test_a_worker_whose_rank_0_has_died_ends_the_job(mpi, ranks, capsys, monkeyp
         with pytest.raises(SystemExit) as caught:
             worker.poll()
         assert 75 == caught.value.code
+        waited = [] if worker is ranks[1] else [transport_module.WORD_SECONDS]
+        expected += [*waited, transport_module.ABORT_SECONDS]
 
     text = "experimenter_mpi: rank 0 has died; what it committed is kept: run again"
     assert 75 == mpi.aborted
-    assert 1 == capsys.readouterr().err.count(text)
+    assert expected == slept
+    assert text in capsys.readouterr().err
 
 
 def test_the_death_of_another_worker_is_nothing_to_a_worker(mpi, ranks):
