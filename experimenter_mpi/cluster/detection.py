@@ -52,12 +52,15 @@ class Environment(NamedTuple):
     def __str__(self) -> str:
         number = self.seen or self.promised
         parts = [_counted(number, "rank" if self.launcher else "process")]
-        if self.hosts:
-            parts.append(f"on {_counted(len(self.hosts), 'host')}")
+        hosts = f"on {_counted(len(self.hosts), 'host')}" if self.hosts else ""
+        if hosts and self.launcher:
+            parts.append(hosts)
         parts.append(f"started by {self.launcher or 'no launcher'}")
         if self.scheduler != schedulers.NONE:
             name = schedulers.NAMES[self.scheduler]
             parts.append(f"in {name} job {self.job_id}")
+            if hosts and not self.launcher:  # the job's, of which this is on one
+                parts.append(hosts)
         if self.time_left is not None:
             parts.append(f"with {self.time_left:,.0f} s left")
         return " ".join(parts)

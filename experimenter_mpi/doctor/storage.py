@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..database import filesystem
 from ..database.database import open_db
-from ..errors import ExperimenterError
+from ..errors import ExperimenterError, LaunchError
 from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:
@@ -41,10 +41,17 @@ def database(path: str) -> Finding:
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         text = f"{path} is an empty file; a run makes a database of it"
         return Finding("database", OK, text)
+    return _opened(path)
+
+
+def _opened(path: str) -> Finding:
+    """Say what reading the database shows."""
     folder, name = os.path.split(os.path.abspath(path))
     try:
         with open_db(name, folder, create_folder=False, read_only=True) as opened:
             states = opened.overview()
+    except LaunchError:  # of which the ranks' own finding speaks
+        return Finding("database", NOTE, f"{path} is not opened by a world of one")
     except ExperimenterError as error:
         return Finding("database", PROBLEM, str(error))
     if any(state["is_locked"] for state in states):

@@ -13,6 +13,10 @@ from support.libraries import python_of
 from unit.test_launch import BATCH, STEP
 
 DOCTOR = (*PACKAGE, "doctor", "--json")
+ONE_TRIAL = """
+from experimenter_mpi import Experiment
+experiment = Experiment("one", function=lambda c, trial_id: {}, configuration={})
+"""
 BROKEN = {"MPI4PY_LIBMPI": "/no/such/libmpi.so"}
 
 
@@ -109,6 +113,17 @@ def test_a_step_of_worlds_of_one_is_diagnosed_once(serial, rank, reports):
         found = report_of(done)[1]["ranks"]
         assert "srun started 4 processes" in found["text"]
         assert "srun --mpi=pmi2 -n 4 python" in found["remedy"]
+
+
+def test_a_step_of_worlds_of_one_is_one_problem_where_a_database_is(serial, folder):
+    script = str(folder.write(ONE_TRIAL, "exp.py"))
+    serial(*PACKAGE, "run", script, "--progress", "none").expect(0)
+
+    document, found = report_of(serial(*DOCTOR, env=STEP).expect(3))
+
+    problems = [x["check"] for x in document["findings"] if x["state"] == "problem"]
+    assert ["ranks"] == problems
+    assert "is not opened by a world of one" in found["database"]["text"]
 
 
 def test_without_a_library_that_loads_nothing_is_started(serial, mpirun):

@@ -33,6 +33,13 @@ def test_a_step_of_slurm_is_described_by_its_variables():
     assert "4 ranks on 2 hosts started by srun --mpi=pmix in Slurm job 17" == str(found)
 
 
+def test_a_process_is_not_said_to_be_on_all_hosts_of_its_job():
+    variables = {**BATCH, "SLURM_JOB_NODELIST": "n[1-2]"}
+
+    expected = "1 process started by no launcher in Slurm job 17 on 2 hosts"
+    assert expected == str(detect(variables))
+
+
 def test_hydra_in_a_batch_job_is_what_says_how_many_it_started():
     """Slurm's step is that of Hydra's proxies, one for each host."""
     variables = {**STEP, **HYDRA, "PMI_SIZE": "16", "SLURM_STEP_NUM_TASKS": "2"}
