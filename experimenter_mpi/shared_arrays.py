@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .codec import for_files
 from .errors import CorruptDocumentError, EncodingError
+from .tags import APART_BYTES, Apart
 
 if TYPE_CHECKING:
     from .codec import ArrayRecord, Encoded
@@ -111,4 +112,5 @@ class SharedArrays:
 def _owned(record: ArrayRecord) -> ArrayRecord:
     if record.data is None or isinstance(record.data, bytes):
         return record
-    return record._replace(data=bytes(record.data))
+    kind = bytes if record.nbytes < APART_BYTES else Apart
+    return record._replace(data=kind(record.data))

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ProtocolError
+from ..tags import APART_BYTES
 from .messages import TAGS, TYPES, Announce, Finished, Message, Tag, gathered, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
 # What a posted receive has room for.
-FRAME_BYTES = 8192
+FRAME_BYTES = APART_BYTES
 # MPI counts in C ints on many sites: no single message comes near 2 GiB.
 CHUNK_BYTES = 256 * 1024 * 1024
 # How often to look whether a rank lives that is waited for.
@@ -117,17 +119,24 @@ class Backoff:
             time.sleep(self._crowding * longer)
 
 
-def pack(message: Message) -> tuple[Tag, bytes]:
-    """Give the message's tag and its content."""
+def pack(message: Message) -> tuple[Tag, bytes, int]:
+    """Give the message's tag, its content, and the number of buffers at its end."""
     # As a plain tuple: the tag says the type, and naming it would cost as much again.
     plain: Any = message[:]
     if isinstance(message, Finished):
         plain = (spread(message.outcomes),)
-    return TAGS[type(message)], pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
+    buffers: list[Any] = []
+    content = pickle.dumps(plain, 5, buffer_callback=buffers.append)
+    if buffers:
+        sizes = [memoryview(buffer).nbytes for buffer in buffers]
+        content = b"".join((content, *buffers, struct.pack(f"{len(sizes)}Q", *sizes)))
+    return TAGS[type(message)], content, len(buffers)
 
 
-def unpack(tag: int, content: bytes | bytearray | memoryview) -> Message:
-    """Give the message back.
+def unpack(
+    tag: int, content: bytes | bytearray | memoryview, buffers: int = 0
+) -> Message:
+    """Give the message back; its buffers are parts of ``content`` itself.
 
     Raises:
         ProtocolError: there is no such tag.
@@ -138,11 +147,21 @@ def unpack(tag: int, content: bytes | bytearray | memoryview) -> Message:
         msg = f"a message with the unknown tag {tag} arrived"
         raise ProtocolError(msg) from None
     # Both ends are this job's own processes: nothing here was read from a file.
-    plain = pickle.loads(content)  # noqa: S301
+    apart = _buffers(memoryview(content).toreadonly(), buffers) if buffers else ()
+    plain = pickle.loads(content, buffers=apart)  # noqa: S301
     if kind is Finished:
         return Finished(gathered(*plain))
     message: Message = kind(*plain)
     return message
+
+
+def _buffers(content: memoryview, count: int) -> Iterator[memoryview]:
+    end = len(content) - struct.calcsize(f"{count}Q")
+    sizes = content[end:].cast("Q").tolist()
+    begin = end - sum(sizes)
+    for size in sizes:
+        yield content[begin : begin + size]
+        begin += size
 
 
 def chunks(content: bytes | bytearray) -> list[memoryview]:
@@ -253,7 +272,7 @@ class Inbox:
                 payload = self._payload(source, message)
                 if payload is None:
                     continue
-                message = unpack(message.tag, payload)
+                message = unpack(message.tag, payload, message.buffers)
             # After the news of its sender's death it was given back already.
             if not self._survival.is_told(source):
                 return source, message

@@ -125,10 +125,14 @@ def _hash(one: Any) -> int:
 
 @message(Tag.ANNOUNCE)
 class Announce(NamedTuple):
-    """Either way: a message of this tag and size follows on the payload channel."""
+    """Either way: a message of this tag and size follows on the payload channel.
+
+    At its end are ``buffers`` of its arrays and, in 8 bytes each, their sizes.
+    """
 
     tag: int
     size: int
+    buffers: int = 0
 
 
 @message(Tag.BEGIN)

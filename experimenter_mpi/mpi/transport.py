@@ -155,12 +155,12 @@ class Transport:
         """
         if rank in self._survival.dead:
             return
-        tag, content = pack(message)
+        tag, content, buffers = pack(message)
         self._outbox.forget()
         if len(content) <= self._frame_limit:
             self._outbox.send(self._frames, content, rank, tag)
             return
-        _, announcement = pack(Announce(tag, len(content)))
+        _, announcement, _ = pack(Announce(tag, len(content), buffers))
         self._outbox.send(self._frames, announcement, rank, Tag.ANNOUNCE)
         for chunk in chunks(content):
             self._outbox.send(self._payloads, chunk, rank, tag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import typing
 
 import pytest
@@ -14,7 +15,7 @@ from experimenter_mpi.mpi.mail import pack, unpack
 from experimenter_mpi.mpi.messages import TAGS, TYPES, Tag
 from experimenter_mpi.mpi.transport import FRAME_BYTES
 from experimenter_mpi.mpi.worker import OUTCOME_BYTES
-from experimenter_mpi.tags import ArrayRecord
+from experimenter_mpi.tags import Apart, ArrayRecord
 from support.fakes import encoded, outcome
 
 ARRAY = ArrayRecord("a1", '"<f8"', (2, 3), "C", bytes(48), "spins")
@@ -62,8 +63,7 @@ def message_types():
 
 @pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
 def test_a_message_arrives_as_it_was_sent(message):
-    tag, content = pack(message)
-    arrived = unpack(tag, content)
+    arrived = unpack(*pack(message))
 
     assert type(message) is type(arrived)
     assert message == arrived
@@ -72,9 +72,9 @@ def test_a_message_arrives_as_it_was_sent(message):
 @pytest.mark.parametrize("message", MESSAGES, ids=NAMES)
 def test_a_message_out_of_a_buffer_arrives_too(message):
     """Large ones are received into a bytearray."""
-    tag, content = pack(message)
+    tag, content, buffers = pack(message)
 
-    assert message == unpack(tag, bytearray(content))
+    assert message == unpack(tag, bytearray(content), buffers)
 
 
 def test_outcomes_arrive_as_what_they_were():
@@ -85,6 +85,34 @@ def test_outcomes_arrive_as_what_they_were():
     for was, is_now in zip(sent.outcomes, arrived.outcomes, strict=True):
         assert type(was) is type(is_now)
         assert type(was.results) is type(is_now.results)
+
+
+def test_arrays_that_travel_apart_are_not_copied_out_of_what_arrived():
+    sizes = (10_000, FRAME_BYTES, 70_000)
+    arrays = [ARRAY._replace(id=str(i), data=Apart(bytes(i))) for i in sizes]
+    arrays.append(ARRAY._replace(data=b"12345678"))
+    results = [encoded("{}", arrays=(array,)) for array in arrays]
+    sent = m.Finished(
+        tuple(outcome(i)._replace(results=each) for i, each in enumerate(results))
+    )
+    tag, content, buffers = pack(sent)
+    payload = bytearray(content)
+    arrived = unpack(tag, payload, buffers)
+
+    assert 3 == buffers
+    assert sent == arrived
+    *apart, inside = [each.results.arrays[0].data for each in arrived.outcomes]
+    assert bytes is type(inside)
+    assert all(data.obj is payload and data.readonly for data in apart)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_bytes_that_travel_apart_are_bytes_in_a_pickle_of_any_protocol(protocol):
+    """Pools of processes have pickles of their own."""
+    arrived = pickle.loads(pickle.dumps(Apart(b"letters"), protocol))
+
+    assert bytes is type(arrived)
+    assert b"letters" == arrived
 
 
 def test_every_type_of_message_is_among_those_tried_here():
