@@ -18,7 +18,16 @@ from .repeating import progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CASES = ("dispatch", "million", "arrays", "snapshots", "idle", "startup", "scaling")
+CASES = (
+    "dispatch",
+    "profile",
+    "million",
+    "arrays",
+    "snapshots",
+    "idle",
+    "startup",
+    "scaling",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

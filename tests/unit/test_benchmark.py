@@ -8,6 +8,7 @@ import uuid
 import pytest
 from benchmarks import __main__ as command
 from benchmarks import report
+from benchmarks.cases import profile
 from benchmarks.figures import (
     Requirement,
     Section,
@@ -154,7 +155,7 @@ def test_the_page_says_what_failed_and_what_was_not_reached(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["dispach"], "no case 'dispach'; there are dispatch, million"),
+        (["dispach"], "no case 'dispach'; there are dispatch, profile"),
         (["dispatch", "--write"], "--write is for all cases"),
         (["--quick", "--write"], "not for --quick"),
         (["--ranks", "2"], "two must work"),
@@ -171,3 +172,29 @@ def test_a_mistake_in_the_command_is_told_at_once(arguments, said, capsys):
 def test_quick_runs_few_trials():
     assert 20 == Bench(quick=True).count(1_500)
     assert 1_500 == Bench().count(1_500)
+
+
+SAMPLES = """\
+<module> (sweep.py:1);main (sweep.py:5);execute (a/runner.py:24);wait (a/mail.py:3) 90
+<module> (sweep.py:1);timed (sweep.py:69);execute (a/runner.py:24);put (a/sql.py:1) 6
+<module> (sweep.py:1);timed (sweep.py:69);execute (a/runner.py:24);put (a/sql.py:9) 3
+<module> (sweep.py:1);timed (sweep.py:69);execute (a/b.py:4);f.<lambda> (<string>) 1
+<module> (sweep.py:1);timed (sweep.py:69);enrol (a/database.py:7) 50
+"""
+
+
+def test_a_profile_is_of_what_was_timed_and_by_function(monkeypatch):
+    parts = profile.parts_of(SAMPLES)
+
+    assert {("put", "a/sql.py"): 9, ("f.<lambda>", "<string>"): 1} == parts
+    monkeypatch.setattr(profile, "SHOWN", 1)
+    assert [
+        ["rank 0", "90%", "`put`", "a/sql.py"],
+        ["rank 0", "10%", "all others", ""],
+    ] == list(profile.rows("rank 0", parts))
+
+
+def test_a_machine_that_allows_no_profile_is_said_to(monkeypatch):
+    monkeypatch.setattr(profile.shutil, "which", lambda *_, **__: None)
+
+    assert ["not measured: there is no py-spy"] == profile.measure(Bench()).notes
