@@ -100,9 +100,9 @@ class Progress:
 
     def on_recorded(self, entries: Sequence[Entry]) -> None:
         """Count what was committed, and show it."""
-        for entry in entries:
-            self.done += entry.outcome.status != Status.PENDING
-            self.failed += entry.outcome.status == Status.FAILED
+        statuses = [entry.outcome.status for entry in entries]
+        self.done += len(statuses) - statuses.count(Status.PENDING)
+        self.failed += statuses.count(Status.FAILED)
         self._rate.sample(self.done)
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, failures=self._failures())

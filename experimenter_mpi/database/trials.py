@@ -151,6 +151,8 @@ class Trials:
         if fatal := Deaths(self._storage).fatal(experiment_id):
             query = query.where(trials.c.trial_index.not_in(fatal))
         with self._storage.reading() as connection:
+            if (whole := _without_gaps(connection, query)) is not None:
+                return whole
             pages = connection.execute(query).scalars().partitions(_INDICES_AT_ONCE)
             return _ranges(
                 checked_values(trials.c.trial_index, list(page)) for page in pages
@@ -254,6 +256,22 @@ def count_by_status(
     # Only these are in the index; the finished ones are the rest.
     counts = dict(zip(_UNFINISHED, connection.execute(query).one(), strict=True))
     return {**counts, Status.FINISHED: trial_count - sum(counts.values())}
+
+
+def _without_gaps(connection: Connection, query: Select[Any]) -> list[range] | None:
+    """Give the indices that are selected if they are one range, None if they are more.
+
+    So a fresh sweep's million need not be fetched.
+    """
+    index = trials.c.trial_index
+    bounds = query.order_by(None).with_only_columns(
+        func.count(), func.min(index), func.max(index)
+    )
+    count, first, last = connection.execute(bounds).one()
+    if not count:
+        return []
+    checked_values(index, [first, last])
+    return [range(first, last + 1)] if count == last - first + 1 else None
 
 
 def _ranges(pages: Iterable[list[int]]) -> list[range]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import overdue
@@ -19,7 +21,7 @@ from .dispatch import Blame, Dispatcher, Instruction, Record, Send
 from .pace import BATCHES_HELD, LARGEST_BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..sweep import Sweep
     from .transport import Transport
@@ -63,6 +65,23 @@ def _careful(transport: Transport) -> int:
     return BATCHES_HELD * LARGEST_BATCH * transport.size + UNCOMMITTED
 
 
+@contextmanager
+def _older_objects_left_alone() -> Iterator[None]:
+    """Let the garbage collector look only at what is made from now on.
+
+    Each trial leaves a few objects that live until the next commit: enough for it to go
+    through all that the imports have made, again and again.
+    """
+    is_ours = gc.get_freeze_count() == 0
+    if is_ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if is_ours:
+            gc.unfreeze()
+
+
 class _Coordinator:
     def __init__(
         self, transport: Transport, sweep: Sweep, dispatcher: Dispatcher
@@ -88,8 +107,9 @@ class _Coordinator:
 
     def run(self) -> ExperimenterError | None:
         try:
-            while not self._dispatcher.done:
-                self._step()
+            with _older_objects_left_alone():
+                while not self._dispatcher.done:
+                    self._step()
         finally:
             self._commits.flush()
         if self._dispatcher.left and not self._transport.workers:

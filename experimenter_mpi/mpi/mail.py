@@ -124,7 +124,7 @@ def pack(message: Message) -> tuple[Tag, bytes, int]:
     # As a plain tuple: the tag says the type, and naming it would cost as much again.
     plain: Any = message[:]
     if isinstance(message, Finished):
-        plain = (spread(message.outcomes),)
+        plain = spread(message.outcomes)
     buffers: list[Any] = []
     content = pickle.dumps(plain, 5, buffer_callback=buffers.append)
     if buffers:
@@ -150,7 +150,7 @@ def unpack(
     apart = _buffers(memoryview(content).toreadonly(), buffers) if buffers else ()
     plain = pickle.loads(content, buffers=apart)  # noqa: S301
     if kind is Finished:
-        return Finished(gathered(*plain))
+        return Finished(gathered(plain))
     message: Message = kind(*plain)
     return message
 

@@ -11,6 +11,7 @@ only questions and ``Begun`` travel here until the ``Release``.
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..codec import Encoded
@@ -80,35 +81,31 @@ def message(tag: Tag) -> Callable[[T], T]:
     return register
 
 
-# An outcome as it travels: its fields, and of results that are all text that text.
-Row = tuple[Any, ...]
+# Outcomes as they travel: each field of all of them, and of results that are all text
+# that text. One by one, named as they are, they cost six times as much to pickle.
+Columns = tuple[tuple[Any, ...], ...]
 
 
-def spread(outcomes: Iterable[Outcome]) -> list[Row]:
-    """Give outcomes as plain tuples: named ones cost six times as much to pickle."""
-    return [
-        (i, status, r[0] if r and not (r[1] or r[2]) else r, failure, began, ended, s)
-        for i, status, r, failure, began, ended, s in outcomes
-    ]
+def spread(outcomes: Iterable[Outcome]) -> Columns:
+    """Give the fields of outcomes, none where there are no outcomes."""
+    fields = tuple(zip(*outcomes, strict=True))
+    if not fields:
+        return ()
+    index, status, results, *others = fields
+    texts = tuple(r[0] if r and not (r[1] or r[2]) else r for r in results)
+    return index, status, texts, *others
 
 
-def gathered(rows: Iterable[Row]) -> tuple[Outcome, ...]:
+def gathered(columns: Columns) -> tuple[Outcome, ...]:
     """Give back what ``spread`` was given."""
+    if not columns:
+        return ()
+    index, status, texts, *others = columns
     new = tuple.__new__  # a named tuple's own is a function of Python's
     none: Any = ()
-    outcomes = [
-        new(
-            Outcome,
-            (
-                i,
-                status,
-                new(Encoded, (r, none, none)) if type(r) is str else r,
-                *others,
-            ),
-        )
-        for i, status, r, *others in rows
-    ]
-    return tuple(outcomes)
+    results = [new(Encoded, (r, none, none)) if type(r) is str else r for r in texts]
+    rows = zip(index, status, results, *others, strict=True)
+    return tuple(map(new, repeat(Outcome), rows))
 
 
 def _equal(one: Any, other: Any) -> bool:

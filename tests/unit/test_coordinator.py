@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -106,6 +107,35 @@ def test_every_outcome_is_recorded_with_where_it_came_from():
         e.place for e in done.ledger.entries
     }
     assert done.error is None
+
+
+class GarbageLedger(ListLedger):
+    """Notes how many objects the garbage collector left alone at the first commit."""
+
+    frozen = None
+
+    def record(self, entries, running):
+        super().record(entries, running)
+        if self.frozen is None:
+            self.frozen = gc.get_freeze_count()
+
+
+def test_the_garbage_collector_leaves_older_objects_alone_during_the_run():
+    done = Script(ready(1), obedient, ledger_kind=GarbageLedger).run()
+
+    assert done.ledger.frozen > 0
+    assert 0 == gc.get_freeze_count()
+
+
+def test_what_the_script_has_frozen_stays_so():
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        Script(ready(1), obedient).run()
+
+        assert frozen == gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_what_arrives_together_is_committed_together(monkeypatch):
