@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from ..errors import NotFoundError
 from ..experiment import TrialIds
@@ -14,7 +15,7 @@ from .rows import checked, checked_value
 from .tables import experiments, trials
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from .storage import Storage
 
@@ -90,16 +91,25 @@ def trial_row(
         NotFoundError: there is none of this id.
     """
     text = as_id(trial_id, "a trial")
-    query = select(*(columns or (trials,))).where(trials.c.id == text)
-    row = connection.execute(query).one_or_none()
+    query = _of_trial(*(columns or (trials,)))
+    row = connection.execute(query, {"trial_id": text}).one_or_none()
     if row is None:
-        msg = (
-            f"{storage.name} has no trial {text}: ask get_trials_ids_by_name for the "
-            "ids of an experiment's trials"
-        )
-        raise NotFoundError(msg)
+        raise no_trial(storage, text)
     found: Row[Any] = checked(trials, row)
     return found
+
+
+@lru_cache(maxsize=16)  # making a statement takes longer than SQLite does to answer it
+def _of_trial(*columns: Any) -> Select[Any]:
+    return select(*columns).where(trials.c.id == bindparam("trial_id"))
+
+
+def no_trial(storage: Storage, trial_id: str) -> NotFoundError:
+    """Give the error that says that there is no such trial."""
+    return NotFoundError(
+        f"{storage.name} has no trial {trial_id}: ask get_trials_ids_by_name for the "
+        "ids of an experiment's trials"
+    )
 
 
 def _known(connection: Connection) -> list[str]:

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, insert, select
 
 from ..snapshot import Snapshot, checked_label
 from . import documents, timestamps
-from .lookup import trial_row
-from .rows import all_checked, checked
+from .lookup import as_id, no_trial, trial_row
+from .rows import all_checked, checked, checked_value
 from .tables import snapshots, trials
 
 if TYPE_CHECKING:
@@ -25,7 +25,14 @@ _NEWEST_FIRST = (
     .where(snapshots.c.trial_id == bindparam("trial_id"))
     .order_by(snapshots.c.sequence.desc())
 )
-_LATEST = _NEWEST_FIRST.limit(1)
+# In one statement: rank 0 is asked by all workers, each of which waits for the answer.
+_LATEST = (
+    select(trials.c.experiment_id, snapshots)
+    .select_from(trials.outerjoin(snapshots))
+    .where(trials.c.id == bindparam("trial_id"))
+    .order_by(snapshots.c.sequence.desc())
+    .limit(1)
+)
 
 
 class Snapshots:
@@ -72,31 +79,28 @@ class Snapshots:
 
     def latest(self, trial_id: UUID | str) -> Snapshot | None:
         with self._storage.reading() as connection:
-            trial = trial_row(
-                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
-            )
-            row = _latest(connection, trial.id)
-        return None if row is None else self._snapshot(row, trial.experiment_id)
+            row = self._latest(connection, trial_id)
+        return None if row is None else self._snapshot(row, row.experiment_id)
 
     def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
         """Give the latest snapshot's row, and its state with the arrays."""
         with self._storage.reading() as connection:
-            trial = trial_row(
-                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
-            )
-            row = _latest(connection, trial.id)
+            row = self._latest(connection, trial_id)
             if row is None:
                 return None
-            state = documents.with_arrays(connection, trial.experiment_id, row.state)
+            state = documents.with_arrays(connection, row.experiment_id, row.state)
             return row, state
+
+    def _latest(self, connection: Connection, trial_id: UUID | str) -> Row[Any] | None:
+        text = as_id(trial_id, "a trial")
+        row = connection.execute(_LATEST, {"trial_id": text}).one_or_none()
+        if row is None:
+            raise no_trial(self._storage, text)
+        checked_value(trials.c.experiment_id, row.experiment_id)
+        return None if row.sequence is None else checked(snapshots, row)
 
     def _snapshot(self, row: Row[Any], experiment_id: str) -> Snapshot:
         what = f"state of snapshot {row.id} of trial {row.trial_id}"
         state = documents.decode(self._storage, experiment_id, row.state, what)
         ids = UUID(row.id), UUID(row.trial_id)
         return Snapshot(*ids, state, row.label, row.created_at)
-
-
-def _latest(connection: Connection, trial_id: str) -> Row[Any] | None:
-    row = connection.execute(_LATEST, {"trial_id": trial_id}).one_or_none()
-    return None if row is None else checked(snapshots, row)

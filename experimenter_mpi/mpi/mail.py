@@ -110,6 +110,10 @@ class Backoff:
         self._crowding = crowding
         self._spins = self.SPINS / crowding
 
+    def begin(self) -> None:
+        """Look at once again."""
+        self._looks = 0
+
     def wait(self) -> None:
         self._looks += 1
         if self._looks <= self._spins:

@@ -60,7 +60,7 @@ class Transport:
         communicator = self.world
         self._survival = Survival(mpi, self._frames)
         self.rank: int = communicator.rank
-        self._crowding = 1.0 if self.rank == 0 else crowding
+        self._backoff = Backoff(1.0 if self.rank == 0 else crowding)
         self.size: int = communicator.size
         self.hostname = os.uname().nodename
         source = mpi.ANY_SOURCE if self.rank == 0 else 0
@@ -116,7 +116,10 @@ class Transport:
 
         Messages of one rank come in the order it sent them.
         """
-        return self._inbox.poll()
+        arrival = self._inbox.poll()
+        if arrival is not None:
+            self._backoff.begin()
+        return arrival
 
     def _notice(self, error: Any) -> None:
         """Learn of deaths; leave if it is rank 0's, without which nothing goes on."""
@@ -138,13 +141,12 @@ class Transport:
         Gives None after ``timeout`` seconds, on ``wake()``, and when a rank has died.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        backoff = Backoff(self._crowding)
         while (arrival := self.poll()) is None:
             if wake() or self._survival.untold:
                 return None
             if deadline is not None and time.monotonic() >= deadline:
                 return None
-            backoff.wait()
+            self._backoff.wait()  # goes on where the last one gave nothing
         return arrival
 
     def send(self, rank: int, message: Message) -> None:

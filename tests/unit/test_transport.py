@@ -153,39 +153,54 @@ def test_what_is_being_sent_is_kept_until_it_has_left(world):
     assert (False, True) == (before, world[0].flush(timeout=PATIENCE))
 
 
-def test_waiting_ends_at_its_timeout(world, monkeypatch):
-    clock = FakeClock()
-    monkeypatch.setattr(transport_module, "time", clock)
+@pytest.fixture
+def sleeps(monkeypatch):
+    """All sleeps, in order, none of which takes any time; a yield is one of 0."""
+    clock, slept = FakeClock(), []
 
     def sleep(seconds):
+        slept.append(seconds)
         clock.now += seconds
 
     clock.sleep = sleep
+    monkeypatch.setattr(transport_module, "time", clock)
     monkeypatch.setattr(mail.os, "sched_yield", lambda: sleep(0))
     monkeypatch.setattr(mail, "time", clock)
+    return slept
 
+
+def test_waiting_ends_at_its_timeout(world, sleeps):
     assert world[0].receive(timeout=5) is None
-    assert 1005 <= clock.now < 1006
+    assert 5 <= sum(sleeps) < 6
 
 
-def test_waiting_grows_patient_but_never_deaf(world, monkeypatch):
+def test_waiting_grows_patient_but_never_deaf(world, sleeps):
     """An idle rank takes no core, and yet hears a message within a moment."""
-    clock = FakeClock()
-    sleeps = []
-
-    def sleep(seconds):
-        sleeps.append(seconds)
-        clock.now += seconds
-
-    clock.sleep = sleep
-    monkeypatch.setattr(transport_module, "time", clock)
-    monkeypatch.setattr(mail.os, "sched_yield", lambda: sleep(0))
-    monkeypatch.setattr(mail, "time", clock)
     world[0].receive(timeout=1)
 
     assert [0] * 10 == sleeps[:10]
     assert sleeps == sorted(sleeps)
     assert 0.0005 <= sleeps[-1] <= 0.002
+
+
+def test_a_wait_that_gave_nothing_is_gone_on_with(world, sleeps):
+    """Rank 0 looks up now and then: it need not begin to look often again."""
+    world[0].receive(timeout=1)
+    patient = len(sleeps)
+    world[0].receive(timeout=1)
+
+    assert min(sleeps[patient:]) == sleeps[patient - 1]
+
+
+@pytest.mark.parametrize("look", [Transport.poll, Transport.receive])
+def test_after_a_message_a_rank_looks_often_again(world, sleeps, look):
+    world[0].receive(timeout=1)
+    patient = len(sleeps)
+    world[1].send(0, m.Ready("node1"))
+    look(world[0])
+    world[0].receive(timeout=1)
+
+    assert 0 == sleeps[patient]
 
 
 def test_waiting_ends_when_it_is_woken(world):
