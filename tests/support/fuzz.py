@@ -150,10 +150,11 @@ class Databases:
     """Open, list, show, export, merge, reset databases of which files were changed."""
 
     def __init__(self, folder: Path) -> None:
-        from experimenter_mpi.database import lock
+        from experimenter_mpi.database import lock, owner
         from support.stored import make_database
 
-        lock.PATIENCE_SECONDS = 0.0
+        # A lock that says nothing of its owner may be another host's: a run waits.
+        lock.PATIENCE_SECONDS, owner.DEAD_AFTER_SECONDS = 0.0, 0.5
         self._template, self._used = folder / "template", folder / "used"
         self._template.mkdir()
         make_database(self._template)
