@@ -117,7 +117,8 @@ def blas(ranks: Sequence[Rank]) -> Iterator[Finding]:
     for host, of_host in _by_host(ranks):
         there = len(frozenset().union(*(rank.cores for rank in of_host)))
         wanted = sum(rank.threads or len(rank.cores) for rank in of_host)
-        if len(of_host) > 1 and wanted > there:
+        # One each is the least there is, even where ranks share cores.
+        if len(of_host) > 1 and wanted > max(there, len(of_host)):
             told = of_host[0].threads
             how = "is not set" if told is None else f"is {told}"
             text = (

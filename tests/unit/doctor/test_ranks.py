@@ -74,6 +74,11 @@ def test_one_thread_each_is_fine_and_so_is_a_rank_that_has_the_host_to_itself():
     assert [] == list(ranks.blas([rank(threads=None)]))
 
 
+def test_one_thread_each_is_the_least_even_with_fewer_cores_than_ranks():
+    assert [] == list(ranks.blas([rank(threads=1)] * 3))
+    assert [] != list(ranks.blas([rank(threads=2)] * 3))
+
+
 def test_a_host_that_does_not_see_the_folder_is_named():
     (found,) = ranks.sight([rank(), rank("n2", sees_folder=False)], "/scratch")
 
