@@ -145,6 +145,8 @@ def _from_now(duration: str | None) -> float | None:
 def seconds(text: str) -> float:
     """Read a duration as schedulers write it: SS, MM:SS, HH:MM:SS or D-HH:MM:SS.
 
+    After days come hours, as Slurm reads it: 1-12 and 1-12:30 are days and hours.
+
     Raises:
         ValueError: it is none.
     """
@@ -153,6 +155,8 @@ def seconds(text: str) -> float:
     if len(parts) > len(("hours", "minutes", "seconds")) or min(parts) < 0:
         msg = f"'{text}' is no duration"
         raise ValueError(msg)
+    if dash:
+        parts += [0.0] * (len(("hours", "minutes", "seconds")) - len(parts))
     total = 0.0
     for part in parts:
         total = total * 60 + part

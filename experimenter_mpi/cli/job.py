@@ -66,7 +66,13 @@ def _list(words: tuple[str, ...]) -> str:
 
 
 def _add_size(add: Callable[..., object]) -> None:
-    add("--time", metavar="TIME", type=seconds, required=True, help="the walltime")
+    add(
+        "--time",
+        metavar="TIME",
+        type=seconds,
+        required=True,
+        help="the walltime: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
+    )
     add("--ranks", metavar="N", type=_count, default=64, help="default: %(default)s")
     add("--nodes", metavar="N", type=_count, help="spread the ranks over so many")
     add("--cpus-per-rank", metavar="N", type=_count, default=1, help="for threads")

@@ -135,7 +135,7 @@ def index_list(text: str) -> list[int]:
 
 
 def seconds(text: str) -> float:
-    """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH:MM:SS``."""
+    """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH[:MM[:SS]]``."""
     try:
         total = walltime.seconds(text)
     except ValueError:
