@@ -238,20 +238,27 @@ def _write(job: Job, given: Namespace) -> None:
             after = by_hand(job.scheduler, file, after=JOB_NUMBER)
             _tell(f"and, with its number: {after}")
         return
-    numbers = [submit(job.scheduler, script, share=share) for share in _shares(job)]
-    for file in follower:
-        numbers.append(submit(job.scheduler, file, after=numbers))
-    print(*numbers, sep="\n")
-    for what, command in following(job.scheduler, numbers[0]):
-        _tell(f"{what}: {command}")
+    numbers: list[str] = []
+    try:
+        for file, share in _submissions(job, script, follower):
+            first = numbers if file in follower else None
+            number = submit(job.scheduler, file, after=first, share=share)
+            print(number, flush=True)
+            numbers.append(number)
+    finally:  # what was submitted runs, also if what should follow it was refused
+        for what, command in following(job.scheduler, numbers):
+            _tell(f"{what}: {command}")
     _tell(f"its output: {job.logs}/{job.called}*")
 
 
-def _shares(job: Job) -> list[int | None]:
-    """Give for each submission the share it takes, where the scheduler does not."""
-    if job.array is None or job.scheduler != "flux":
-        return [None]
-    return list(range(1, job.array + 1))
+def _submissions(
+    job: Job, script: str, follower: list[str]
+) -> list[tuple[str, int | None]]:
+    """Give each file to submit, and the share it takes where no scheduler says it."""
+    shares: list[int | None] = [None]
+    if job.array is not None and job.scheduler == "flux":
+        shares = list(range(1, job.array + 1))
+    return [(script, share) for share in shares] + [(file, None) for file in follower]
 
 
 def _tell(text: str) -> None:

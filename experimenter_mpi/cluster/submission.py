@@ -37,28 +37,32 @@ _NUMBER = {
     "lsf": r"Job <(\d+)>",
     "flux": r"(\S+)\s*$",
 }
+# What is followed by the numbers of all jobs; and between those numbers.
 _FOLLOW = {
-    "slurm": "squeue --jobs {id}",
-    "pbs": "qstat {id}",
-    "sge": "qstat -j {id}",
-    "lsf": "bjobs {id}",
-    "flux": "flux jobs {id}",
+    "slurm": ("squeue --jobs", ","),
+    "pbs": ("qstat", " "),
+    "sge": ("qstat -j", ","),
+    "lsf": ("bjobs", " "),
+    "flux": ("flux jobs", " "),
 }
 _CANCEL = {
-    "slurm": "scancel {id}",
-    "pbs": "qdel {id}",
-    "sge": "qdel {id}",
-    "lsf": "bkill {id}",
-    "flux": "flux cancel {id}",
+    "slurm": "scancel",
+    "pbs": "qdel",
+    "sge": "qdel",
+    "lsf": "bkill",
+    "flux": "flux cancel",
 }
 
 
-def following(scheduler: str, number: str) -> list[tuple[str, str]]:
-    """Give what one may want to do with a submitted job, and the command for it."""
-    command = quote(number)
+def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
+    """Give what one may want to do with submitted jobs, and the command for it."""
+    if not numbers:
+        return []
+    quoted = [quote(number) for number in numbers]
+    follow, between = _FOLLOW[scheduler]
     return [
-        ("follow it", _FOLLOW[scheduler].format(id=command)),
-        ("end it", _CANCEL[scheduler].format(id=command)),
+        ("follow it", f"{follow} {between.join(quoted)}"),
+        ("end it", f"{_CANCEL[scheduler]} {' '.join(quoted)}"),
     ]
 
 

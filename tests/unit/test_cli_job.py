@@ -232,6 +232,43 @@ def test_what_the_scheduler_says_against_it_is_said(does, said, job, here):
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "refused", "line"),
+    [
+        ("slurm", "*merge*", "scancel 17"),
+        ("flux", "*SHARE=2*", "flux cancel f17Abc"),
+    ],
+)
+def test_what_was_submitted_is_named_when_what_follows_it_is_refused(
+    scheduler, refused, line, job, here
+):
+    name, does = SUBMITS[scheduler]
+    install(here, name, f'case "$*" in {refused}) exit 7 ;; esac\n{does}')
+
+    code, out, err = job(scheduler, *ASK, "--array", "2", "--submit")
+
+    assert (3, does.removeprefix("echo ")) == (code, out.strip())
+    assert f"end it: {line}\n" in err and "exit code 7" in err
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "follow", "end"),
+    [
+        ("slurm", "squeue --jobs 17,17", "scancel 17 17"),
+        ("sge", "qstat -j 17,17", "qdel 17 17"),
+        ("flux", "flux jobs f17Abc f17Abc", "flux cancel f17Abc f17Abc f17Abc\n"),
+    ],
+)
+def test_all_that_was_submitted_is_followed_and_ended(
+    scheduler, follow, end, job, here
+):
+    install(here, *SUBMITS[scheduler])
+
+    _, _, err = job(scheduler, *ASK, "--array", "2", "--submit")
+
+    assert f"follow it: {follow}" in err and f"end it: {end}" in err
+
+
 @pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
 def test_what_is_to_be_typed_is_understood_by_a_shell(scheduler, here):
     install(here, SUBMITS[scheduler][0], "")
