@@ -33,7 +33,7 @@ def folder_of(path: str) -> str:
 
 def database(path: str) -> Finding:
     """Say whether there is a database of ours, and whether a run is writing to it."""
-    if not os.path.exists(path):
+    if not os.path.exists(os.path.abspath(path)):  # which makes this folder of ""
         return Finding("database", OK, f"{path} does not exist yet; a run makes it")
     if os.path.isfile(path) and not os.access(path, os.W_OK):
         text = f"{path} cannot be written by you"

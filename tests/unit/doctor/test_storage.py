@@ -44,6 +44,16 @@ def test_an_empty_file_is_what_a_run_makes_a_database_of(tmp_path):
     assert "ok" == storage.database(str(tmp_path / "heat.db")).state
 
 
+@pytest.mark.parametrize("path", ["", ".", "results/"])
+def test_a_folder_is_no_database_nor_is_an_empty_name(path, tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    found = storage.database(path)
+
+    assert "problem" == found.state and "is a folder" in found.text
+
+
 def test_a_database_that_only_others_may_write_is_a_problem(stored, monkeypatch):
     """Root, who may run this test, may write everything."""
     monkeypatch.setattr("os.access", lambda _path, mode: mode != os.W_OK)
