@@ -26,7 +26,8 @@ def create_slurm_template(
     ``asked`` are the arguments of ``cluster.job.Job``: script, ranks, seconds, resume,
     array, ... Unless told otherwise the script uses this Python, and the MPI whose
     mpiexec is beside it or on the path. Gives the paths of what was written: of an
-    array also the job that merges, to be submitted after it.
+    array also the job that merges, to be submitted after it. ``force=True`` replaces
+    another file that is there.
 
     Raises:
         JobScriptError: no such job can be written, or there is another file already.
@@ -77,6 +78,7 @@ def _create(
     asked: dict[str, Any],
 ) -> list[str]:
     chosen = {"python": sys.executable, "file": file, "logs": logs, **asked}
+    force = bool(chosen.pop("force", False))
     chosen = {
         name: os.fspath(value) if isinstance(value, os.PathLike) else value
         for name, value in chosen.items()
@@ -84,7 +86,7 @@ def _create(
     if "library" not in chosen and chosen["python"] is not None:
         found = library_installed(chosen["python"])
         chosen |= {} if found is None else {"library": found}
-    return write(Job(scheduler=scheduler, **chosen))
+    return write(Job(scheduler=scheduler, **chosen), force=force)
 
 
 def write(job: Job, *, force: bool = False) -> list[str]:
@@ -102,7 +104,10 @@ def write(job: Job, *, force: bool = False) -> list[str]:
         texts[merge_file(job.file)] = render_merge(job)
     for path, text in texts.items():
         if not force and _is_other(path, text):
-            msg = f"{path} is there and differs; name another file, or say --force"
+            msg = (
+                f"{path} is there and differs; name another file, or say --force "
+                "(force=True)"
+            )
             raise JobScriptError(msg)
     try:
         os.makedirs(job.logs, exist_ok=True)

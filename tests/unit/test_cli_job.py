@@ -325,6 +325,10 @@ def test_what_is_there_is_not_replaced_from_python_either(here):
 
     assert "mine\n" == (here / "job.sh").read_text()
 
+    cluster.create_slurm_template("job.sh", force=True)
+
+    assert "#SBATCH" in (here / "job.sh").read_text()
+
 
 def test_a_script_without_a_name_is_not_written():
     with pytest.raises(JobScriptError, match="needs a name"):
