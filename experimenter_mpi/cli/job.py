@@ -155,6 +155,9 @@ def main(arguments: list[str]) -> int:
     if not os.path.isfile(given.script):
         msg = f"no such script: {given.script}"
         raise JobScriptError(msg)
+    if os.path.isdir(os.path.abspath(given.db)):  # which makes this folder of ""
+        msg = f"--db '{given.db}' is a folder: give the name of a database file in it"
+        raise JobScriptError(msg)
     job = _job(given, options)
     if given.submit or given.output:
         _write(job, given)

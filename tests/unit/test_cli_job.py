@@ -114,6 +114,8 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
         (("slurm", *ASK, "--nodes", "3"), "take 6"),
         (("slurm", *ASK, "--time", "inf"), "none beyond ten years"),
         (("slurm", *ASK, "--", "--db", "b.db"), "give --db before any --"),
+        (("slurm", *ASK, "--db", ""), "--db '' is a folder"),
+        (("slurm", *ASK, "--db", "bin"), "--db 'bin' is a folder"),
         (("slurm", *ASK, "--fault-tolerant"), "--mpi openmpi"),
         (("sge", *ASK, "--launcher", "srun"), "by mpiexec, not srun"),
         (("slurm", "exp.py", "--time", "60", "--python", "/no"), "--mpi mpich|"),
