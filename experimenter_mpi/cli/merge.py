@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> int:
         "merge",
         "Add every record of each SECONDARY that PRIMARY lacks; PRIMARY is made if it "
         "does not exist. The same name with another configuration is an error, and "
-        "nothing of that SECONDARY is added; merging twice changes nothing.",
+        "nothing of that SECONDARY is added; merging twice changes nothing. A trial "
+        "that both have finished keeps the results of PRIMARY, also if those of "
+        "SECONDARY are newer: after --overwrite or reset, merge into a new PRIMARY.",
         EXAMPLES,
     )
     parser.add_argument("primary", metavar="PRIMARY")

@@ -125,6 +125,20 @@ def test_more_shares_than_trials_leave_some_with_nothing_to_do(folder):
     assert 0 == code and "0 finished, 0 failed" in out
 
 
+def test_a_share_that_ran_anew_counts_in_a_new_merged_database_alone(folder):
+    """As the help of merge says: what is finished there keeps its results."""
+    folder.run("1/3")
+    folder.call("merge", "all.db", "share-1-3.db")
+    (folder.path / "exp.py").write_text(SOURCE.replace("2 * ", "3 * "))
+    folder.run("1/3", "--overwrite")
+
+    for merged in ("all.db", "new.db"):
+        folder.call("merge", merged, "share-1-3.db")
+
+    assert 6 == folder.trials("all.db")[3].results["double"]
+    assert 9 == folder.trials("new.db")[3].results["double"]
+
+
 def test_the_shares_of_a_job_array_merge_to_the_whole(folder):
     codes = [folder.run(f"{k}/3")[0] for k in (1, 2, 3)]
     assert sorted(codes) == [0, 0, 1]
