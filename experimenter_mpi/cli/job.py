@@ -178,7 +178,9 @@ def _split(made: Parser, arguments: list[str]) -> tuple[Namespace, list[str]]:
         before, after = arguments[:place], arguments[place + 1 :]
     given, options = made.parse_known_args(before)
     options += after
-    run.parser().parse_args([given.script, *options])
+    checked = run.parser()
+    checked.prog = made.prog  # whose help names its own options and those of `run`
+    checked.parse_args([given.script, *options])
     return given, options
 
 

@@ -97,7 +97,7 @@ def test_a_mistake_is_seen_before_the_job_is(job, options, said):
     code, out, err = job("slurm", *ASK, *options)
 
     assert (2, "") == (code, out)
-    assert said in err and "--help" in err
+    assert said in err and "(see experimenter-mpi job --help)" in err
 
 
 def test_a_job_without_a_walltime_is_not_guessed_at(job):
