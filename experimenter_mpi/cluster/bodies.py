@@ -22,7 +22,7 @@ FORWARDING = r"""
 # ---- Run, and pass on what the scheduler says -------------------------------------
 launcher=
 pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
-    heard=1
+    heard=$1
     [ -z "$launcher" ] || kill -s "$1" "$launcher"
 }
 trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
@@ -35,9 +35,14 @@ progress() {
 }
 before=$(progress)
 [ -z "$cancelled" ] || exit 143 # before anything was launched
-launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
-launcher=$!
-while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 """
 
 FINISHING = r"""
@@ -131,6 +136,13 @@ CHAIN = {
     "lsf": "$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
     "pbs": "${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}",
     "flux": "${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}",
+}
+# What says that this is a job at all; Flux's variables differ by version.
+IN_JOB = {
+    "slurm": "$SLURM_JOB_ID",
+    "sge": "$JOB_ID",
+    "lsf": "$LSB_JOBID",
+    "pbs": "$PBS_JOBID",
 }
 # Where it was submitted.
 SUBMITTED_IN = {

@@ -31,7 +31,7 @@ def launching(job: Job) -> str:
         [
             _TITLE,
             f"launch() {{ # {_CALLED[job.library]}",
-            "    trap '' USR2 # which ends some launchers; ranks heed it all the same",
+            "    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2",
             *(f"    {text}" for text in line.setup),
             f'    exec {line.text} "$@"',
             "}",

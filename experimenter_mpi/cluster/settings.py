@@ -6,7 +6,7 @@ from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from . import bodies
-from .directives import hours
+from .directives import hours, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _WITH = "# ---- With what " + "-" * 66
 
 def settings(job: Job, *, runs: bool = True) -> str:
     """Give the paragraph that says what to run; not how, if nothing ``runs``."""
-    lines = [_WHAT, *_folder(job)]
+    lines = [_WHAT, *(_guard(job) if runs else ()), *_folder(job)]
     if runs:
         lines.append(f"script={quote(job.script)}")
     lines.append(f"database={quote(job.database)}")
@@ -33,6 +33,17 @@ def settings(job: Job, *, runs: bool = True) -> str:
         lines += _share(job)
         lines += _chain(job)
     return "\n".join(lines)
+
+
+def _guard(job: Job) -> Iterator[str]:
+    """Do not run all of it on a login node."""
+    number = bodies.IN_JOB.get(job.scheduler)
+    if number is not None:
+        yield f'[ -n "{number}" ] || {{'
+        called = name_of(job.scheduler)
+        yield f'    echo "job script: this is no job of {called}: submit it"'
+        yield "    exit 3"
+        yield "}"
 
 
 def _folder(job: Job) -> Iterator[str]:
@@ -78,6 +89,7 @@ def _chain(job: Job) -> Iterator[str]:
     if not job.resume:
         return
     yield f"logs={quote(job.logs)}"
+    yield 'mkdir -p -- "$logs" || exit 3'
     yield f'chain="{bodies.CHAIN[job.scheduler]}"'
     yield f"max_runs={job.max_runs} # no job goes on for ever"
     if job.scheduler in _RESUBMITTING:

@@ -47,7 +47,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # MPICH
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     exec mpiexec -n "$ranks" "$@"
 }
 # Instead of that line, if your MPI is another:

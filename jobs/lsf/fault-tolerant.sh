@@ -13,6 +13,10 @@
 ##BSUB -R "rusage[mem=2GB]"
 
 # ---- What to run ----------------------------------------------------------------
+[ -n "$LSB_JOBID" ] || {
+    echo "job script: this is no job of LSF: submit it"
+    exit 3
+}
 cd -- "$LS_SUBCWD" || exit 3
 script=exp.py
 database=experiments/experiments.db
@@ -45,7 +49,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     hosts=$(mktemp)
     sort "$LSB_DJOB_HOSTFILE" | uniq -c | awk '{print $2 " slots=" $1}' > "$hosts"
     exec mpiexec --with-ft ulfm --hostfile "$hosts" --bind-to none -n "$ranks" "$@"

@@ -14,6 +14,10 @@
 ##PBS -A NAME
 
 # ---- What to run ----------------------------------------------------------------
+[ -n "$PBS_JOBID" ] || {
+    echo "job script: this is no job of PBS: submit it"
+    exit 3
+}
 cd -- "$PBS_O_WORKDIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
@@ -46,7 +50,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     exec mpiexec --with-ft ulfm --bind-to none -n "$ranks" "$@"
 }
 

@@ -15,6 +15,10 @@
 ##PBS -A NAME
 
 # ---- What to run ----------------------------------------------------------------
+[ -n "$PBS_JOBID" ] || {
+    echo "job script: this is no job of PBS: submit it"
+    exit 3
+}
 submitted_in="$PBS_O_WORKDIR"
 cd -- "$PBS_O_WORKDIR" || exit 3
 script=exp.py
@@ -22,6 +26,7 @@ database=experiments/experiments.db
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$(grep -c "" "$PBS_NODEFILE")
 logs=hpc/logs
+mkdir -p -- "$logs" || exit 3
 chain="${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}"
 max_runs=20 # no job goes on for ever
 job_script=resume.sh # this file, seen from where it is submitted
@@ -57,7 +62,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # MPICH
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     exec mpiexec -n "$ranks" "$@"
 }
 # Instead of that line, if your MPI is another:
@@ -67,7 +72,7 @@ launch() { # MPICH
 # ---- Run, and pass on what the scheduler says -------------------------------------
 launcher=
 pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
-    heard=1
+    heard=$1
     [ -z "$launcher" ] || kill -s "$1" "$launcher"
 }
 trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
@@ -80,9 +85,14 @@ progress() {
 }
 before=$(progress)
 [ -z "$cancelled" ] || exit 143 # before anything was launched
-launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}" &
-launcher=$!
-while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 
 # With the database on this node's own disk: copy it back, its arrays first.
 #[ -e "$database" ] || exit "$code"

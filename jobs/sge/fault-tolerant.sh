@@ -16,6 +16,10 @@
 ##$ -l h_vmem=2G
 
 # ---- What to run ----------------------------------------------------------------
+[ -n "$JOB_ID" ] || {
+    echo "job script: this is no job of Grid Engine: submit it"
+    exit 3
+}
 cd -- "$SGE_O_WORKDIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
@@ -48,7 +52,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     hosts=$(mktemp)
     awk '{print $1 " slots=" $2}' "$PE_HOSTFILE" > "$hosts"
     exec mpiexec --with-ft ulfm --hostfile "$hosts" --bind-to none -n "$ranks" "$@"

@@ -13,6 +13,10 @@
 ##SBATCH --mem-per-cpu=2G
 
 # ---- What to run ----------------------------------------------------------------
+[ -n "$SLURM_JOB_ID" ] || {
+    echo "job script: this is no job of Slurm: submit it"
+    exit 3
+}
 cd -- "$SLURM_SUBMIT_DIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
@@ -48,7 +52,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # Open MPI
-    trap '' USR2 # which ends some launchers; ranks heed it all the same
+    trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
     exec mpiexec --with-ft ulfm --bind-to none -n "$ranks" "$@"
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ KINDS = {
     "array": {"array": 12},
     "fault-tolerant": {"fault_tolerant": True, "library": "openmpi"},
 }
+IN_A_JOB = dict.fromkeys(("SLURM_JOB_ID", "JOB_ID", "LSB_JOBID", "PBS_JOBID"), "17")
 NASTY = 'it\'s a "$HOME" `id` \\ ;&|<>*?.py'
 
 
@@ -52,6 +55,7 @@ def settings_in(text, *names, folder):
     done = subprocess.run(
         ["bash", "-c", before + shown],
         cwd=folder,
+        env={**os.environ, **IN_A_JOB},
         capture_output=True,
         text=True,
         check=True,
@@ -242,3 +246,56 @@ def test_fault_tolerance_is_asked_of_the_launcher(scheduler):
     assert "mpiexec --with-ft ulfm" in launched(text)
     # Nothing else could do it.
     assert "Instead of that line" not in text
+
+
+# Stands for Python in a job script: the signal comes while it asks what is done so far.
+TOLD_EARLY = f"""#!{sys.executable}
+import os, signal, sys
+with open("asked.txt", "a") as file:
+    file.write(sys.argv[3] + " ")
+if sys.argv[3] == "status":
+    os.kill(int(os.environ["JOB_SHELL"]), signal.SIGUSR1)
+"""
+
+
+def test_a_job_that_is_told_to_stop_before_it_launched_launches_nothing(tmp_path):
+    """With what it reads on a slow file system, that may be minutes."""
+    python = tmp_path / "python"
+    python.write_text(TOLD_EARLY)
+    python.chmod(0o755)
+    asked = job("lsf", resume=True, python=str(python), directory=str(tmp_path))
+    given = {"LSB_JOBNAME": "exp", "LSB_DJOB_NUMPROC": "1"}
+
+    done = subprocess.run(
+        ["bash", "-c", f"export JOB_SHELL=$$\n{render(asked)}"],
+        cwd=tmp_path,
+        env={**os.environ, **IN_A_JOB, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert 75 == done.returncode
+    assert "job script: exit code 75" in done.stdout
+    assert "run" not in (tmp_path / "asked.txt").read_text().split()
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "sge", "lsf", "pbs"])
+def test_a_script_that_is_run_outside_of_a_job_says_so(scheduler, tmp_path):
+    """All ranks would run on the login node."""
+    env = {name: value for name, value in os.environ.items() if name not in IN_A_JOB}
+
+    done = subprocess.run(
+        ["bash", "-c", render(job(scheduler))],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert 3 == done.returncode
+    assert "this is no job of" in done.stdout
+    assert "submit it" in done.stdout
