@@ -50,6 +50,7 @@ _INSERT_OF_UNFINISHED = (
     "(SELECT 1 FROM trials WHERE id = ? AND status <> 'finished')"
 )
 _SELECT = select(arrays)
+_LARGEST_INTEGER = (1 << 63) - 1  # of SQLite
 
 
 def _rule(variable: type[Variable]) -> codec.Rule:
@@ -202,10 +203,13 @@ def array_record(
 def _require_size(record: ArrayRecord) -> None:
     """Refuse a type that says no size: whoever moves the array asks for it."""
     try:
-        _ = record.nbytes
+        size = record.nbytes
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         msg = f"array {record.id} is of the type {record.dtype:.60}, which is none"
         raise CorruptDocumentError(msg) from None
+    if size > _LARGEST_INTEGER:
+        msg = f"array {record.id} is of {size} bytes by its type and shape: damaged"
+        raise CorruptDocumentError(msg)
 
 
 def _shape(array_id: str, text: str) -> tuple[int, ...]:

@@ -107,7 +107,7 @@ def _outcome(attempt: Callable[[random.Random], None], number: int) -> str:
     try:
         attempt(random.Random(number))
     except BaseException:  # noqa: BLE001 - this is what is looked for
-        return traceback.format_exc(limit=-6)
+        return traceback.format_exc(limit=-12)
     grown = _peak() - before
     return f"it took {grown:,} bytes of memory" if grown > MAX_BYTES else ""
 

@@ -234,6 +234,21 @@ def test_an_array_of_no_type_is_not_copied(alter, open_here, tmp_path, dtype):
         db.export_db(tmp_path / "copy.db")
 
 
+@pytest.mark.parametrize(
+    "column",
+    ["shape = '[9223372036854775808]'", """dtype = '"<f99999999999999999999"'"""],
+)
+def test_an_array_larger_than_any_number_of_sqlite_is_not_copied(
+    alter, open_here, tmp_path, column
+):
+    alter(f"UPDATE arrays SET {column}, data = NULL, file = 'ab/c.h5'")
+    with (
+        open_here(read_only=True) as db,
+        pytest.raises(CorruptDocumentError, match="bytes by its type and shape"),
+    ):
+        db.export_db(tmp_path / "copy.db")
+
+
 def test_an_index_in_no_order_does_not_keep_us_for_ever(db, stored):
     """A page of a damaged index may lead back to where the reading began."""
     from experimenter_mpi.database.rows import BadRowError, later
