@@ -101,6 +101,7 @@ class _Coordinator:
         self._limit = sweep.trial_timeout
         self._deadlines = None if self._limit is None else Deadlines(self._limit)
         self._waiting: list[Send] = []
+        self._behind: set[int] = set()
         # Ranks that may run another trial than at the last commit: not all are looked
         # at for each, of which there may be a hundred thousand.
         self._changed: set[int] = set()
@@ -110,6 +111,7 @@ class _Coordinator:
             with _older_objects_left_alone():
                 while not self._dispatcher.done:
                     self._step()
+            self._commit()  # releases may wait for it
         finally:
             self._commits.flush()
         if self._dispatcher.left and not self._transport.workers:
@@ -200,12 +202,14 @@ class _Coordinator:
     def _carry_out(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
-                case Send(rank, marked=True):
+                case Send(rank, message, marked):
                     self._changed.add(rank)
-                    self._waiting.append(instruction)
-                case Send(rank, message):
-                    self._changed.add(rank)
-                    self._transport.send(rank, message)
+                    # Nothing may overtake what a rank is to be sent after a commit.
+                    if marked or rank in self._behind:
+                        self._behind.add(rank)
+                        self._waiting.append(instruction)
+                    else:
+                        self._transport.send(rank, message)
                 case Record(rank, outcomes):
                     place = self._places[rank]
                     entries = [Entry(outcome, place) for outcome in outcomes]
@@ -237,6 +241,7 @@ class _Coordinator:
     def _commit(self) -> None:
         self._commits.flush(self._newly_running())
         waiting, self._waiting = self._waiting, []
+        self._behind.clear()
         for each in waiting:
             self._transport.send(each.rank, each.message)
 

@@ -25,6 +25,7 @@ from experimenter_mpi.errors import (
 )
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
+from experimenter_mpi.mpi import coordinator
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.coordinator import coordinate
 from experimenter_mpi.mpi.worker import Line, report_unable, work
@@ -94,6 +95,11 @@ def obedient(rank, message, status=Status.FINISHED):
         case m.Drain():
             return [m.Drained()]
     return []
+
+
+def drained(rank, message):
+    """Step back at once."""
+    return [m.Drained()] if isinstance(message, m.Drain) else []
 
 
 # --- outcomes
@@ -720,6 +726,31 @@ def test_a_trial_is_marked_before_it_starts_where_the_job_dies_with_a_rank():
     script.run()
 
     assert [0] == seen
+
+
+def test_no_batch_overtakes_one_whose_trial_is_still_to_be_marked(monkeypatch):
+    """After a crash: the last of those that go one by one, and a next one at once."""
+    monkeypatch.setattr(coordinator, "_careful", lambda _: 3)
+    done = Script(ready(1), obedient, after_a_crash=True).run()
+
+    assert list(range(20)) == done.ledger.indices
+
+
+def test_no_trial_is_sent_to_a_rank_that_was_sent_home():
+    """It would take it for an order of the next experiment."""
+    script = Script(ready(1, 2), drained, size=3)
+    poll = script.transport.poll
+
+    def poll_and_stop():
+        if script.transport.inbox and script.transport.inbox[0][0] == 2:
+            script.drain.request("SIGTERM")
+        return poll()
+
+    script.transport.poll = poll_and_stop
+    script.run()
+
+    orders = [type(message) for message in script.sent_to(1)]
+    assert [m.Assign, m.Drain, m.Release] == orders
 
 
 def test_a_stop_is_kept_some_time_after_it_was_asked_for(monkeypatch):
