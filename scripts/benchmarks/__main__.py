@@ -74,6 +74,8 @@ def _check(asked: argparse.Namespace) -> None:
         _refuse(f"no case {unknown[0]!r}; there are {', '.join(CASES)}")
     if asked.write and (asked.cases or asked.quick):
         _refuse("--write is for all cases, and not for --quick")
+    if asked.json and not Path(asked.json).absolute().parent.is_dir():
+        _refuse(f"no folder for {asked.json}: make it, or name another file")
     if asked.repeats < 1 or asked.ranks < 3:
         _refuse("--repeats is at least 1, --ranks at least 3: two must work")
 

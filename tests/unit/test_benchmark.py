@@ -158,6 +158,7 @@ def test_the_page_says_what_failed_and_what_was_not_reached(tmp_path, monkeypatc
         (["dispach"], "no case 'dispach'; there are dispatch, profile"),
         (["dispatch", "--write"], "--write is for all cases"),
         (["--quick", "--write"], "not for --quick"),
+        (["--json", "no such folder/figures.json"], "no folder for no such"),
         (["--ranks", "2"], "two must work"),
     ],
 )
