@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..figures import Section, Series
@@ -31,7 +32,7 @@ def measure(bench: Bench) -> Section:
         "resume": Series("resume", " s"),
         "run": Series("run, keeping all", " trials/s"),
         "status": Series("status", " s"),
-        "memory": Series("rank 0's memory at its peak", " MB"),
+        **{f"{verb}'s": _memory(verb) for verb in ("store", "resume", "run")},
     }
     for turn in range(bench.repeats):
         with bench.scratch() as folder:
@@ -45,19 +46,24 @@ def measure(bench: Bench) -> Section:
         section.add(each)
     section.require("rows/s", series["store"].median, at_least=150_000, unit="/s")
     section.require("resume", series["resume"].median, at_most=3, unit=" s")
-    memory = max(series["memory"].values, default=None)
+    peaks = (series[f"{verb}'s"].values for verb in ("store", "resume", "run"))
+    memory = max(chain(*peaks), default=None)
     section.require("rank 0's memory", memory, at_most=300, unit=" MB")
     section.require("status", series["status"].median, at_most=1, unit=" s")
     return section
 
 
+def _memory(verb: str) -> Series:
+    return Series(f"{verb}: rank 0's memory at its peak", " MB")
+
+
 def _one_round(
     bench: Bench, side: int, folder: Path, series: dict[str, Series], *, runs: bool
 ) -> None:
-    def note_memory(figures: dict[str, Any]) -> None:
+    def note_memory(verb: str, figures: dict[str, Any]) -> None:
         if figures:
             mebibytes = figures["peak_mib"]
-            series["memory"].values.append(mebibytes * 2**20 / 1e6)
+            series[f"{verb}'s"].values.append(mebibytes * 2**20 / 1e6)
 
     def launch(verb: str) -> dict[str, Any]:
         return bench.launch("programs/grid.py", verb, side, folder)
@@ -66,11 +72,11 @@ def _one_round(
         return float(figures["seconds"])
 
     store = ("programs/grid.py", "store", side, folder)
-    note_memory(again(series["store"], lambda: bench.alone(*store), rate))
+    note_memory("store", again(series["store"], lambda: bench.alone(*store), rate))
     _mark_a_third(folder / "grid.db")
-    note_memory(again(series["resume"], lambda: launch("resume"), seconds))
+    note_memory("resume", again(series["resume"], lambda: launch("resume"), seconds))
     if runs:
-        note_memory(again(series["run"], lambda: launch("run"), rate))
+        note_memory("run", again(series["run"], lambda: launch("run"), rate))
         for _ in range(bench.repeats):
             again(series["status"], lambda: _status(folder / "grid.db"), seconds)
 
