@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Section:
         ["", "median", "spread", "arrays/s"],
     )
     pairs = {
-        LARGE.format(WORKERS): (bench.count(180), LARGE_BYTES),
+        LARGE.format(WORKERS): (bench.count(360), LARGE_BYTES),
         SMALL.format(WORKERS): (bench.count(20_000), SMALL_BYTES),
     }
     found: dict[str, Series] = {}

@@ -60,7 +60,7 @@ def measure(bench: Bench) -> Section:
 
 def _ours(bench: Bench) -> list[Contender]:
     made = []
-    for name, size, trials in ((ONE_BY_ONE, 1, 20_000), (AUTO, "auto", 200_000)):
+    for name, size, trials in ((ONE_BY_ONE, 1, 60_000), (AUTO, "auto", 200_000)):
         made += [
             Contender(
                 name, "all, durable, one SQLite file", _kept(bench, size, trials)
