@@ -101,7 +101,7 @@ class Backoff:
     spend on looking, the others lack for trials.
     """
 
-    SPINS = 50
+    SPINS = 200
     STEP = 1e-5
     LONGEST = 0.001
 
