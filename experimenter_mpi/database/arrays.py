@@ -32,6 +32,8 @@ class ArrayFiles:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        # Folders, by name and number, that are on the disk as far as we had it done.
+        self._durable: set[tuple[str, int]] = set()
 
     def write(self, encoded: Encoded) -> Encoded:
         """Move large arrays, or many, into a new file; durable on return.
@@ -99,12 +101,12 @@ class ArrayFiles:
         try:
             with self._unless_broken(path) as temporary:
                 if offset == 0:
-                    self._make_folder(os.path.dirname(path))
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
                 with open(temporary, "r+b" if offset else "wb") as part:
                     part.seek(offset)
                     part.write(data)
                 if is_last:
-                    _let_appear(path)
+                    self._let_appear(path)
         except OSError as error:
             msg = f"cannot write an array to {path}: {reason(error)}"
             raise DatabaseWriteError(msg) from error
@@ -171,16 +173,24 @@ class ArrayFiles:
     def _publish(self, file: str, write: Callable[[str], None]) -> None:
         """Write under a temporary name, then let the name appear."""
         path = self._path(file)
-        self._make_folder(os.path.dirname(path))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with self._unless_broken(path) as temporary:
             write(temporary)
-            _let_appear(path)
+            self._let_appear(path)
 
-    def _make_folder(self, folder: str) -> None:
-        if not os.path.isdir(folder):
-            os.makedirs(folder, exist_ok=True)
-            for parent in (self.folder, os.path.dirname(self.folder)):
-                _sync(parent)
+    def _let_appear(self, path: str) -> None:
+        """Give a file its name, once it is on the disk, and have that there too."""
+        _sync(path + _TEMPORARY, forget=True)
+        os.rename(path + _TEMPORARY, path)
+        folder = os.path.dirname(path)
+        _sync(folder)
+        # Whoever made the folder may be about to do this, and may not live to do it. It
+        # comes last, when file systems with a journal have little left to do.
+        made = folder, os.stat(folder).st_ino
+        if made not in self._durable:
+            _sync(self.folder)
+            _sync(os.path.dirname(self.folder))
+            self._durable.add(made)
 
     @contextmanager
     def _unless_broken(self, path: str) -> Iterator[str]:
@@ -247,13 +257,6 @@ def _copy_bytes(source: BufferedReader, path: str) -> None:
 
     with open(path, "wb") as target:
         shutil.copyfileobj(source, target, 1024 * 1024)
-
-
-def _let_appear(path: str) -> None:
-    """Give a file its name, once all of it is on the disk."""
-    _sync(path + _TEMPORARY, forget=True)
-    os.rename(path + _TEMPORARY, path)
-    _sync(os.path.dirname(path))
 
 
 def _sync(path: str, *, forget: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
@@ -54,8 +55,9 @@ def _add(file: h5py.File, name: str, record: ArrayRecord, kind: str) -> int:
     else:
         data = array
     dataset = file.create_dataset(name, data=data)
-    dataset.attrs["dtype"] = record.dtype
-    dataset.attrs["stored_as"] = kind
+    if kind != NATIVE:  # else the dataset says it all
+        dataset.attrs["dtype"] = record.dtype
+        dataset.attrs["stored_as"] = kind
     if kind == BYTES:
         dataset.attrs["shape"] = np.array(record.shape, np.int64)
         dataset.attrs["order"] = record.order
@@ -65,6 +67,7 @@ def _add(file: h5py.File, name: str, record: ArrayRecord, kind: str) -> int:
     return offset or 0  # an array without entries is nowhere
 
 
+@lru_cache(maxsize=1024)  # asked for every array
 def _how(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "mM":
         return INTEGERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import uuid
 
 import h5py
 import numpy as np
@@ -174,7 +175,7 @@ def test_sweeping_removes_what_no_row_refers_to(db, stored, files, tmp_path):
 
 
 def test_a_file_appears_only_when_it_is_complete(files, monkeypatch):
-    def interrupted(path):
+    def interrupted(path, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(arrays, "_sync", interrupted)
@@ -183,6 +184,30 @@ def test_a_file_appears_only_when_it_is_complete(files, monkeypatch):
         files.write(encode({"field": big("f8")}))
 
     assert files_below(files.folder) == []
+
+
+def test_a_file_is_told_of_when_all_that_leads_to_it_is_on_the_disk(files, monkeypatch):
+    """Another rank may have made the folder, and be killed before it says so."""
+    synced, sync = [], arrays._sync
+
+    def noted(path, **options):
+        synced.append(path)
+        sync(path, **options)
+
+    monkeypatch.setattr(arrays, "_sync", noted)
+    numbers = (uuid.UUID(int=(0xAB << 120) + i) for i in range(2))
+    monkeypatch.setattr(arrays.uuid, "uuid4", lambda: next(numbers))
+    os.makedirs(os.path.join(files.folder, "ab"))
+    folder = os.path.join(files.folder, "ab")
+    above = [files.folder, os.path.dirname(files.folder)]
+
+    files.write(encode({"field": big("f8")}))
+    assert [folder, *above] == synced[1:]
+    assert synced[0].startswith(f"{folder}/ab")
+
+    synced.clear()
+    files.write(encode({"field": big("f8")}))
+    assert [folder] == synced[1:]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
