@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25
 # Outcomes that a killed rank 0 may have had in hand: a tenth of a second's.
 UNCOMMITTED = 10_000
-# Starts of trials that may wait for one commit while messages keep coming.
+# Ranks that may wait for one commit to be given a trial while messages keep coming.
 MOST_WAITING = 64
 
 
@@ -100,8 +100,8 @@ class _Coordinator:
         self._first_failure: Entry | None = None
         self._limit = sweep.trial_timeout
         self._deadlines = None if self._limit is None else Deadlines(self._limit)
-        self._waiting: list[Send] = []
-        self._behind: set[int] = set()
+        # What each rank is to be sent after the next commit.
+        self._waiting: dict[int, list[m.Message]] = {}
         # Ranks that may run another trial than at the last commit: not all are looked
         # at for each, of which there may be a hundred thousand.
         self._changed: set[int] = set()
@@ -204,10 +204,8 @@ class _Coordinator:
             match instruction:
                 case Send(rank, message, marked):
                     self._changed.add(rank)
-                    # Nothing may overtake what a rank is to be sent after a commit.
-                    if marked or rank in self._behind:
-                        self._behind.add(rank)
-                        self._waiting.append(instruction)
+                    if marked or rank in self._waiting:  # nothing may overtake that
+                        self._waiting.setdefault(rank, []).append(message)
                     else:
                         self._transport.send(rank, message)
                 case Record(rank, outcomes):
@@ -240,10 +238,10 @@ class _Coordinator:
 
     def _commit(self) -> None:
         self._commits.flush(self._newly_running())
-        waiting, self._waiting = self._waiting, []
-        self._behind.clear()
-        for each in waiting:
-            self._transport.send(each.rank, each.message)
+        waiting, self._waiting = self._waiting, {}
+        for rank, messages in waiting.items():
+            for message in messages:
+                self._transport.send(rank, message)
 
     def _newly_running(self) -> list[RunningTrial]:
         """Give the trials that have begun to run since the last commit.
