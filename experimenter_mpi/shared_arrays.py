@@ -8,11 +8,11 @@ message nor rank 0's memory grows with the size of an array.
 from __future__ import annotations
 
 import json
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from .codec import for_files
 from .errors import CorruptDocumentError, EncodingError
-from .tags import APART_BYTES, Apart
 
 if TYPE_CHECKING:
     from .codec import ArrayRecord, Encoded
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Without files, arrays are part of the message and of the database's memory: SQLite
 # takes 1 GB in a row, and on the way they are held several times.
 MAX_BYTES_WITHOUT_FILES = 512 * 1024 * 1024
+# From here on it costs rank 0 no more to keep bytes apart than to copy them once more.
+APART_BYTES = 8192
 
 
 class SharedArrays:
@@ -114,3 +116,21 @@ def _owned(record: ArrayRecord) -> ArrayRecord:
         return record
     kind = bytes if record.nbytes < APART_BYTES else Apart
     return record._replace(data=kind(record.data))
+
+
+class Apart(bytes):
+    """Bytes that are a buffer of their own beside the pickle of what holds them.
+
+    Whoever unpickles that is given the buffer as it arrived, uncopied (PEP 574).
+    """
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if protocol < 5:  # noqa: PLR2004 - the first that knows buffers
+            return bytes, (bytes(self),)
+        return _as_it_came, (PickleBuffer(self),)
+
+
+def _as_it_came(buffer: Any) -> Any:
+    return buffer

@@ -10,17 +10,12 @@ import base64
 import json
 import math
 import sys
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
-
-# From here on it costs rank 0 no more to keep bytes apart than to copy them once more.
-# No frame of a message is larger: what has buffers is announced.
-APART_BYTES = 8192
 
 
 class Rule(NamedTuple):
@@ -64,24 +59,6 @@ class ArrayRecord(NamedTuple):
         if self.data is not None:
             return len(self.data)
         return _itemsize(json.loads(self.dtype)) * math.prod(self.shape)
-
-
-class Apart(bytes):
-    """Bytes that are a buffer of their own beside the pickle of what holds them.
-
-    Whoever unpickles that is given the buffer as it arrived, uncopied (PEP 574).
-    """
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if protocol < 5:  # noqa: PLR2004 - the first that knows buffers
-            return bytes, (bytes(self),)
-        return _as_it_came, (PickleBuffer(self),)
-
-
-def _as_it_came(buffer: T) -> T:
-    return buffer
 
 
 def _itemsize(descr: Any) -> int:

@@ -288,7 +288,7 @@ def _ranges(pages: Iterable[list[int]]) -> list[range]:
 
 def _pieces(page: list[int]) -> Iterable[range]:
     first, last = page[0], page[-1]
-    # Most of a fresh sweep's, and a million are not to be looked at one by one.
+    # Most pages of a sweep with few gaps, which are not to be looked at one by one.
     if last - first == len(page) - 1 and page == list(range(first, last + 1)):
         return [range(first, last + 1)]
     return (range(index, index + 1) for index in page)

@@ -14,14 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ProtocolError
-from ..tags import APART_BYTES
 from .messages import TAGS, TYPES, Announce, Finished, Message, Tag, gathered, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
 # What a posted receive has room for.
-FRAME_BYTES = APART_BYTES
+FRAME_BYTES = 8192
 # MPI counts in C ints on many sites: no single message comes near 2 GiB.
 CHUNK_BYTES = 256 * 1024 * 1024
 # How often to look whether a rank lives that is waited for.

@@ -159,7 +159,7 @@ class Transport:
             return
         tag, content, buffers = pack(message)
         self._outbox.forget()
-        if len(content) <= self._frame_limit:
+        if len(content) <= self._frame_limit and not buffers:
             self._outbox.send(self._frames, content, rank, tag)
             return
         _, announcement, _ = pack(Announce(tag, len(content), buffers))

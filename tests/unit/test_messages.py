@@ -15,7 +15,8 @@ from experimenter_mpi.mpi.mail import pack, unpack
 from experimenter_mpi.mpi.messages import TAGS, TYPES, Tag
 from experimenter_mpi.mpi.transport import FRAME_BYTES
 from experimenter_mpi.mpi.worker import OUTCOME_BYTES
-from experimenter_mpi.tags import Apart, ArrayRecord
+from experimenter_mpi.shared_arrays import Apart
+from experimenter_mpi.tags import ArrayRecord
 from support.fakes import encoded, outcome
 
 ARRAY = ArrayRecord("a1", '"<f8"', (2, 3), "C", bytes(48), "spins")
