@@ -18,3 +18,13 @@ def run_cli(request, serial, mpirun):
     if request.param == "serial":
         return lambda *args, **options: serial(*PACKAGE, *args, **options)
     return lambda *args, **options: mpirun(4, *PACKAGE, *args, **options)
+
+
+@pytest.fixture
+def bare(mpirun):
+    """Give the modules of a Python of this environment that runs nothing.
+
+    Distributions and packages add to them: ``sitecustomize``, files that end in .pth.
+    """
+    code = "import sys; print(*sys.modules)"
+    return set(mpirun(1, "-c", code).expect(0).stdout.split())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 
 import pytest
 
@@ -66,6 +68,9 @@ FAILED = [
 ]
 ISOLATED = ("run", "exp.py", "--isolate", "--trial-timeout", "1", "--progress", "none")
 LAUNCHES = ["serial", "mpich", "openmpi"]
+HEAVY = {"sqlalchemy", "numpy", "h5py", "argparse", "ctypes", "dataclasses"}
+# What a child adds to a bare Python. The module uuid of 3.10 needs more.
+MOST_ADDED = 76 if sys.version_info >= (3, 11) else 82
 
 
 @pytest.fixture
@@ -339,18 +344,17 @@ experiment = Experiment(
 """
 
 
-def test_a_child_stays_light_and_its_worker_never_loads_the_script(mpirun, folder):
+def test_a_child_stays_light_and_its_worker_never_loads_the_script(
+    mpirun, folder, bare
+):
     folder.write(LOOKING)
 
     mpirun(2, *PACKAGE, "run", "exp.py", "--isolate").expect(0)
 
     # Rank 0 and the one child.
     assert 2 == len((folder.path / "loaded.txt").read_text().split())
-    [(count, heavy)] = folder.query(
-        """SELECT json_array_length(results, '$.modules'), (SELECT count(*)
-        FROM json_each(results, '$.modules') WHERE value IN
-        ('sqlalchemy', 'numpy', 'h5py', 'argparse', 'ctypes', 'dataclasses'))
-        FROM trials LIMIT 1"""
-    )
-    assert 0 == heavy
-    assert count <= 115
+    query = "SELECT DISTINCT results ->> '$.modules' FROM trials"
+    [(modules,)] = folder.query(query)
+    added = set(json.loads(modules)) - bare
+    assert set() == HEAVY & added
+    assert MOST_ADDED >= len(added), sorted(added)

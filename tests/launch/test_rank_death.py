@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
@@ -44,7 +45,7 @@ def trial(configuration, trial_id):
         file.write(f"{n}\\n")
     if str(n) == POISON:
         os.kill(os.getpid(), 9)
-    if WHAT == "wait":
+    if n >= int(os.environ.get("WAITING", 0 if WHAT == "wait" else N)):
         wait_for("go")
     state = {"step": 0}
     if WHAT == "snapshot":
@@ -103,14 +104,19 @@ def serial_rows(serial, folder, tmp_path_factory, env):
 def test_workers_killed_at_any_moment_cost_nothing_but_time(
     what, start_mpirun, serial, sweep, tmp_path_factory
 ):
-    """Whatever they are sending; first one, then two at once, until one is left."""
+    """Whatever they are sending; first one, then two at once, until one is left.
+
+    The last trials wait, so that no run is over before its ranks are killed.
+    """
     env = {"WHAT": what, "SECONDS": "0.05"}
-    rng = random.Random(what)
-    running = start_mpirun(5, *RUN, env=env, **SURVIVING)
-    for count, at in ((1, 6), (2, 20)):
+    running = start_mpirun(5, *RUN, env={**env, "WAITING": "40"}, **SURVIVING)
+    running.wait_for(lambda: 4 == len(list(sweep.path.glob("building.*"))))
+    victims = random.Random(what).sample(running.ranks()[1:], 3)
+    for pids, at in ((victims[:1], 6), (victims[1:], 20)):
         running.wait_for(lambda at=at: finished(sweep) >= at)
-        for pid in rng.sample(running.ranks()[1:], count):
-            send([p for p in running.processes() if p.pid == pid], signal.SIGKILL)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    (sweep.path / "go").touch()
     done = running.wait(60).expect(0)
 
     assert 3 == done.stderr.count(" died")
@@ -183,7 +189,7 @@ def test_a_worker_may_die_between_two_experiments(start_mpirun, sweep):
 
 
 def test_when_all_workers_have_died_the_run_stops_with_work_left(start_mpirun, sweep):
-    env = {"SECONDS": "0.05"}
+    env = {"SECONDS": "0.05", "WAITING": "40"}
     running = start_mpirun(3, *RUN, env=env, **SURVIVING)
     running.wait_for(lambda: finished(sweep) >= 4)
     for pid in running.ranks()[1:]:
@@ -222,7 +228,8 @@ def test_a_trial_that_kills_its_rank_twice_fails_and_is_not_tried_again(
 
 
 def test_where_rank_0_dies_everybody_leaves(start_mpirun, sweep):
-    running = start_mpirun(4, *RUN, env={"SECONDS": "0.02"}, **SURVIVING)
+    env = {"SECONDS": "0.02", "WAITING": "40"}
+    running = start_mpirun(4, *RUN, env=env, **SURVIVING)
     running.wait_for(lambda: finished(sweep) >= 4)
     running.send_signal(signal.SIGKILL, rank=0)
     done = running.wait(60).expect(75)
@@ -251,10 +258,11 @@ def test_where_rank_0_dies_no_long_trial_keeps_the_others(start_mpirun, sweep, i
 def test_without_fault_tolerance_the_job_dies_and_the_next_one_goes_on(
     fragile, start_mpirun, sweep
 ):
-    running = start_mpirun(3, *RUN, env={"SECONDS": "0.05"}, **fragile)
+    env = {"SECONDS": "0.05", "WAITING": "40"}
+    running = start_mpirun(3, *RUN, env=env, **fragile)
     running.wait_for(lambda: finished(sweep) >= 4)
     running.send_signal(signal.SIGKILL, rank=1)
-    done = running.wait(20)
+    done = running.wait()
 
     assert done.returncode not in (0, 1, 75)
     wait_until(lambda: not running.processes(), what="every rank to be gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -23,7 +24,8 @@ experiment = Experiment(
 """
 
 HEAVY = {"sqlalchemy", "sqlite3", "_sqlite3", "rich", "numpy", "h5py", "argparse"}
-MOST = 130
+# What a worker adds to a bare Python. The module uuid of 3.10 needs seven more.
+MOST_ADDED = 95 if sys.version_info >= (3, 11) else 102
 
 
 def modules_of(folder):
@@ -31,17 +33,19 @@ def modules_of(folder):
     return [set(json.loads(modules)) for (modules,) in rows]
 
 
-def test_a_worker_of_run_stays_light(mpirun, folder):
+def test_a_worker_of_run_stays_light(mpirun, folder, bare):
     folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
 
     mpirun(2, *PACKAGE, "run", "exp.py").expect(0)
 
     for modules in modules_of(folder):
         assert set() == HEAVY & modules
-        assert MOST >= len(modules), sorted(modules)
+        assert MOST_ADDED >= len(modules - bare), sorted(modules - bare)
 
 
-def test_a_worker_of_a_script_stays_light_whatever_the_script_names(mpirun, folder):
+def test_a_worker_of_a_script_stays_light_whatever_the_script_names(
+    mpirun, folder, bare
+):
     names = (
         "Experiment, LinearVariable, MPIMode, execute, open_db, get_trials, "
         "ExperimentDatabase, merge_databases, RunSummary, Snapshot"
@@ -56,7 +60,8 @@ with open_db("experiments.db", "experiments") as database:
 
     for modules in modules_of(folder):
         assert set() == HEAVY & modules
-        assert MOST >= len(modules), sorted(modules)
+        # The database's handle and the mode, in place of the verb.
+        assert MOST_ADDED + 1 >= len(modules - bare), sorted(modules - bare)
 
 
 @pytest.mark.parametrize("said", [None, "3"])

@@ -30,12 +30,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 T = TypeVar("T")
+# Deadlines are for hangs. They are given for an idle machine, and a busy one may take
+# this many times as long for what comes in the end.
+PATIENCE = 4
 
 
 def wait_until(
     condition: Callable[[], T], timeout: float = 30, what: str = "the condition"
 ) -> T:
     """Return the condition's first true value, or fail the test at the deadline."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -132,6 +136,7 @@ class Running:
         """
         condition = what if callable(what) else lambda: self._printed(what)
         text = "the condition" if callable(what) else repr(what)
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         while True:
             # Asked before the condition: what came with the end still counts.
@@ -150,6 +155,7 @@ class Running:
 
     def wait(self, timeout: float = 60) -> Completed:
         """Wait for the end; at the deadline show every rank's stacks and fail."""
+        timeout *= PATIENCE
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         if self._process.returncode is None:
@@ -169,15 +175,15 @@ class Running:
         processes.send(launchers, signal.SIGSTOP)
         processes.send(pythons, signal.SIGABRT)
         processes.send(pythons, signal.SIGCONT)
-        processes.gone(self._mark, timeout=5, only_python=True)
+        processes.gone(self._mark, timeout=5 * PATIENCE, only_python=True)
         processes.send(launchers, signal.SIGCONT)
         # Long enough for the launcher to pass on what the ranks said.
-        processes.gone(self._mark, timeout=3)
+        processes.gone(self._mark, timeout=3 * PATIENCE)
         self.kill_tree()
 
     def kill_tree(self) -> None:
         """Kill whatever is left of the launch, and see it gone."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * PATIENCE
         while alive := self.processes():
             processes.send(alive, signal.SIGKILL)
             processes.gone(self._mark, timeout=0.5)
@@ -191,10 +197,11 @@ class Running:
 
     def _finish_reading(self) -> None:
         # Whoever still holds the pipes outlived the launcher.
-        if not (self._stdout.finish(5) and self._stderr.finish(5)):
+        seconds = 5 * PATIENCE
+        if not (self._stdout.finish(seconds) and self._stderr.finish(seconds)):
             processes.send(self.processes(), signal.SIGKILL)
-            self._stdout.finish(5)
-            self._stderr.finish(5)
+            self._stdout.finish(seconds)
+            self._stderr.finish(seconds)
 
     def _fail(self, reason: str) -> NoReturn:
         pytest.fail(_report(self.command, reason, self), pytrace=False)

@@ -45,7 +45,7 @@ def test_a_deadlock_ends_at_its_deadline_with_the_stacks_of_all_ranks(
     running.wait_for(lambda: running.stdout.count("is there") == 2)
 
     with pytest.raises(pytest.fail.Exception) as failure:
-        running.wait(timeout=1)
+        running.wait(timeout=0.25)
 
     message = str(failure.value)
     assert "did not end in 1 s" in message
@@ -93,7 +93,7 @@ def test_a_process_alone_that_hangs_shows_its_stacks(start_serial):
     running.wait_for("up")
 
     with pytest.raises(pytest.fail.Exception, match="line 2 in <module>"):
-        running.wait(timeout=0.5)
+        running.wait(timeout=0.1)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
