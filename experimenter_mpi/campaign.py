@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import provenance, walltime
@@ -199,7 +200,9 @@ def _run(
         excuse = database.deaths.excuse
         if options.isolate:
             excuse(run_id, "trials in processes of their own")
-        crew.lead(replace(sweep, on_stopping=lambda reason: excuse(run_id, reason)))
+        ledger = database.ledger(experiment.id, run_id)
+        stopping = partial(excuse, run_id)
+        crew.lead(replace(sweep, ledger=ledger, on_stopping=stopping))
 
 
 @contextmanager

@@ -19,6 +19,8 @@ class Trial(NamedTuple):
 
     ``status`` is pending, running, finished or failed. ``error`` is the traceback
     text of the last failure, ``duration`` seconds, times are ISO 8601 in UTC.
+    ``run_id`` is the run that ran it last, a row of the table ``runs``; None where it
+    was completed by hand or was never run.
     """
 
     id: uuid.UUID
@@ -36,6 +38,7 @@ class Trial(NamedTuple):
     duration: float | None = None
     rank: int | None = None
     hostname: str | None = None
+    run_id: int | None = None
 
     @property
     def has_finished(self) -> bool:

@@ -42,11 +42,25 @@ def _name_shares(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN share TEXT")
 
 
+def _name_runs(connection: Connection) -> None:
+    """To version 4: which run made what is stored, and of which text of the script."""
+    for statement in (
+        "ALTER TABLE trials ADD COLUMN run_id INTEGER",
+        "ALTER TABLE snapshots ADD COLUMN run_id INTEGER",
+        "ALTER TABLE runs ADD COLUMN script TEXT",
+        "ALTER TABLE runs ADD COLUMN script_hash TEXT",
+        "ALTER TABLE runs ADD COLUMN script_text TEXT",
+        "ALTER TABLE runs ADD COLUMN sources TEXT",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # STEPS[n] leads from version n to n + 1. A step must never change.
 STEPS: list[Callable[[Connection], None]] = [
     _create_tables,
     _count_deaths,
     _name_shares,
+    _name_runs,
 ]
 
 

@@ -35,6 +35,9 @@ _LISTED = (
     trials.c.results,
 )
 
+# A script's text may be long, and is for who asks for it.
+_RUN = [column for column in runs.c if column.name not in ("script_text", "sources")]
+
 
 class Reports:
     """What is shown of one open database."""
@@ -115,7 +118,7 @@ class Reports:
 
 def _last_run(connection: Connection, experiment_id: str) -> dict[str, Any] | None:
     query = (
-        select(runs)
+        select(*_RUN)
         .where(runs.c.experiment_id == experiment_id)
         .order_by(runs.c.id.desc())
         .limit(1)

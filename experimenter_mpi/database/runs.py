@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from ..ledger import Status
 from . import timestamps
 from .lookup import as_id
+from .rows import all_checked
 from .tables import runs
 
 if TYPE_CHECKING:
@@ -45,6 +46,49 @@ class Runs:
         values.update(ended=ended, finished_at=timestamps.now())
         with self._storage.transaction() as connection:
             connection.execute(query.values(**values))
+
+
+class CopiedRuns:
+    """The runs of one experiment, in another database, where they get other numbers."""
+
+    # What two databases say of one run, but for its number in each.
+    _KEY = (runs.c.started_at, runs.c.hostname, runs.c.pid)
+
+    def __init__(
+        self, source: Storage, connection: Connection, source_id: str, target_id: str
+    ) -> None:
+        self._source = source
+        self._connection = connection
+        self._source_id = source_id
+        self._target_id = target_id
+        self._numbers: dict[int, int | None] = {}
+
+    def number(self, run_id: int | None) -> int | None:
+        """Return the run's number in the target; None where it is not there."""
+        if run_id is None:
+            return None
+        if run_id not in self._numbers:  # begun since they were read
+            self.add()
+        return self._numbers.setdefault(run_id, None)
+
+    def add(self) -> None:
+        """Copy the runs that the target lacks."""
+        query = select(runs.c.id, *self._KEY).where(
+            runs.c.experiment_id == self._target_id
+        )
+        found = self._connection.execute(query)
+        known = {tuple(key): run_id for run_id, *key in found}
+        with self._source.reading() as connection:
+            theirs = select(runs).where(runs.c.experiment_id == self._source_id)
+            rows = all_checked(runs, connection.execute(theirs.order_by(runs.c.id)))
+        for row in rows:
+            values = {**row._mapping, "experiment_id": self._target_id}  # noqa: SLF001
+            run_id = values.pop("id")
+            key = tuple(values[column.name] for column in self._KEY)
+            if key not in known:
+                new = insert(runs).values(values).returning(runs.c.id)
+                known[key] = self._connection.execute(new).scalar_one()
+            self._numbers[run_id] = known[key]
 
 
 def end_open_runs(connection: Connection, ended: str) -> None:

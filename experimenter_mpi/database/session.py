@@ -32,8 +32,8 @@ class Session:
         self.runs = Runs(storage)
         self.reports = Reports(storage)
 
-    def ledger(self, experiment_id: UUID | str) -> TrialLedger:
-        return TrialLedger(self.storage, experiment_id)
+    def ledger(self, experiment_id: UUID | str, run_id: int | None) -> TrialLedger:
+        return TrialLedger(self.storage, experiment_id, run_id)
 
     def export(self, outfile: str, names: tuple[str, ...]) -> Session:
         transfer.export(self.storage, outfile, names)

@@ -49,7 +49,11 @@ class Snapshots:
         self.save_encoded(trial_id, encoded, label)
 
     def save_encoded(
-        self, trial_id: UUID | str, state: Encoded, label: str | None
+        self,
+        trial_id: UUID | str,
+        state: Encoded,
+        label: str | None,
+        run_id: int | None = None,
     ) -> None:
         with self._storage.transaction() as connection:
             trial = trial_row(
@@ -64,6 +68,7 @@ class Snapshots:
                     "label": documents.storable(label),
                     "state": state.document,
                     "created_at": timestamps.now(),
+                    "run_id": run_id,
                 },
             )
 

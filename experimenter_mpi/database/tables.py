@@ -74,6 +74,9 @@ trials = Table(
     Column("hostname", Text),
     # How often its rank, or the whole job, died while it ran.
     Column("deaths", Integer, nullable=False, server_default=text("0")),
+    # The run that ran it last; NULL where it was completed by hand, or was never run.
+    # No foreign key: it would be looked up for every row. Runs go with their trials.
+    Column("run_id", Integer),
 )
 # Only unfinished trials are indexed: a finished one leaves the index instead of moving
 # inside it, and "what is left" and "how many" stay fast however large the results are.
@@ -110,6 +113,7 @@ snapshots = Table(
     Column("label", Text),
     Column("state", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("run_id", Integer),
     sqlite_autoincrement=True,
 )
 
@@ -157,5 +161,11 @@ runs = Table(
     Column("stop_reason", Text),
     # Which trials the run was for, as in 2/8; NULL for all.
     Column("share", Text),
+    # The script's path, text and SHA-256, and the project's files that were used, as
+    # JSON; see provenance.
+    Column("script", Text),
+    Column("script_hash", Text),
+    Column("script_text", Text),
+    Column("sources", Text),
     sqlite_autoincrement=True,
 )

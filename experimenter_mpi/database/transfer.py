@@ -23,7 +23,8 @@ from .experiments import Experiments
 from .lookup import find_named, id_range, named_row
 from .opening import open_storage
 from .rows import all_checked, later
-from .tables import experiments, runs, snapshots, trials
+from .runs import CopiedRuns
+from .tables import experiments, snapshots, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from .storage import Storage
 
 _ROWS_AT_ONCE = 2_000
-# What two databases say of one run, but for its number in each.
-_RUN_KEY = (runs.c.started_at, runs.c.hostname, runs.c.pid)
 # A result counts more than a failure, and either more than never having been tried.
 _UNTRIED = (trials.c.status == Status.PENDING) & (trials.c.attempts == 0)
 _TAKE = (
@@ -110,6 +109,7 @@ class _Copy:
         self._id: str = row.id if stored is None else stored.id
         self._trial_ids = TrialIds(UUID(self._id))
         self._wanted: set[str] = set()
+        self._runs = CopiedRuns(source, connection, row.id, self._id)
 
     def require_compatible(self) -> None:
         """Raise unless the target has the same experiment, or none of that name."""
@@ -140,7 +140,7 @@ class _Copy:
             self._add_results()
         self._add_snapshots()
         self._add_arrays()
-        self._add_runs()
+        self._runs.add()
 
     def _add_trials(self) -> None:
         for rows in self._read(select(trials), trials.c.id, id_range(self._row.id)):
@@ -148,7 +148,8 @@ class _Copy:
             self._connection.execute(insert(trials), values)
 
     def _trial(self, row: Row[Any]) -> dict[str, Any]:
-        values = {**row._mapping}  # noqa: SLF001
+        run_id = self._runs.number(row.run_id)
+        values = {**row._mapping, "run_id": run_id}  # noqa: SLF001
         if row.status == Status.RUNNING:  # not in this database
             values["status"] = Status.PENDING
         self._wanted |= documents.references(row.configuration)
@@ -175,7 +176,8 @@ class _Copy:
     def _results(self, trial_id: str, row: Row[Any]) -> dict[str, Any]:
         self._wanted |= documents.references(row.results)
         values = {f"new_{key}": value for key, value in row._mapping.items()}  # noqa: SLF001
-        return {**values, "trial_id": trial_id}
+        run_id = self._runs.number(row.run_id)
+        return {**values, "new_run_id": run_id, "trial_id": trial_id}
 
     def _add_snapshots(self) -> None:
         """Append snapshots that are not there yet, in the source's order."""
@@ -197,6 +199,7 @@ class _Copy:
                     "label": row.label,
                     "state": row.state,
                     "created_at": row.created_at,
+                    "run_id": self._runs.number(row.run_id),
                 }
                 for row in new
             ]
@@ -228,19 +231,6 @@ class _Copy:
             return documents.inline(self._source, record)
         target.copy(record.file, source)
         return record
-
-    def _add_runs(self) -> None:
-        query = select(*_RUN_KEY).where(runs.c.experiment_id == self._id)
-        known = {tuple(row) for row in self._connection.execute(query)}
-        with self._source.reading() as connection:
-            theirs = select(runs).where(runs.c.experiment_id == self._row.id)
-            found = connection.execute(theirs.order_by(runs.c.id)).all()
-            rows = all_checked(runs, found)
-        for row in rows:
-            values = {**row._mapping, "experiment_id": self._id}  # noqa: SLF001
-            del values["id"]
-            if tuple(values[column.name] for column in _RUN_KEY) not in known:
-                self._connection.execute(insert(runs), values)
 
     def _read(
         self, query: Select[Any], key: Column[Any], limits: tuple[Any, Any]

@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 # Plain SQL for the driver's executemany, as in experiments.py: 119,000 rows against
 # 65,000 per second of processor time; and 200,000 of those that have finished, for
-# each value that is not bound for every row counts.
+# each value that is not bound for every row counts: so {run} is part of the text.
 # An attempt was counted when it began, unless it was over before anyone could say so.
 _FINISH = (
     "UPDATE trials SET attempts = attempts + (status <> 'running'), "
     "status = 'finished', results = ?, error_type = NULL, error_message = NULL, "
     "error = NULL, started_at = ?, finished_at = ?, duration = ?, rank = ?, "
-    "hostname = ? WHERE id = ? AND status <> 'finished'"
+    "hostname = ?, run_id = {run} WHERE id = ? AND status <> 'finished'"
 )
 _RECORD = (
     "UPDATE trials SET attempts = attempts + (status <> 'running'), status = ?, "
     "results = ?, error_type = ?, error_message = ?, error = ?, started_at = ?, "
-    "finished_at = ?, duration = ?, rank = ?, hostname = ? "
+    "finished_at = ?, duration = ?, rank = ?, hostname = ?, run_id = {run} "
     "WHERE id = ? AND status <> 'finished'"
 )
 _RUN = (
     "UPDATE trials SET attempts = attempts + (status <> 'running'), "
-    "status = 'running', started_at = ?, rank = ?, hostname = ? "
+    "status = 'running', started_at = ?, rank = ?, hostname = ?, run_id = {run} "
     "WHERE id = ? AND status <> 'finished'"
 )
 # A trial that was completed while it ran, by itself or by another, and was never marked
@@ -58,8 +58,15 @@ _COUNT_ATTEMPT = (
 class TrialLedger:
     """Implements ``Ledger`` for one experiment; see there."""
 
-    def __init__(self, storage: Storage, experiment_id: UUID | str) -> None:
+    def __init__(
+        self, storage: Storage, experiment_id: UUID | str, run_id: int | None = None
+    ) -> None:
         self._storage = storage
+        self._run_id = run_id
+        run = "NULL" if run_id is None else str(int(run_id))
+        self._finish, self._not_finished, self._mark = (
+            statement.format(run=run) for statement in (_FINISH, _RECORD, _RUN)
+        )
         self._experiment_id = as_id(experiment_id, "an experiment")
         self._id_of = TrialIds(UUID(self._experiment_id)).text
         self._trials = Trials(storage)
@@ -78,12 +85,13 @@ class TrialLedger:
             for finished, group in groupby(entries, _has_finished):
                 self._record(connection, list(group), finished=finished)
             if marks:
-                connection.exec_driver_sql(_RUN, marks)
+                connection.exec_driver_sql(self._mark, marks)
 
     def _record(
         self, connection: Connection, entries: list[Entry], *, finished: bool
     ) -> None:
-        statement, row = (_FINISH, self._end) if finished else (_RECORD, self._row)
+        statement = self._finish if finished else self._not_finished
+        row = self._end if finished else self._row
         rows = [row(*entry) for entry in entries]
         if connection.exec_driver_sql(statement, rows).rowcount < len(rows):
             counts = [self._count(*entry) for entry in entries]
@@ -94,7 +102,7 @@ class TrialLedger:
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         settled = documents.settled(self._storage, state)
-        self._snapshots.save_encoded(trial_id, settled, label)
+        self._snapshots.save_encoded(trial_id, settled, label, self._run_id)
 
     def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
         found = self._snapshots.latest_encoded(trial_id)
@@ -118,7 +126,7 @@ class TrialLedger:
 
     def complete(self, trial_id: str, results: Encoded) -> None:
         settled = documents.settled(self._storage, results)
-        self._trials.complete_encoded(trial_id, settled)
+        self._trials.complete_encoded(trial_id, settled, self._run_id)
 
     def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
         self._files().add_piece(file, offset, data, is_last=is_last)

@@ -40,6 +40,7 @@ _PROGRESS = (
     trials.c.started_at,
     trials.c.finished_at,
     trials.c.duration,
+    trials.c.run_id,
 )
 _COMPLETE = (
     update(trials)
@@ -48,6 +49,7 @@ _COMPLETE = (
         status=Status.FINISHED,
         results=bindparam("document"),
         finished_at=bindparam("now"),
+        run_id=bindparam("run_id"),
         error_type=null(),
         error_message=null(),
         error=null(),
@@ -71,6 +73,7 @@ _RESET = (
                 "duration",
                 "rank",
                 "hostname",
+                "run_id",
             ),
             null(),
         ),
@@ -119,6 +122,7 @@ class Trials:
                 "started_at": row.started_at,
                 "finished_at": row.finished_at,
                 "duration": row.duration,
+                "run_id": row.run_id,
             }
             for row in pages(self._storage, select(*_PROGRESS), experiment.id)
         ]
@@ -162,12 +166,15 @@ class Trials:
         encoded = documents.encode_payload(self._storage, "results", results)
         self.complete_encoded(trial_id, encoded)
 
-    def complete_encoded(self, trial_id: UUID | str, results: Encoded) -> None:
+    def complete_encoded(
+        self, trial_id: UUID | str, results: Encoded, run_id: int | None = None
+    ) -> None:
         with self._storage.transaction() as connection:
             row = trial_row(self._storage, connection, trial_id)
             unused = _forget_files(connection, row)
             documents.keep_arrays(connection, row.experiment_id, results.arrays)
-            values = {"trial_id": row.id, "document": results.document}
+            document = results.document
+            values = {"trial_id": row.id, "document": document, "run_id": run_id}
             connection.execute(_COMPLETE, {**values, "now": timestamps.now()})
         remove_unused(self._storage, unused)
 
@@ -207,6 +214,7 @@ class Trials:
             row.duration,
             row.rank,
             row.hostname,
+            row.run_id,
         )
 
     def _decode(self, row: Row[Any], column: str) -> Any:

@@ -236,8 +236,8 @@ def test_a_database_of_version_1_is_upgraded_with_what_it_holds(open_here, tmp_p
     open_here().close()
 
     plain = sqlite3.connect(tmp_path / "heat.db")
-    kept = "id, experiment_id, trial_index, configuration, status, deaths"
-    assert [(*trial, 0)] == plain.execute(f"SELECT {kept} FROM trials").fetchall()
+    kept = "id, experiment_id, trial_index, configuration, status, deaths, run_id"
+    assert [(*trial, 0, None)] == plain.execute(f"SELECT {kept} FROM trials").fetchall()
     plain.close()
 
 

@@ -16,7 +16,7 @@ from experimenter_mpi import (
     LinearVariable,
     NotFoundError,
 )
-from experimenter_mpi.database import transfer
+from experimenter_mpi.database import runs, transfer
 from experimenter_mpi.ledger import RunningTrial, Status
 from unit.database.making import failed, finished, heat
 
@@ -117,7 +117,7 @@ def test_an_export_that_fails_leaves_nothing(full, tmp_path, monkeypatch):
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(transfer._Copy, "_add_runs", interrupted)
+    monkeypatch.setattr(runs.CopiedRuns, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         full.export_db(tmp_path / "copy.db")
 
@@ -129,6 +129,77 @@ def test_an_exported_trial_does_not_run(full, stored, tmp_path):
     full.ledger(stored.id).record((), [RunningTrial(2, 0.0, place)])
     with full.export_db(tmp_path / "copy.db") as copy:
         assert copy.counts(stored.id)["running"] == 0
+
+
+@pytest.fixture
+def run_twice(db, stored):
+    """A database in which trials, a failure and a snapshot are of the second run."""
+    for index, hostname in enumerate(["a", "b"]):
+        run = db.start_run(stored.id, {"hostname": hostname, "pid": index})
+        db.finish_run(run, "stopped", db.counts(stored.id))
+    ledger = db.ledger(stored.id, run)
+    ledger.record([finished(0), failed(1)], [RunningTrial(2, 0.0, finished(0).place)])
+    ledger.save_snapshot(str(stored.trial_ids[3]), encode({"step": 1}), None)
+    ledger.complete(str(stored.trial_ids[4]), encode({"by": "itself"}))
+    db.complete_trial(stored.trial_ids[5], {"by": "hand"})
+    return db
+
+
+HOSTS = """
+    SELECT trial_index, hostname FROM (
+        SELECT trial_index, run_id FROM trials UNION ALL
+        SELECT 100, run_id FROM snapshots
+    ) JOIN runs ON runs.id = run_id ORDER BY 1
+"""
+
+
+def hosts_by_run(path):
+    plain = sqlite3.connect(path)
+    rows = plain.execute(HOSTS).fetchall()
+    plain.close()
+    return rows
+
+
+def test_what_a_run_did_says_which_run(run_twice, stored, tmp_path):
+    assert hosts_by_run(tmp_path / "heat.db") == [(i, "b") for i in (0, 1, 2, 4, 100)]
+    assert [trial.run_id for trial in run_twice.get_trials(stored.id)] == [
+        *(2, 2, 2, None, 2, None)
+    ]
+    assert [row["run_id"] for row in run_twice.get_progress("heat")][:2] == [2, 2]
+
+    run_twice.mark_trial_as_incomplete(stored.trial_ids[0])
+    assert run_twice.get_trial(stored.trial_ids[0]).run_id is None
+
+
+def test_runs_keep_their_trials_under_the_numbers_of_another_database(
+    run_twice, open_here, tmp_path
+):
+    before = hosts_by_run(tmp_path / "heat.db")
+    primary = open_here("primary.db")
+    other = heat("other")
+    primary.enrol(other)
+    primary.start_run(other.id, {"hostname": "elsewhere"})
+    for _ in range(2):
+        primary.merge_databases(run_twice)
+        assert hosts_by_run(tmp_path / "primary.db") == before
+
+    run_twice.export_db(tmp_path / "copy.db").close()
+    assert hosts_by_run(tmp_path / "copy.db") == before
+
+
+def test_results_that_are_merged_into_an_experiment_keep_their_run(
+    run_twice, open_here, tmp_path
+):
+    primary = open_here("primary.db")
+    mine = heat()
+    primary.enrol(mine)
+    run = primary.start_run(mine.id, {"hostname": "mine"})
+    primary.ledger(mine.id, run).record([finished(2)], ())
+    primary.merge_databases(run_twice)
+
+    assert hosts_by_run(tmp_path / "primary.db") == [
+        *((0, "b"), (1, "b"), (2, "mine"), (4, "b"), (100, "b"))
+    ]
 
 
 def test_a_new_experiment_is_merged_whole(full, open_here):

@@ -94,6 +94,7 @@ def test_progress_is_a_flat_table_without_results(db, stored):
         "started_at": "2023-11-14T22:13:20.250000+00:00",
         "finished_at": "2023-11-14T22:13:21.500000+00:00",
         "duration": 1.25,
+        "run_id": None,
     }
 
 
