@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import provenance, walltime
+from . import provenance
+from .cluster import walltime
 from .drain import Drain
 from .errors import ConfigurationError, TrialTimeoutError
 from .interruption import draining_on_signals

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TextIO
 
+from .cluster import processes
+
 _LAUNCHERS = {"mpiexec", "mpirun", "mpiexec.hydra", "prterun", "orterun", "srun"}
 _FURTHEST = 8
 
@@ -20,7 +22,7 @@ def width_of(stream: TextIO) -> int | None:
         if stream.isatty():
             return os.get_terminal_size(stream.fileno()).columns
         return _launchers_width(stream.fileno())
-    except (OSError, ValueError):  # closed, or replaced by something without a file
+    except (OSError, ValueError, IndexError):  # closed, or something without a file
         return None
 
 
@@ -29,18 +31,11 @@ def _launchers_width(number: int) -> int | None:
     for _ in range(_FURTHEST):
         if pid <= 1:
             return None
-        name, parent = _process(pid)
-        if name in _LAUNCHERS:
+        process = processes.stat(pid)
+        if process.name in _LAUNCHERS:
             return _width_of_device(f"/proc/{pid}/fd/{number}")
-        pid = parent
+        pid = process.parent
     return None
-
-
-def _process(pid: int) -> tuple[str, int]:
-    """Give a process's name and its parent, from /proc (Linux only)."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        head, _, tail = file.read().rpartition(")")
-    return head.partition("(")[2], int(tail.split()[1])
 
 
 def _width_of_device(path: str) -> int | None:

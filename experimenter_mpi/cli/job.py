@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cluster.installed import library_installed
-from ..cluster.job import JOB_SCHEDULERS, LONGEST_SECONDS, MOST_RUNS, REQUEUEING, Job
+from ..cluster.job import LONGEST_SECONDS, MOST_RUNS, Job, resubmits
 from ..cluster.launch_lines import LIBRARIES
-from ..cluster.submission import by_hand, following, submit
-from ..cluster.templates import JOB_NUMBER, render
-from ..cluster.writing import write
+from ..cluster.render import JOB_NUMBER, render
+from ..cluster.schedulers import SCHEDULERS
+from ..cluster.submit import by_hand, following, submit
+from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
 from .parser import Parser, seconds, verb_parser
@@ -51,8 +52,8 @@ def parser() -> Parser:
     made.allow_abbrev = False
     made.usage = "experimenter-mpi job SCHEDULER SCRIPT --time TIME [options]"
     add = made.add_argument
-    names = _list(JOB_SCHEDULERS)
-    add("scheduler", metavar="SCHEDULER", choices=JOB_SCHEDULERS, help=names)
+    names = _list(SCHEDULERS)
+    add("scheduler", metavar="SCHEDULER", choices=SCHEDULERS, help=names)
     add("script", metavar="SCRIPT", help="a Python file with experiments")
     _add_size(add)
     _add_kind(add)
@@ -165,7 +166,7 @@ def main(arguments: list[str]) -> int:
         print(render(job), end="")
         if job.array is not None:
             _tell("this is the array alone: with --output there is the job that merges")
-        if job.resume and job.scheduler not in REQUEUEING:
+        if job.resume and resubmits(job.scheduler):
             _tell("it submits resume.sh again: save it by that name, or use --output")
     return 0
 

@@ -11,7 +11,7 @@ from shlex import quote
 from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
-from .. import walltime
+from ..cluster import durations
 from ..errors import ExperimenterError, NotFoundError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def index_list(text: str) -> list[int]:
 def seconds(text: str) -> float:
     """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH[:MM[:SS]]``."""
     try:
-        total = walltime.seconds(text)
+        total = durations.seconds(text)
     except ValueError:
         total = nan
     if not total >= 0:

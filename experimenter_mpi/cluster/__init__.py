@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .detection import Environment, environment, init
-    from .writing import (
+    from .write import (
         create_flux_template,
         create_lsf_template,
         create_pbs_template,
@@ -32,7 +32,7 @@ __all__ = [
 # Which module each name is looked up in.
 _NAMES = {
     "detection": "Environment environment init",
-    "writing": """create_flux_template create_lsf_template create_pbs_template
+    "write": """create_flux_template create_lsf_template create_pbs_template
         create_sge_template create_slurm_template""",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -10,9 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import walltime
 from ..mpi import launch
-from . import launchers, schedulers
+from . import launchers, schedulers, walltime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +56,7 @@ class Environment(NamedTuple):
             parts.append(hosts)
         parts.append(f"started by {self.launcher or 'no launcher'}")
         if self.scheduler != schedulers.NONE:
-            name = schedulers.NAMES[self.scheduler]
+            name = schedulers.name_of(self.scheduler)
             parts.append(f"in {name} job {self.job_id}")
             if hosts and not self.launcher:  # the job's, of which this is on one
                 parts.append(hosts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .job import JOB_SCHEDULERS, Job
-from .templates import render, render_merge
+from .job import Job
+from .render import render, render_merge
+from .schedulers import SCHEDULERS
 
 # What each file asks for beyond the defaults; merge.sh follows array.sh.
 _ASKED = {
@@ -17,7 +18,7 @@ _ASKED = {
 def examples() -> dict[str, str]:
     """Give path, seen from jobs/, and text of every file."""
     texts = {}
-    for scheduler in JOB_SCHEDULERS:
+    for scheduler in SCHEDULERS:
         for kind, asked in _ASKED.items():
             job = Job(scheduler=scheduler, file=f"{kind}.sh", **asked)  # type: ignore[arg-type]
             texts[f"{scheduler}/{kind}.sh"] = render(job)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import JobScriptError
-from .launch_lines import LIBRARIES, SCHEDULERS
+from .launch_lines import LIBRARIES
+from .schedulers import SCHEDULERS, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-JOB_SCHEDULERS = tuple(name for name in SCHEDULERS if name != "none")
 
 # What every scheduler takes as it is, within one word of a directive.
 _WORD = re.compile(r"[\w.:@,+=/-]+")
@@ -28,9 +27,6 @@ MOST_RUNS = 20
 NOTICE_SECONDS = 120
 # No notice takes more than this part of the time.
 _LARGEST_PART = 3
-
-# These keep the job itself when it is to run once more, tasks of an array included.
-REQUEUEING = ("slurm", "sge", "lsf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +103,18 @@ class Job:
         return "fault-tolerant" if self.fault_tolerant else "run"
 
 
+def resubmits(scheduler: str) -> bool:
+    """Whether a job that is to run once more submits its successor.
+
+    The others are put back into the queue as they are, tasks of an array included.
+    """
+    return described(scheduler).script.resubmits
+
+
 def _problems(job: Job) -> Iterable[str]:
     """Give what is wrong with a job, the first things first."""
-    if job.scheduler not in JOB_SCHEDULERS:
-        yield f"no scheduler '{job.scheduler}'; there are {', '.join(JOB_SCHEDULERS)}"
+    if job.scheduler not in SCHEDULERS:
+        yield f"no scheduler '{job.scheduler}'; there are {', '.join(SCHEDULERS)}"
     if job.library not in LIBRARIES:
         yield f"no MPI library '{job.library}'; there are {', '.join(LIBRARIES)}"
     yield from _wrong_types(job)
@@ -158,7 +162,7 @@ def _wrong_kinds(job: Job) -> Iterable[str]:
             f"{job.library} ends with the first rank that dies; only Open MPI goes on: "
             "--mpi openmpi"
         )
-    if job.resume and job.array is not None and job.scheduler not in REQUEUEING:
+    if job.resume and job.array is not None and resubmits(job.scheduler):
         yield (
             f"{job.scheduler} cannot run a task of an array again by itself; leave "
             "--resume out, and submit the same array until all is finished"

@@ -8,39 +8,15 @@ still the same task, whatever its scheduler says of the array it then is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from .schedulers import SCHEDULERS, described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-class _Kind(NamedTuple):
-    """How a scheduler names its tasks: variables, and where a whole array begins."""
-
-    variable: str
-    begins: int
-    first: str = ""
-    last: str = ""
-    step: str = ""
-    tasks: str = ""
-
-
-_KINDS = (
-    _Kind(
-        "SLURM_ARRAY_TASK_ID",
-        0,
-        "SLURM_ARRAY_TASK_MIN",
-        "SLURM_ARRAY_TASK_MAX",
-        "SLURM_ARRAY_TASK_STEP",
-        "SLURM_ARRAY_TASK_COUNT",
-    ),
-    _Kind("PBS_ARRAY_INDEX", 0),
-    _Kind("SGE_TASK_ID", 1, "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"),
-    _Kind("LSB_JOBINDEX", 1, "", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP"),
-    _Kind("FLUX_JOB_CC", 0),
-)
+    from .schedulers.description import TaskVariables
 
 
 def place(environment: Mapping[str, str], count: int | None = None) -> tuple[int, int]:
@@ -76,13 +52,14 @@ def place(environment: Mapping[str, str], count: int | None = None) -> tuple[int
     return number, total
 
 
-def _task(environment: Mapping[str, str]) -> tuple[_Kind, int]:
-    for kind in _KINDS:
+def _task(environment: Mapping[str, str]) -> tuple[TaskVariables, int]:
+    kinds = [described(scheduler).variables.task for scheduler in SCHEDULERS]
+    for kind in kinds:
         index = _number(environment, kind.variable)
         # LSF says 0, and Grid Engine "undefined", where there is no array.
         if index is not None and index >= kind.begins:
             return kind, index
-    names = ", ".join(kind.variable for kind in _KINDS)
+    names = ", ".join(kind.variable for kind in kinds)
     msg = (
         f"this is no task of a job array (none of {names} is set): say which share it "
         "is, as in 2/8"
@@ -90,7 +67,7 @@ def _task(environment: Mapping[str, str]) -> tuple[_Kind, int]:
     raise ConfigurationError(msg)
 
 
-def _place_among(kind: _Kind, index: int, count: int) -> tuple[int, int]:
+def _place_among(kind: TaskVariables, index: int, count: int) -> tuple[int, int]:
     number = index - kind.begins + 1
     if number > count:
         msg = (
@@ -101,7 +78,7 @@ def _place_among(kind: _Kind, index: int, count: int) -> tuple[int, int]:
     return number, count
 
 
-def _end(kind: _Kind, count: int | str) -> str:
+def _end(kind: TaskVariables, count: int | str) -> str:
     """Give the last index of an array of so many tasks."""
     if isinstance(count, int):
         return str(count - 1 + kind.begins)

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .schedulers import NONE, SCHEDULERS
+
 LIBRARIES = ("mpich", "openmpi", "intel", "cray")
-SCHEDULERS = ("slurm", "pbs", "sge", "lsf", "flux", "none")
 
 # Open MPI binds each rank to a core of its own, and fails where a job's cores are not
 # the machine's first ones, or fewer than its ranks. Trials with threads want all cores.
@@ -75,7 +76,7 @@ def launch_lines(
 
     Args:
         library: One of ``LIBRARIES``; see ``library_of``.
-        scheduler: One of ``SCHEDULERS``, whose job the line stands in.
+        scheduler: One of ``SCHEDULERS``, whose job the line stands in, or "none".
         ranks: How many, or a shell expression that says it.
         mpiexec: How to call the library's own mpiexec, quoted for the shell.
         survive_deaths: Have the job go on when a rank dies, which only Open MPI's
@@ -84,7 +85,7 @@ def launch_lines(
     Raises:
         ValueError: there is no such library or scheduler.
     """
-    if library not in LIBRARIES or scheduler not in SCHEDULERS:
+    if library not in LIBRARIES or scheduler not in (*SCHEDULERS, NONE):
         msg = f"no launch line for library {library!r} under scheduler {scheduler!r}"
         raise ValueError(msg)
     own = _own_launcher(library, scheduler, ranks, mpiexec, survive_deaths)

@@ -8,9 +8,14 @@ import re
 import socket
 import uuid
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
+from ..cluster import processes
 from ..cluster.schedulers import job_id
 from . import timestamps
+
+if TYPE_CHECKING:
+    from ..cluster.processes import Process
 
 # A living owner touches its lock four times a minute; NFS may show it a minute late.
 DEAD_AFTER_SECONDS = 120.0
@@ -127,27 +132,20 @@ def _lives(pid: int, pid_start: int | None) -> bool:
         return False
     except PermissionError:  # another user's
         pass
-    status = _status_of(pid)
-    if status is None:
+    process = _process(pid)
+    if process is None:
         return True
-    state, started = status
-    # A zombie has ended; only its parent has not yet asked how.
-    return state not in ("Z", "X") and pid_start in (None, started)
+    return not process.has_ended and pid_start in (None, process.started)
 
 
 def _start_of(pid: int) -> int | None:
-    status = _status_of(pid)
-    return None if status is None else status[1]
+    process = _process(pid)
+    return None if process is None else process.started
 
 
-def _status_of(pid: int) -> tuple[str, int] | None:
-    """Give a process's state, and when it started: pids are used again."""
+def _process(pid: int) -> Process | None:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            text = file.read()
-        # The name in brackets may itself hold spaces and brackets: count after it.
-        after = text.rpartition(")")[2].split()
-        return after[0], int(after[19])
+        return processes.stat(pid)
     except (OSError, ValueError, IndexError):
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..cluster.schedulers import NAMES, NONE
+from ..cluster.schedulers import NONE, name_of
 from .findings import NOTE, OK, PROBLEM, Finding, counted
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def scheduler(found: Environment) -> Finding:
     """Name the job this is in."""
     if found.scheduler == NONE:
         return Finding("scheduler", OK, "none: this is no job")
-    parts = [f"{NAMES[found.scheduler]} job {found.job_id}"]
+    parts = [f"{name_of(found.scheduler)} job {found.job_id}"]
     if found.slots is not None:
         parts.append(f"for {counted(found.slots, 'rank')}")
     if found.hosts:
@@ -35,10 +35,10 @@ def time_left(found: Environment) -> Iterator[Finding]:
         yield Finding("time left", NOTE, text, remedy)
         return
     if found.time_left < 1:
-        text = f"{NAMES[found.scheduler]} says that the job has ended or is about to"
+        text = f"{name_of(found.scheduler)} says that the job has ended or is about to"
         remedy = (
             "a run would stop at once: start it in a new job, or, in a shell that a "
-            f"job has left behind, unset the variables of {NAMES[found.scheduler]}"
+            f"job has left behind, unset the variables of {name_of(found.scheduler)}"
         )
         yield Finding("time left", PROBLEM, text, remedy)
         return

@@ -293,7 +293,8 @@ def mpiexec_of(family: str) -> str:
 def _transport() -> Any:
     """Import what loads MPI, after the last chance to start a child process."""
     if rank_hint() in (0, None):
-        from .. import provenance, walltime
+        from .. import provenance
+        from ..cluster import walltime
 
         provenance.collect_git()
         walltime.collect()

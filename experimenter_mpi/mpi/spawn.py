@@ -15,6 +15,7 @@ from _thread import start_new_thread
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..cluster import processes
 from ..drain import SIGNALS
 from ..errors import LaunchError
 from . import launch
@@ -141,11 +142,10 @@ def _end_with(spawner: int, host: str) -> None:
 
 def _lives(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return not processes.stat(pid).has_ended
     except FileNotFoundError:
         return not os.path.exists("/proc/self")  # no such file system: nobody knows
-    except (OSError, IndexError):
+    except (OSError, ValueError, IndexError):
         return True
 
 

@@ -13,9 +13,10 @@ import pytest
 from experimenter_mpi import JobScriptError, cluster
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cluster.installed import family_of, library_installed
-from experimenter_mpi.cluster.job import JOB_SCHEDULERS, Job
-from experimenter_mpi.cluster.submission import by_hand
-from experimenter_mpi.cluster.writing import write
+from experimenter_mpi.cluster.job import Job
+from experimenter_mpi.cluster.schedulers import SCHEDULERS
+from experimenter_mpi.cluster.submit import by_hand
+from experimenter_mpi.cluster.write import write
 
 SUBMITS = {
     "slurm": ("sbatch", "echo 17"),
@@ -170,7 +171,7 @@ def test_an_array_on_standard_output_says_what_is_missing(job):
     assert "with --output there is the job that merges" in err
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_submitted_job_gives_its_number_and_how_to_follow_it(scheduler, job, here):
     name, does = SUBMITS[scheduler]
     install(here, name, does)
@@ -271,7 +272,7 @@ def test_all_that_was_submitted_is_followed_and_ended(
     assert f"follow it: {follow}" in err and f"end it: {end}" in err
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_what_is_to_be_typed_is_understood_by_a_shell(scheduler, here):
     install(here, SUBMITS[scheduler][0], "")
     (here / "a b.sh").write_text("#script\n")
@@ -286,7 +287,7 @@ def test_what_is_to_be_typed_is_understood_by_a_shell(scheduler, here):
 # --- from Python
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_the_same_from_python(scheduler, here):
     create = getattr(cluster, f"create_{scheduler}_template")
 

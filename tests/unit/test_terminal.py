@@ -14,7 +14,8 @@ import types
 
 import pytest
 
-from experimenter_mpi import terminal
+from experimenter_mpi.cluster import processes
+from experimenter_mpi.cluster.processes import Process
 from experimenter_mpi.terminal import width_of
 from support.fakes import WITH_PACKAGE
 from support.launch import clean_environment
@@ -114,7 +115,7 @@ def test_where_processes_cannot_be_looked_at_there_is_none(tmp_path, monkeypatch
     def no_proc(path, **_):
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(terminal, "open", no_proc, raising=False)
+    monkeypatch.setattr(processes, "open", no_proc, raising=False)
     with (tmp_path / "log").open("w") as stream:
         assert width_of(stream) is None
 
@@ -124,7 +125,7 @@ def test_a_process_may_have_brackets_and_spaces_in_its_name(tmp_path):
     odd.symlink_to("/bin/sleep")
     process = subprocess.Popen([odd, "30"])
     try:
-        assert ("a) (b", os.getpid()) == terminal._process(process.pid)
+        assert ("a) (b", os.getpid()) == processes.stat(process.pid)[::2]
     finally:
         process.kill()
         process.wait()
@@ -136,17 +137,17 @@ def test_the_search_for_a_launcher_ends(monkeypatch, tmp_path):
 
     def process(pid):
         looked_at.append(pid)
-        return "sh", pid + 1
+        return Process("sh", "S", pid + 1, 0)
 
-    monkeypatch.setattr(terminal, "_process", process)
+    monkeypatch.setattr(processes, "stat", process)
     with (tmp_path / "log").open("w") as stream:
         assert width_of(stream) is None
     assert 1 < len(looked_at) < 20
 
 
 def test_the_search_ends_at_the_first_process_of_all(monkeypatch, tmp_path):
-    table = {os.getppid(): ("sh", 1)}
-    monkeypatch.setattr(terminal, "_process", table.__getitem__)
+    table = {os.getppid(): Process("sh", "S", 1, 0)}
+    monkeypatch.setattr(processes, "stat", table.__getitem__)
 
     with (tmp_path / "log").open("w") as stream:
         assert width_of(stream) is None

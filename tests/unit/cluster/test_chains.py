@@ -14,7 +14,7 @@ import time
 import pytest
 
 from experimenter_mpi.cluster.job import Job
-from experimenter_mpi.cluster.templates import render, render_merge
+from experimenter_mpi.cluster.render import render, render_merge
 
 # What `status` counts: one more with each run of the launcher, as far as it is told to.
 PYTHON = """#!/bin/sh

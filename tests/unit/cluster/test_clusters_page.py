@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi.cluster import schedulers
-from experimenter_mpi.cluster.job_arrays import _KINDS
 from experimenter_mpi.cluster.launch_lines import LIBRARIES, launch_lines
 
 PAGE = (Path(__file__).parents[3] / "docs" / "clusters.md").read_text()
@@ -21,9 +20,9 @@ def row(name, heading):
     return [cell.strip() for cell in line.split(" | ")]
 
 
-@pytest.mark.parametrize("scheduler", schedulers.NAMES)
+@pytest.mark.parametrize("scheduler", schedulers.SCHEDULERS)
 def test_the_page_has_the_lines_that_are_used(scheduler):
-    name = schedulers.NAMES[scheduler]
+    name = schedulers.name_of(scheduler)
     ranks = "$NSLOTS" if scheduler == "sge" else "N"
     for library, cell in zip(LIBRARIES, row(name, "## 3. Start"), strict=True):
         lines = [line.text for line in launch_lines(library, scheduler, ranks)]
@@ -33,14 +32,13 @@ def test_the_page_has_the_lines_that_are_used(scheduler):
 
 
 def test_the_page_has_the_variables_that_are_asked():
-    names = list(schedulers.NAMES.values())
-    order = ["Slurm", "PBS", "Grid Engine", "LSF", "Flux"]
-    assert sorted(order) == sorted(names)
-    for name, kind in zip(order, _KINDS, strict=True):
-        cells = row(name, "## 6. A job array")
+    for name in schedulers.SCHEDULERS:
+        scheduler = schedulers.described(name)
+        cells = row(scheduler.name, "## 6. A job array")
+        task = scheduler.variables.task
 
-        assert f"`{kind.variable}`" == cells[0]
-        assert ("0-<N-1>" in cells[2]) is (kind.begins == 0)
+        assert f"`{task.variable}`" == cells[0]
+        assert ("0-<N-1>" in cells[2]) is (task.begins == 0)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 
 from experimenter_mpi.cluster.launch_lines import (
     LIBRARIES,
-    SCHEDULERS,
     launch_lines,
     library_of,
 )
+from experimenter_mpi.cluster.schedulers import SCHEDULERS
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_open_mpi_is_told_the_hosts_of_a_scheduler_that_it_does_not_know(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [*SCHEDULERS, "none"])
 def test_every_pair_has_a_line(library, scheduler):
     lines = launch_lines(library, scheduler, 2)
 

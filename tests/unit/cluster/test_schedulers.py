@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experimenter_mpi.cluster import schedulers
+from experimenter_mpi.cluster.schedulers.slurm import expanded
 
 # As seen on Slurm 22.05, OpenPBS 23.06 and Son of Grid Engine 8.1.9; LSF and Flux as
 # their manuals have it.
@@ -87,4 +88,4 @@ def test_a_node_file_of_another_host_is_no_error():
     ],
 )
 def test_slurms_short_form_of_hosts_is_expanded(nodes, expected):
-    assert expected == schedulers.expanded(nodes)
+    assert expected == expanded(nodes)

@@ -1,6 +1,6 @@
-"""What a job script does after its directives: pieces of bash, nothing to fill in.
+"""What every job script does after its directives: pieces of bash, nothing to fill in.
 
-What differs from job to job stands in variables that ``settings`` sets before:
+What differs from job to job stands in variables that ``script_settings`` sets before:
 ``script``, ``database``, ``options``, ``python``, ``ranks``, and for a chain of runs
 ``logs``, ``chain``, ``max_runs``, ``job_script`` and ``submitted_in``. Bash 4.2 must
 run all of this, so there is no
@@ -74,52 +74,6 @@ if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
 fi
 """
 
-# How each scheduler runs it once more; every one ends the script.
-AGAIN = {
-    "slurm": r"""
-# The same job goes back into the queue, unless it is being cancelled. One task of an
-# array bears the number of the whole: it must be named as a task.
-id=$SLURM_JOB_ID
-[ -z "$SLURM_ARRAY_TASK_ID" ] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-state=$(squeue --noheader --jobs "$id" --format %T)
-if [ "$state" != RUNNING ]; then
-    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so" \
-        "it is not requeued; submit it again"
-    exit 143
-fi
-scontrol requeue "$id"
-exit 75
-""",
-    "sge": r"""
-# Exit code 99 puts a job with `-r y` back into the queue, unless it is being deleted.
-state=$(qstat -u "$(id -un)" | awk -v id="$JOB_ID" -v task="$SGE_TASK_ID" \
-    '$1 == id && (task !~ /^[0-9]/ || $NF == task) { print $5 }')
-case $state in
-*d*)
-    echo "job script: this job is being deleted, so it does not run again"
-    exit 143
-    ;;
-esac
-exit 99
-""",
-    "lsf": r"""
-# `-Q "75"` above puts a job that ends with it back into the queue.
-exit 75
-""",
-    "pbs": r"""
-# PBS lets only operators requeue a job, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-qsub -v "EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
-exit 0
-""",
-    "flux": r"""
-# A Flux job cannot be requeued, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
-exit 0
-""",
-}
-
 # Before the first of its runs, not after: nobody looks at the log of a night's end.
 SUCCESSOR = r"""
 (cd -- "$submitted_in" && [ -f "$job_script" ]) || {
@@ -129,60 +83,8 @@ SUCCESSOR = r"""
 }
 """
 
-# What names a chain of runs: it outlives a requeue, or is handed on by the run before.
-CHAIN = {
-    "slurm": "$SLURM_JOB_NAME-$SLURM_JOB_ID",
-    "sge": "$JOB_NAME-$JOB_ID-$SGE_TASK_ID",
-    "lsf": "$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
-    "pbs": "${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}",
-    "flux": "${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}",
-}
-# What says that this is a job at all; Flux's variables differ by version.
-IN_JOB = {
-    "slurm": "$SLURM_JOB_ID",
-    "sge": "$JOB_ID",
-    "lsf": "$LSB_JOBID",
-    "pbs": "$PBS_JOBID",
-}
-# Where it was submitted.
-SUBMITTED_IN = {
-    "slurm": "$SLURM_SUBMIT_DIR",
-    "sge": "$SGE_O_WORKDIR",
-    "lsf": "$LS_SUBCWD",
-    "pbs": "$PBS_O_WORKDIR",
-    "flux": "$PWD",
-}
-# How many cores or ranks it was given, so that the number stands in a directive alone.
-RANKS = {
-    "slurm": "$SLURM_NTASKS",
-    "sge": "$NSLOTS",
-    "lsf": "$LSB_DJOB_NUMPROC",
-    "pbs": '$(grep -c "" "$PBS_NODEFILE")',
-}
-# Which task of an array this is, from 1 on.
-SHARE = {
-    "slurm": "$SLURM_ARRAY_TASK_ID",
-    "sge": "$SGE_TASK_ID",
-    "lsf": "$LSB_JOBINDEX",
-    "pbs": "$PBS_ARRAY_INDEX",
-    "flux": "$EXPERIMENTER_SHARE # given by the line that submits, at the top",
-}
-
 # What is only proposed: a command right after `#`, to be had by taking that away.
-STAGED_PYTHON = {
-    "slurm": r"""
-# Optional: read Python from each node's own disk. Once, where it is now:
-#     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
-#near=/tmp/venv-$SLURM_JOB_ID
-#on_each_node() { srun --ntasks="$SLURM_NNODES" --ntasks-per-node=1 "$@"; }
-#sbcast --force "$HOME/venv.tar.gz" "$near.tar.gz" || exit 3
-#on_each_node mkdir -p "$near" || exit 3
-#on_each_node tar -C "$near" -xzf "$near.tar.gz" || exit 3
-#trap 'on_each_node rm -rf "$near" "$near.tar.gz"' EXIT
-#python=$near/bin/python
-#PATH=$near/bin:$PATH
-""",
-    "": r"""
+STAGED_PYTHON = r"""
 # Optional, on one node: read Python from its own disk. Once, where it is now:
 #     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
 #near=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/venv-XXXXXX") || exit 3
@@ -190,8 +92,7 @@ STAGED_PYTHON = {
 #tar -C "$near" -xzf "$HOME/venv.tar.gz" || exit 3
 #python=$near/bin/python
 #PATH=$near/bin:$PATH
-""",
-}
+"""
 
 # Arrays first, and the database under its name only when it is whole: whoever reads
 # meanwhile sees the old one, and a copy that is cut short harms nothing.

@@ -9,11 +9,12 @@ from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from . import bodies
-from .directives import head, name_of, sign_of
-from .launching import launching
-from .settings import settings, surroundings
-from .submission import by_hand
+from . import script_parts as parts
+from .schedulers import described
+from .script_head import head
+from .script_launch import launching
+from .script_settings import settings, surroundings
+from .submit import by_hand
 
 if TYPE_CHECKING:
     from .job import Job
@@ -34,18 +35,19 @@ JOB_NUMBER = "JOBID"
 
 def render(job: Job) -> str:
     """Give the text of a job's script."""
-    run = [bodies.FORWARDING] if job.resume else [bodies.PLAIN]
-    end = [bodies.DECIDING, bodies.AGAIN[job.scheduler]]
+    words = described(job.scheduler).script
+    run = [parts.FORWARDING] if job.resume else [parts.PLAIN]
+    end = [parts.DECIDING, words.again]
     return _joined(
         _opening(job, job.kind),
         settings(job),
         surroundings(job),
-        bodies.STAGED_PYTHON.get(job.scheduler, bodies.STAGED_PYTHON[""]),
-        bodies.STAGED_DATABASE,
+        words.staged_python or parts.STAGED_PYTHON,
+        parts.STAGED_DATABASE,
         launching(job),
         *run,
-        bodies.COPY_BACK,
-        *(end if job.resume else [bodies.FINISHING]),
+        parts.COPY_BACK,
+        *(end if job.resume else [parts.FINISHING]),
     )
 
 
@@ -59,7 +61,7 @@ def render_merge(job: Job, file: str | None = None) -> str:
         _opening(merge, "merge"),
         settings(merge, runs=False),
         surroundings(merge),
-        bodies.MERGING,
+        parts.MERGING,
     )
 
 
@@ -84,17 +86,18 @@ def merge_file(file: str) -> str:
     return f"{stem}-merge.{ending}" if dot else f"{file}-merge"
 
 
-def _joined(*parts: str) -> str:
-    return "\n".join(part.strip("\n") + "\n" for part in parts)
+def _joined(*texts: str) -> str:
+    return "\n".join(text.strip("\n") + "\n" for text in texts)
 
 
 def _opening(job: Job, kind: str) -> str:
     purpose = _PURPOSES[kind].format(
         script=job.script, ranks=job.ranks, array=job.array
     )
-    file, sign = job.file or f"{kind}.sh", sign_of(job.scheduler)
+    file, scheduler = job.file or f"{kind}.sh", described(job.scheduler)
+    sign = scheduler.script.sign
     lines = [
-        f"{purpose} For {name_of(job.scheduler)}.",
+        f"{purpose} For {scheduler.name}.",
         f'Edit: the lines "{sign}", "What to run" and "With what"; take the # from',
         "options that you want. Then:",
         f"    mkdir -p {quote(job.logs)} && {_submission(job, kind, file)}",

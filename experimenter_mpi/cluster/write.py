@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JobScriptError
 from .installed import library_installed
 from .job import Job
-from .templates import merge_file, render, render_merge
+from .render import merge_file, render, render_merge
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -11,8 +11,9 @@ import pytest
 
 from experimenter_mpi import JobScriptError
 from experimenter_mpi.cluster.examples import examples
-from experimenter_mpi.cluster.job import JOB_SCHEDULERS, Job
-from experimenter_mpi.cluster.templates import render, render_merge
+from experimenter_mpi.cluster.job import Job
+from experimenter_mpi.cluster.render import render, render_merge
+from experimenter_mpi.cluster.schedulers import SCHEDULERS
 from support.directives import SIGNS, directives, unknown
 
 JOBS = Path(__file__).parents[3] / "jobs"
@@ -87,7 +88,7 @@ def test_every_file_in_jobs_can_be_read(path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_all_that_may_be_asked_for_is_asked_in_the_schedulers_words(scheduler, kind):
     text = render(job(scheduler, **FULL, **KINDS[kind]))
 
@@ -97,7 +98,7 @@ def test_all_that_may_be_asked_for_is_asked_in_the_schedulers_words(scheduler, k
     assert "long" in head and "physics" in head and "logs of jobs" in head
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_every_directive_comes_before_the_first_command(scheduler):
     """Slurm, PBS and Flux stop reading there; Grid Engine reads the whole script."""
     text = render(job(scheduler, **FULL, resume=True, directives=("--more",)))
@@ -109,7 +110,7 @@ def test_every_directive_comes_before_the_first_command(scheduler):
     assert f"{SIGNS[scheduler]}--more" in lines
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_no_character_of_a_path_or_an_option_is_lost(scheduler, tmp_path):
     folder = tmp_path / NASTY
     folder.mkdir()
@@ -239,7 +240,7 @@ def test_open_mpi_under_grid_engine_is_told_its_hosts():
     assert '"$PE_HOSTFILE"' in text and '--hostfile "$hosts"' in text
 
 
-@pytest.mark.parametrize("scheduler", JOB_SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_fault_tolerance_is_asked_of_the_launcher(scheduler):
     text = render(job(scheduler, fault_tolerant=True, library="openmpi"))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
-from experimenter_mpi import walltime
+from experimenter_mpi.cluster import processes, walltime
+from experimenter_mpi.cluster.schedulers import sge
 
 # As printed by Slurm 22.05, OpenPBS 23.06 and Son of Grid Engine 8.1.9, shortened.
 QSTAT_PBS = """Job Id: 12.head
@@ -111,7 +113,7 @@ def test_pbs_says_what_was_asked_for_and_what_is_used(now):
 
 
 def test_grid_engine_says_how_long_from_the_start_of_the_jobs_shell(monkeypatch):
-    monkeypatch.setattr(walltime, "_started", lambda: 1000.0)
+    monkeypatch.setattr(sge, "_started", lambda: 1000.0)
 
     end = walltime.end_time({"JOB_ID": "7", "SGE_ROOT": "/sge"}, saying(QSTAT_SGE))
 
@@ -171,11 +173,11 @@ def test_words_that_nobody_understands_are_no_end(variable, said):
 
 def test_the_start_of_a_process_is_read_from_the_kernel():
     """Grid Engine's shepherd is nobody's parent here; its child's start would be."""
-    _, _, ticks = walltime._process(1)
+    first, me = processes.stat(1), processes.stat(os.getpid())
 
-    assert walltime._booted() <= time.time()
-    assert 0 <= ticks
-    assert None is walltime._started()
+    assert first.started <= me.started
+    assert processes.started_at(me) <= time.time() + 1  # ticks are rounded
+    assert None is sge._started()
 
 
 def test_an_mpi_that_has_started_forbids_to_ask(monkeypatch):

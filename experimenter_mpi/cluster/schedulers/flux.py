@@ -1,0 +1,82 @@
+"""Flux: what its jobs know, how its scripts are written, its commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..durations import from_now, minutes
+from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .reading import number_in, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ..job import Job
+
+
+def _ends_at(
+    _environment: Mapping[str, str], _job: str, ask: Callable[..., str | None]
+) -> float | None:
+    """Seconds that are left to the job, or to the instance, that this is in."""
+    return from_now(ask("flux", "job", "timeleft"))
+
+
+def _directives(job: Job) -> Iterator[str]:
+    yield f"--job-name={job.called}"
+    if job.nodes is not None:
+        yield f"--nodes={job.nodes}"
+    yield f"--nslots={job.ranks}"
+    if job.cpus_per_rank > 1:
+        yield f"--cores-per-slot={job.cpus_per_rank}"
+    yield f"--time-limit={minutes(job.seconds)}m"
+    yield f"--output={quoted(f'{job.logs}/{job.called}-{{{{id}}}}.out')}"
+    if job.queue is not None:
+        yield f"--queue={job.queue}"
+    if job.account is not None:
+        yield f"--bank={job.account}"
+    if job.resume:
+        yield f"--signal=USR1@{job.noticed}s"
+
+
+_AGAIN = r"""
+# A Flux job cannot be requeued, so this one submits its successor.
+cd -- "$submitted_in" || exit 3
+flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+exit 0
+"""
+
+SCHEDULER = Scheduler(
+    "Flux",
+    JobVariables(
+        slots=number_in("FLUX_JOB_SIZE"),
+        hosts=lambda _environment: [],  # Flux names none to the processes of a job
+        ends_at=_ends_at,
+        task=TaskVariables("FLUX_JOB_CC", 0),
+    ),
+    Script(
+        sign="# flux:",
+        # Flux wants every line of the block to begin with the same sign.
+        commented="# flux: # {option}",
+        directives=_directives,
+        proposed=(("queue", "--queue=NAME"), ("account", "--bank=NAME")),
+        in_job=None,  # its variables differ by version
+        submitted_in="$PWD",
+        ranks=lambda job: f"{job.ranks} # as --nslots above",
+        share="$EXPERIMENTER_SHARE # given by the line that submits, at the top",
+        chain="${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}",
+        again=_AGAIN,
+        resubmits=True,
+    ),
+    Commands(
+        submit=("flux", "batch"),
+        after="--dependency=afterany:{id}",
+        number=r"(\S+)\s*$",
+        follow="flux jobs",
+        between=" ",
+        cancel="flux cancel",
+        submits_tasks=(
+            "for k in $(seq {shares}); do "
+            'flux batch --env="EXPERIMENTER_SHARE=$k" {file}; done'
+        ),
+    ),
+)

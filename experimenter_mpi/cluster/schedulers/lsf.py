@@ -1,0 +1,97 @@
+"""LSF: what its jobs know, how its scripts are written, its commands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..durations import minutes
+from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .reading import lines, number_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ..job import Job
+
+
+def _hosts(environment: Mapping[str, str]) -> list[str]:
+    names = lines(environment.get("LSB_DJOB_HOSTFILE"))
+    return names or environment.get("LSB_HOSTS", "").split()
+
+
+def _ends_at(
+    _environment: Mapping[str, str], job: str, ask: Callable[..., str | None]
+) -> float | None:
+    """Hours and minutes to the run limit, as in ``1:30 L``; E is but a guess."""
+    said = ask("bjobs", "-noheader", "-o", "time_left", job)
+    left, _, kind = (said or "").strip().partition(" ")
+    if kind.strip() != "L":
+        return None
+    hours, _, rest = left.rpartition(":")
+    return time.time() + int(hours or 0) * 3600 + int(rest) * 60
+
+
+def _directives(job: Job) -> Iterator[str]:
+    tasks = "" if job.array is None else f"[1-{job.array}]"
+    yield f'-J "{job.called}{tasks}"'
+    yield f"-n {job.ranks}"
+    if job.nodes is not None:
+        yield f'-R "span[ptile={job.ranks // job.nodes}]"'
+    if job.cpus_per_rank > 1:
+        yield f'-R "affinity[core({job.cpus_per_rank})]"'
+    yield f"-W {minutes(job.seconds)}"
+    number = "%J" if job.array is None else "%J.%I"
+    yield f'-o "{job.logs}/{job.called}-{number}.out"'
+    if job.queue is not None:
+        yield f"-q {job.queue}"
+    if job.account is not None:
+        yield f"-P {job.account}"
+    if job.resume:
+        yield "-wa USR1"
+        yield f"-wt {minutes(job.noticed)}"
+        # Exit code 75 means: run again.
+        yield '-Q "75"'
+
+
+_AGAIN = r"""
+# `-Q "75"` above puts a job that ends with it back into the queue.
+exit 75
+"""
+
+SCHEDULER = Scheduler(
+    "LSF",
+    JobVariables(
+        slots=number_in("LSB_DJOB_NUMPROC"),
+        hosts=_hosts,
+        ends_at=_ends_at,
+        task=TaskVariables(
+            "LSB_JOBINDEX", 1, "", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP"
+        ),
+    ),
+    Script(
+        sign="#BSUB",
+        commented="##BSUB {option}",
+        directives=_directives,
+        proposed=(
+            ("queue", "-q NAME"),
+            ("account", "-P NAME"),
+            (None, '-R "rusage[mem=2GB]"'),
+        ),
+        in_job="$LSB_JOBID",
+        submitted_in="$LS_SUBCWD",
+        ranks=lambda _job: "$LSB_DJOB_NUMPROC",
+        share="$LSB_JOBINDEX",
+        chain="$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
+        again=_AGAIN,
+    ),
+    Commands(
+        submit=("bsub",),
+        after="-w ended({id})",
+        number=r"Job <(\d+)>",
+        follow="bjobs",
+        between=" ",
+        cancel="bkill",
+        reads_input=True,
+    ),
+)

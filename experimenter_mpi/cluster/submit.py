@@ -1,0 +1,110 @@
+"""Submit job scripts, and say how to follow what was submitted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from shlex import join, quote
+from typing import IO, TYPE_CHECKING
+
+from ..errors import JobScriptError
+from .schedulers import described
+
+if TYPE_CHECKING:
+    from .schedulers.description import Commands
+
+# A scheduler that is busy may take its time over a submission.
+ANSWER_SECONDS = 120
+
+
+def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
+    """Give what one may want to do with submitted jobs, and the command for it."""
+    if not numbers:
+        return []
+    quoted = [quote(number) for number in numbers]
+    commands = described(scheduler).commands
+    return [
+        ("follow it", f"{commands.follow} {commands.between.join(quoted)}"),
+        ("end it", f"{commands.cancel} {' '.join(quoted)}"),
+    ]
+
+
+def by_hand(
+    scheduler: str, file: str, *, after: str | None = None, shares: int | None = None
+) -> str:
+    """Give the shell command that submits a script, for a reader to type.
+
+    ``after`` is the job that must have ended before; ``shares`` how many times Flux,
+    which knows no arrays, is given the script.
+    """
+    commands = described(scheduler).commands
+    if shares is not None and commands.submits_tasks is not None:
+        return commands.submits_tasks.format(shares=shares, file=quote(file))
+    words = [word for word in commands.submit if not word.startswith("-")]
+    if after is not None:
+        words += map(quote, _after(commands, after))
+    return f"{' '.join(words)}{' <' if commands.reads_input else ''} {quote(file)}"
+
+
+def _after(commands: Commands, number: str) -> list[str]:
+    """Return the words that have a job wait for another."""
+    return commands.after.format(id=number).split(" ", 1)
+
+
+def submit(
+    scheduler: str,
+    file: str,
+    *,
+    after: list[str] | None = None,
+    share: int | None = None,
+) -> str:
+    """Submit a script from the current folder; give the job's number.
+
+    Raises:
+        JobScriptError: there is no such scheduler here, or it refuses.
+    """
+    commands = described(scheduler).commands
+    command = _command(commands, file, after or [], share)
+    with open(file, "rb") as script:
+        said = _said(command, script if commands.reads_input else None, scheduler)
+    found = re.search(commands.number, said.strip(), re.MULTILINE)
+    if found is None:
+        msg = f"'{join(command)}' names no job: {said.strip() or 'it says nothing'}"
+        raise JobScriptError(msg)
+    return str(found[1])
+
+
+def _command(
+    commands: Commands, file: str, after: list[str], share: int | None
+) -> list[str]:
+    waiting = [word for number in after for word in _after(commands, number)]
+    if share is not None:
+        waiting.append(f"--env=EXPERIMENTER_SHARE={share}")
+    return [*commands.submit, *waiting, *([] if commands.reads_input else [file])]
+
+
+def _said(command: list[str], script: IO[bytes] | None, scheduler: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - a scheduler's own command
+            command,
+            stdin=script or subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        msg = (
+            f"no {command[0]} here, so no {described(scheduler).name}: submit where "
+            "there is one, on a login node"
+        )
+        raise JobScriptError(msg) from None
+    except subprocess.TimeoutExpired:
+        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s: try it by hand"
+        raise JobScriptError(msg) from None
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip()
+        msg = f"'{join(command)}' refuses: {words or f'exit code {done.returncode}'}"
+        raise JobScriptError(msg)
+    return done.stdout
