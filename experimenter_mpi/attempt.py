@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from .experiment import Trial
     from .ledger import Entry
 
+MESSAGE_LENGTH, TRACEBACK_LENGTH = 10_000, 100_000
+# A longer message is not repeated whole in the traceback.
+_REPEATED_LENGTH = 1_000
+# Longer than the note that says what was left out.
+_NOTE_LENGTH = 100
 _PACKAGE = __name__.partition(".")[0]
 _KINDS = {kind.__name__: kind for kind in (TrialProcessError, TrialTimeoutError)}
 
@@ -60,7 +65,7 @@ def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Att
         full = _what_stops_the_run(error)
         if full is not None and failure is not None:
             status = Status.PENDING
-            failure = Failure(type(full).__name__, str(full), failure.traceback)
+            failure = _bounded(type(full).__name__, str(full), failure.traceback)
     finally:
         current.reset(token)
     duration = time.perf_counter() - start
@@ -102,7 +107,24 @@ def describe(error: BaseException) -> Failure:
         text = "".join(lines)
     except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
         text = f"{type(error).__name__}: {message}"
-    return Failure(type(error).__name__, message, text)
+    return _bounded(type(error).__name__, message, text)
+
+
+def _bounded(kind: str, message: str, traceback: str) -> Failure:
+    """Return a failure of which a thousand like it do not fill memory and file."""
+    if len(message) > _REPEATED_LENGTH:
+        traceback = traceback.replace(message, _cut(message, _REPEATED_LENGTH))
+    message = _cut(message, MESSAGE_LENGTH)
+    return Failure(kind, message, _cut(traceback, TRACEBACK_LENGTH))
+
+
+def _cut(text: str, longest: int) -> str:
+    """Leave out the middle of a text that is too long, and say so there."""
+    if len(text) <= longest:
+        return text
+    kept = (longest - _NOTE_LENGTH) // 2
+    note = f"\n[{len(text) - 2 * kept:,} characters are left out here]\n"
+    return text[:kept] + note + text[-kept:]
 
 
 def trial_error(entry: Entry) -> TrialError:

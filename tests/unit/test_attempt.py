@@ -239,6 +239,52 @@ def test_a_message_of_a_class_that_only_the_user_knows_is_plain_text(run):
     assert (str, "odd") == (type(message), message)
 
 
+def test_a_message_of_megabytes_is_kept_in_short_and_once(run):
+    begin, end = "began with 1.5, ", "and ended with 2.5"
+
+    def trial(configuration, trial_id):
+        raise ValueError(begin + "x" * 5_000_000 + end)
+
+    failure = run(trial).outcome.failure
+
+    assert failure.message.startswith(begin)
+    assert failure.message.endswith(end)
+    assert "characters are left out here" in failure.message
+    assert 9_000 < len(failure.message) <= 10_000
+    assert "in trial" in failure.traceback
+    assert failure.traceback.endswith(f"{end}\n")
+    assert len(failure.traceback) < 2_000
+
+
+def test_a_message_of_a_few_lines_is_kept_as_it_is(run):
+    message = "matrix is singular:\n" + "1.0 " * 200
+
+    def trial(configuration, trial_id):
+        raise ValueError(message)
+
+    failure = run(trial).outcome.failure
+
+    assert failure.message == message
+    assert failure.traceback.endswith(f"ValueError: {message}\n")
+
+
+def test_a_traceback_of_megabytes_keeps_its_two_ends(run):
+    def trial(configuration, trial_id):
+        error = ValueError("the first")
+        for number in range(2_000):
+            later = ValueError(f"{number} {'y' * 500}")
+            later.__cause__ = error
+            error = later
+        raise error
+
+    failure = run(trial).outcome.failure
+
+    assert "the first" in failure.traceback[:1000]
+    assert "characters are left out here" in failure.traceback
+    assert "ValueError: 1999 y" in failure.traceback[-1000:]
+    assert 99_000 < len(failure.traceback) <= 100_000
+
+
 def test_an_exception_that_breaks_the_traceback_is_described_without_one():
     class Worse(Exception):  # noqa: N818
         @property
