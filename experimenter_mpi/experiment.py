@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
@@ -12,6 +13,7 @@ from .expansion import Expansion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 class Trial(NamedTuple):
@@ -136,8 +138,11 @@ class Experiment:
         self._expansion = Expansion(configuration)
         self.has_given_id = id is not None
         self.id = _experiment_id(id)
+        maker = sys._getframe(1)  # noqa: SLF001
         # The names above mean names of the file that says them, wherever it is loaded.
-        self.namespace: dict[str, Any] = sys._getframe(1).f_globals  # noqa: SLF001
+        self.namespace: dict[str, Any] = maker.f_globals
+        if _recorders:
+            _recorders[-1](self, maker)
 
     @property
     def id(self) -> uuid.UUID:
@@ -179,6 +184,21 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"<Experiment '{self.name}' of {len(self)} trials>"
+
+
+# While a script is loaded, what takes note of each experiment and of the frame that
+# makes it; the last one counts.
+_recorders: list[Callable[[Experiment, FrameType], object]] = []
+
+
+@contextmanager
+def recording(recorder: Callable[[Experiment, FrameType], object]) -> Iterator[None]:
+    """Call ``recorder`` with each experiment that is made meanwhile, and its maker."""
+    _recorders.append(recorder)
+    try:
+        yield
+    finally:
+        _recorders.remove(recorder)
 
 
 def _checked_name(name: Any) -> str:

@@ -199,10 +199,10 @@ class Lead:
         from .mpi.spawn import spawned
 
         error: ExperimenterError | None = None
+        main = main_of(sweep.experiment, self._script)
         with spawned(workers) as transport:
             self._transport, self._script = transport, script
             job = self._job(sweep, mode.threads_per_worker)
-            main = main_of(sweep.experiment)
             transport.send_all(m.Begin(job._replace(main=main).pack()))
             self._workers = WORKING
             error = mode.lead(transport, range(1, transport.size), sweep)

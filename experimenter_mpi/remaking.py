@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 # --- where the experiment was made
 
 
-def main_of(experiment: Experiment) -> Main:
-    """Give what a process lacks that was not started as this one was."""
+def main_of(experiment: Experiment, script: Script | None = None) -> Main:
+    """Return what a process lacks that was not started as this one was.
+
+    ``script`` is the file to load there, where that is known: the experiment's own
+    module may be another, whose function the script calls.
+    """
     namespace = experiment.namespace
     spec = namespace.get("__spec__")
     return Main(
@@ -35,7 +39,7 @@ def main_of(experiment: Experiment) -> Main:
         pack_if_possible((experiment.function, experiment.init_store)),
         experiment.function_name or "",
         experiment.init_store_function_name,
-        None if spec is None else spec.name,
+        None if spec is None or script is not None else spec.name,
     )
 
 
@@ -70,7 +74,7 @@ def require_remakable(experiment: Experiment) -> None:
     Raises:
         IsolationError: the function is in no file, or has no name there.
     """
-    name, namespace = experiment.name, experiment.namespace
+    name = experiment.name
     if _file_of(experiment) is None:
         msg = (
             f"experiment '{name}' cannot be isolated: it was defined in no file (a "
@@ -78,7 +82,7 @@ def require_remakable(experiment: Experiment) -> None:
             "isolate"
         )
         raise IsolationError(msg)
-    if any(value is experiment for value in namespace.values()):
+    if scripts.is_made_again(experiment):
         return
     if main_of(experiment).functions is None:
         msg = (

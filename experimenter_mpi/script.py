@@ -11,10 +11,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ExperimenterError, ScriptError
-from .experiment import Experiment
+from .experiment import Experiment, recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 class Script(NamedTuple):
@@ -84,8 +85,10 @@ def load(script: Script) -> ModuleType:
         sys.path.insert(0, folder)
     _loaded.append(script)
     _loading.append(script)
+    made = _made[script.path] = Made(module)
     try:
-        _run(code, module)
+        with recording(made.add):
+            _run(code, module)
     except ExperimenterError as error:
         msg = f"{_place(script, error)}: {error}"
         raise type(error)(msg) from error
@@ -96,8 +99,31 @@ def load(script: Script) -> ModuleType:
     return module
 
 
+class Made:
+    """The experiments that were made while a module was loaded, in that order.
+
+    ``own`` are those that it made itself, be it through functions of other modules;
+    the rest was made by modules as they were imported.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.all: list[Experiment] = []
+        self.own: set[Experiment] = set()
+
+    def add(self, experiment: Experiment, maker: FrameType) -> None:
+        self.all.append(experiment)
+        frame: FrameType | None = maker
+        while frame is not None and frame.f_code.co_name != "<module>":
+            frame = frame.f_back
+        # No module is on the stack of a thread, which only the script can have started.
+        if frame is None or frame.f_globals is vars(self.module):
+            self.own.add(experiment)
+
+
 _loaded: list[Script] = []
 _loading: list[Script] = []
+_made: dict[str, Made] = {}  # by the path of the script
 
 
 def require_none_loading() -> None:
@@ -180,12 +206,52 @@ def _place(script: Script, error: BaseException) -> str:
 
 
 def experiments_of(module: ModuleType) -> list[Experiment]:
-    """Give the experiments at module level, in the order they were written."""
-    found: list[Experiment] = []
-    for value in vars(module).values():
-        if isinstance(value, Experiment) and value not in found:
-            found.append(value)
-    return found
+    """Return the experiments of a module, in the order in which they were made.
+
+    Those are what it made while it was loaded, kept or not, and what it keeps by a
+    name or in a list, tuple, set or dict, whoever made that. What other modules made,
+    and this one only imports along with their functions, belongs to them.
+    """
+    kept = dict.fromkeys(_kept_in(vars(module)))
+    made = _made_by(module)
+    found = [each for each in made.all if each in made.own or each in kept]
+    return list(dict.fromkeys([*found, *kept]))
+
+
+def imported_experiments(module: ModuleType) -> list[Experiment]:
+    """Return the experiments that other modules made while this one was loaded."""
+    made = _made_by(module)
+    return [each for each in made.all if each not in made.own]
+
+
+def is_made_again(experiment: Experiment) -> bool:
+    """Whether a process that loads the same file has this experiment, too."""
+    if any(experiment in experiments_of(made.module) for made in _made.values()):
+        return True
+    return experiment in _kept_in(experiment.namespace)
+
+
+def _made_by(module: ModuleType) -> Made:
+    return _made.get(getattr(module, "__file__", None) or "", Made(module))
+
+
+def _kept_in(namespace: dict[str, Any]) -> Iterator[Experiment]:
+    """Yield what is kept by a name, or in a container that is, however deep."""
+    levels, seen = [iter(namespace.values())], {id(namespace)}
+    while levels:
+        for value in levels[-1]:
+            if isinstance(value, Experiment):
+                yield value
+            elif isinstance(value, _CONTAINERS) and id(value) not in seen:
+                seen.add(id(value))  # a list may hold itself
+                inner = dict.values(value) if isinstance(value, dict) else value
+                levels.append(iter(inner))
+                break
+        else:
+            levels.pop()
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 _HOW_TO_NAME = ": define it at the top level of the file, with a name of its own"

@@ -10,7 +10,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from .. import script as scripts
-from ..errors import NotFoundError, ScriptError, TrialError
+from ..errors import TrialError
 from ..modes import SerialMode
 from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
@@ -19,6 +19,7 @@ from ..mpi import launch
 from ..preparation import find_functions, working_in
 from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
+from .experiments import load_experiments
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ EXAMPLES = """
 def parser() -> Parser:
     made = verb_parser(
         "run",
-        "Run every Experiment that SCRIPT makes at module level, in order. Finished "
-        "trials are skipped; failed ones are tried again. Under mpirun the trials run "
-        "on all ranks but rank 0.",
+        "Run every Experiment that SCRIPT makes while it is loaded, in that order. "
+        "Finished trials are skipped; failed ones are tried again. Under mpirun the "
+        "trials run on all ranks but rank 0.",
         EXAMPLES,
         notes=f"{EXIT_CODES}\n\n",
     )
@@ -78,7 +79,13 @@ def _add_what(add: Callable[..., object]) -> None:
         default=default_database(),
         help="the database (default: $EXPERIMENTER_DB, else %(default)s)",
     )
-    add("--experiment", metavar="NAME", help="only the experiment of this name")
+    add(
+        "--experiment",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only the experiment of this name; may be given several times",
+    )
     add(
         "--trial",
         metavar="INDEX",
@@ -213,7 +220,7 @@ def main(arguments: list[str]) -> int:
     limit = given.time_limit
     given.ends = None if limit is None else time.monotonic() + limit
     script = scripts.read(given.script)
-    experiments = _chosen(script, given.experiment)
+    experiments = load_experiments(script, given.experiment)
     _check_functions(experiments, given.directory)
     if given.dry_run:
         from .dry_run import describe
@@ -221,28 +228,6 @@ def main(arguments: list[str]) -> int:
         return describe(experiments, given)
     with _open(given) as database:
         return _run_all(experiments, database, script, given)
-
-
-def _chosen(script: Script, name: str | None) -> list[Experiment]:
-    """Give the script's experiments, or the one that was asked for."""
-    experiments = scripts.experiments_of(scripts.load(script))
-    if not experiments:
-        msg = (
-            f"{script.path} makes no experiment at module level; it needs a line such "
-            "as `experiment = Experiment('name', function=f, configuration={...})`"
-        )
-        raise ScriptError(msg)
-    names = [experiment.name for experiment in experiments]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        msg = f"{script.path} makes two experiments named '{twice}'; rename one"
-        raise ScriptError(msg)
-    if name is None:
-        return experiments
-    if name not in names:
-        msg = f"{script.path} makes no experiment '{name}', only {', '.join(names)}"
-        raise NotFoundError(msg)
-    return [experiments[names.index(name)]]
 
 
 def _check_functions(experiments: list[Experiment], directory: str | None) -> None:

@@ -52,8 +52,8 @@ class ChildProcesses:
     def __init__(self, job: Job, experiment: Experiment | None) -> None:
         if experiment is not None:
             require_remakable(experiment)
-            script = job.script or script_of(experiment)
-            job = job._replace(script=script, main=main_of(experiment))
+            main = main_of(experiment, job.script)
+            job = job._replace(script=job.script or script_of(experiment), main=main)
         self._job = job
 
     def start(self, desk: Desk, watch: Watch) -> IsolatedAttempts:

@@ -42,6 +42,11 @@ class Folder:
     def fails_with(self, statement):
         (self.path / "exp.py").write_text(SOURCE.replace("ERROR", statement))
 
+    def made_by(self, statement):
+        source = (self.path / "exp.py").read_text()
+        kept = source[: source.index("wave, heat = ")]
+        (self.path / "exp.py").write_text(f"{kept}{statement}\n")
+
     def run(self, *options):
         """Give the exit code and what was said on both streams."""
         self._capsys.readouterr()
@@ -109,13 +114,66 @@ def test_one_experiment_of_a_script_can_be_run(folder):
     assert "heat" not in out
 
 
-def test_an_unknown_experiment_is_one_line_that_lists_those_there_are(folder):
-    code, out, err = folder.run("--experiment", "ware")
+def test_several_experiments_of_a_script_can_be_run(folder):
+    code, _, _ = folder.run("--experiment", "heat", "--experiment=wave")
+
+    assert (1, WAVE + HEAT) == (code, folder.ran())
+
+
+UNKNOWN = {
+    "ware": "exp.py makes no experiment 'ware'; did you mean wave?\n",
+    "xyz": "exp.py makes no experiment 'xyz'; it makes wave, heat\n",
+    "": "exp.py makes no experiment ''; it makes wave, heat\n",
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_unknown_experiment_is_one_line_that_names_others(name, folder):
+    code, out, err = folder.run("--experiment", "heat", "--experiment", name)
 
     assert (3, "") == (code, out)
     assert 1 == err.count("\n")
-    assert err.endswith("exp.py makes no experiment 'ware', only wave, heat\n")
+    assert err.endswith(UNKNOWN[name])
     assert ["exp.py"] == folder.files()
+
+
+@pytest.mark.parametrize(
+    "making",
+    [
+        "for name in ('wave', 'heat'): made(name)",
+        "plan = [made('wave'), made('heat')]",
+        "plan = {name: made(name) for name in ('wave', 'heat')}",
+    ],
+)
+def test_experiments_in_loops_and_containers_are_run_and_listed(making, folder):
+    folder.made_by(making)
+
+    _, listed, _ = folder.run("--dry-run")
+    code, _, _ = folder.run()
+
+    assert [["wave", "4", "0", "4"], ["heat", "4", "0", "4"]] == rows(listed)
+    assert (1, WAVE + HEAT) == (code, folder.ran())
+
+
+def test_two_experiments_of_one_name_are_refused(folder):
+    folder.made_by("for n in range(3): made('wave')")
+
+    code, out, err = folder.run()
+
+    assert (3, "", []) == (code, out, folder.ran())
+    expected = "exp.py makes 3 experiments named 'wave'; give each a name of its own\n"
+    assert err.endswith(expected)
+
+
+def test_experiments_that_only_an_imported_file_makes_are_explained(folder):
+    (folder.path / "exp.py").rename(folder.path / "waves_of_heat.py")
+    (folder.path / "exp.py").write_text("import waves_of_heat\n")
+
+    code, _, err = folder.run()
+
+    assert (3, 1) == (code, err.count("\n"))
+    assert "'wave' belongs to " in err
+    assert "waves_of_heat.py: run that file, or import the experiment by" in err
 
 
 def test_some_trials_can_be_run_and_that_is_all_that_was_asked(folder):

@@ -24,7 +24,6 @@ def trial(configuration, trial_id):
 second_by_name = Experiment("b", function=trial, configuration={})
 first_by_name = Experiment("a", function=trial, configuration={})
 again = second_by_name
-inside = [Experiment("hidden", function=trial, configuration={})]
 """
 
 
@@ -299,6 +298,103 @@ def test_its_experiments_come_in_the_order_they_were_written_and_once(write):
     module = scripts.load(write(EXPERIMENTS))
 
     assert ["b", "a"] == [e.name for e in scripts.experiments_of(module)]
+
+
+MAKING = (
+    "from experimenter_mpi.experiment import Experiment\n"
+    """
+def made(name):
+    return Experiment(name, function_name="f", configuration={})
+
+"""
+)
+IN_A_THREAD = """
+import threading
+thread = threading.Thread(target=made, args="a")
+thread.start()
+thread.join()
+"""
+WAYS_TO_KEEP = {
+    "a list": ("kept = [made('c'), made('a')]", "ca"),
+    "a dict": ("kept = {'x': made('c'), 'y': made('a')}", "ca"),
+    "a list in a dict": ("kept = {'all': [made('b'), (made('a'),)]}", "ba"),
+    "one name after the other": ("for each in 'dab': one = made(each)", "dab"),
+    "nothing": ("made('b'); made('a')", "ba"),
+    "a list made before": ("one = made('b'); kept = [made('a'), one]", "ba"),
+    "an attribute": ("class Plan: one = made('a')\nPlan.two = made('b')", "ab"),
+    "a list that holds itself": ("kept = [made('a')]; kept.append(kept)", "a"),
+    "a thread": (IN_A_THREAD, "a"),
+    "executed text": ("exec('made(\"a\")')", "a"),
+}
+
+
+def names_of(module):
+    return [experiment.name for experiment in scripts.experiments_of(module)]
+
+
+@pytest.mark.parametrize("way", WAYS_TO_KEEP)
+def test_it_has_every_experiment_that_it_makes_however_it_keeps_them(way, write):
+    source, expected = WAYS_TO_KEEP[way]
+
+    module = scripts.load(write(MAKING + source))
+
+    assert list(expected) == names_of(module)
+    assert [] == scripts.imported_experiments(module)
+
+
+def test_what_functions_of_other_modules_make_for_it_is_its_own(write, tmp_path):
+    (tmp_path / "making_for_others.py").write_text(MAKING + "two = [made('no')]\n")
+
+    module = scripts.load(
+        write("import making_for_others as m\nm.made('b'); x = [m.made('a')]\n")
+    )
+
+    assert ["b", "a"] == names_of(module)
+    assert ["no"] == [each.name for each in scripts.imported_experiments(module)]
+
+
+def test_a_module_that_is_imported_late_keeps_what_it_makes(write, tmp_path):
+    (tmp_path / "imported_late.py").write_text(MAKING + "def f(): pass\nmade('no')\n")
+
+    module = scripts.load(
+        write(MAKING + "def g():\n from imported_late import f\ng(); made('a')\n")
+    )
+
+    assert ["a"] == names_of(module)
+
+
+@pytest.mark.parametrize("imported", ["plan_of_all", "first, plan_of_all", "*"])
+def test_what_it_imports_by_name_is_run_in_the_order_it_was_made(
+    imported, write, tmp_path
+):
+    (tmp_path / "planned_elsewhere.py").write_text(
+        MAKING + "first = made('b')\nplan_of_all = [first, made('a')]\nlast = None\n"
+    )
+
+    module = scripts.load(
+        write(MAKING + f"from planned_elsewhere import {imported}\nmade('c')\n")
+    )
+
+    assert ["b", "a", "c"] == names_of(module)
+
+
+def test_what_is_made_after_it_was_loaded_is_no_experiment_of_it(write):
+    module = scripts.load(write(MAKING + "made('a')\n"))
+
+    module.made("b")
+
+    assert ["a"] == names_of(module)
+
+
+def test_a_script_that_is_loaded_afresh_makes_its_experiments_afresh(write):
+    script = write(MAKING + "made('a')\n")
+    first, second = (
+        scripts.experiments_of(scripts.load(script)),
+        scripts.experiments_of(scripts.load(script)),
+    )
+
+    assert 1 == len(first) == len(second)
+    assert first[0] is not second[0]
 
 
 def test_a_script_may_hold_no_experiment(write):
