@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         StoreError,
         TrialError,
         TrialInterrupted,
+        TrialNotFinishedError,
         TrialProcessError,
         TrialTimeoutError,
     )
@@ -144,6 +145,7 @@ __all__ = [
     "Trial",
     "TrialError",
     "TrialInterrupted",
+    "TrialNotFinishedError",
     "TrialProcessError",
     "TrialTimeoutError",
     "Variable",
@@ -192,7 +194,8 @@ _NAMES = {
         ExperimenterError ForeignDatabaseError IsolationError JobScriptError LaunchError
         NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
         PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
-        StoreError TrialError TrialInterrupted TrialProcessError TrialTimeoutError""",
+        StoreError TrialError TrialInterrupted TrialNotFinishedError TrialProcessError
+        TrialTimeoutError""",
     "experiment": "Experiment Trial",
     "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",

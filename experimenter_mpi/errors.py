@@ -10,6 +10,7 @@
     + RankDiedError                    its rank died while it ran, and did so before
     + TrialProcessError                its process died: a crash, os._exit, no memory
     + TrialTimeoutError                it ran longer than --trial-timeout
+  x TrialNotFinishedError (LookupError)  the results of such a trial were asked for
   x IsolationError                     a trial cannot have a process of its own
   x EncodingError (TypeError)          a value cannot be stored
   x PickleRefusedError                 a stored value is a pickle: none may be read
@@ -93,6 +94,10 @@ class TrialTimeoutError(TrialError):
     """
 
     work_left = False
+
+
+class TrialNotFinishedError(ExperimenterError, LookupError):
+    """A result was asked of a trial that has none: it is pending, running or failed."""
 
 
 class IsolationError(ExperimenterError):

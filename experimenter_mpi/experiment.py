@@ -8,7 +8,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TrialNotFinishedError
 from .expansion import Expansion
 
 if TYPE_CHECKING:
@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class Trial(NamedTuple):
-    """One point of an experiment's expanded configuration, and what came of it.
-
-    ``status`` is pending, running, finished or failed. ``error`` is the traceback
-    text of the last failure, ``duration`` seconds, times are ISO 8601 in UTC.
-    ``run_id`` is the run that ran it last, a row of the table ``runs``; None where it
-    was completed by hand or was never run.
-    """
+class _Stored(NamedTuple):
+    """A trial as it is stored: ``results`` is None until it has finished."""
 
     id: uuid.UUID
     experiment_id: uuid.UUID
@@ -42,9 +36,62 @@ class Trial(NamedTuple):
     hostname: str | None = None
     run_id: int | None = None
 
+
+class Trial(_Stored):
+    """One point of an experiment's expanded configuration, and what came of it.
+
+    ``status`` is pending, running, finished or failed. ``error`` is the traceback
+    text of the last failure, ``duration`` seconds, times are ISO 8601 in UTC.
+    ``run_id`` is the run that ran it last, a row of the table ``runs``; None where it
+    was completed by hand or was never run.
+
+    ``results`` is a dict where ``has_finished``; otherwise it is false, and asking it
+    for a result raises TrialNotFinishedError, which says how far the trial is.
+    """
+
+    __slots__ = ()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        stored = super().results
+        return NoResults(self) if stored is None else stored  # type: ignore[return-value]
+
     @property
     def has_finished(self) -> bool:
         return self.status == "finished"
+
+
+class NoResults:
+    """In the place of the results of a trial that has not finished."""
+
+    __slots__ = ("_trial",)
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoResults) and self._trial == other._trial
+
+    __hash__ = None  # type: ignore[assignment] # as of a dict
+
+    def __repr__(self) -> str:
+        return f"<no results: trial {self._trial.index} is {self._trial.status}>"
+
+    def _refuse(self, *_: object) -> Any:
+        trial = self._trial
+        first_line = (trial.error_message or "").partition("\n")[0]
+        why = f" ({trial.error_type}: {first_line:.200})" if trial.error_type else ""
+        msg = (
+            f"trial {trial.index} ({trial.id}) has no results: it is {trial.status}"
+            f"{why}; look only at trials whose has_finished is true"
+        )
+        raise TrialNotFinishedError(msg)
+
+    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
+    get = items = keys = values = _refuse
 
 
 class TrialIds:

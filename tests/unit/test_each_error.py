@@ -83,6 +83,9 @@ class Meeting:
         path, new = str(self.folder / "exp.py"), str(self.folder / "new.db")
         run.main([path, "--db", new, "--on-error", "raise", "--progress", "none"])
 
+    def trial_not_finished_error(self):
+        self.db.get_trial(self.trial_id).results["n"]
+
     def isolation_error(self):
         em.execute(one(), self.db, isolate=True, force_overwrite=True)
 
@@ -142,6 +145,7 @@ NEXT = {
     errors.StoreError: "'.*build' must return a dict",
     errors.OutsideTrialError: "call it from the function of one",
     errors.TrialError: "a trial of 'exits' raised SystemExit",
+    errors.TrialNotFinishedError: "look only at trials whose has_finished is true",
     errors.IsolationError: "with `def` at the top",
     errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
     errors.PickleRefusedError: "--allow-pickle",

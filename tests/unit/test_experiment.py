@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experimenter_mpi.errors import ConfigurationError
+from experimenter_mpi.errors import ConfigurationError, TrialNotFinishedError
 from experimenter_mpi.experiment import Experiment, Trial, TrialIds
 from experimenter_mpi.variables import LinearVariable
 
@@ -126,8 +127,50 @@ def test_an_index_must_be_whole():
 def test_a_trial_begins_pending_and_without_results():
     trial = make()[0]
 
-    assert ("pending", None, 0) == (trial.status, trial.results, trial.attempts)
+    assert ("pending", 0) == (trial.status, trial.attempts)
+    assert not trial.results
     assert not trial.has_finished
+
+
+USES = {
+    "a result": lambda results: results["distance"],
+    "get": lambda results: results.get("distance", 0),
+    "a loop": list,
+    "items": lambda results: results.items(),
+    "len": len,
+    "in": lambda results: "distance" in results,
+    "dict": dict,
+    "**": lambda results: {**results},
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        ("pending", (), "has no results: it is pending; look"),
+        ("failed", ("ValueError", "bad\nluck"), "it is failed (ValueError: bad); look"),
+    ],
+)
+def test_whoever_asks_an_unfinished_trial_for_results_is_told_which(
+    use, status, error, said
+):
+    trial = Trial(AN_ID, AN_ID, 7, {}, None, status, 1, *error)
+
+    with pytest.raises(TrialNotFinishedError) as caught:
+        USES[use](trial.results)
+
+    assert str(caught.value).startswith(f"trial 7 ({AN_ID}) has no results: it is ")
+    assert said in str(caught.value)
+
+
+def test_the_results_of_unfinished_trials_can_be_shown_compared_and_pickled():
+    trial, other = make()[0], make(id=AN_ID)[1]
+
+    assert "<no results: trial 0 is pending>" == repr(trial.results)
+    assert trial.results == trial.results != other.results
+    assert trial == pickle.loads(pickle.dumps(trial))
+    assert trial.results == pickle.loads(pickle.dumps(trial.results))
 
 
 def test_a_trial_has_finished_when_its_status_says_so():

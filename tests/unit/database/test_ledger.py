@@ -36,7 +36,7 @@ def test_a_failed_trial_keeps_its_traceback(db, stored, ledger):
     trial = db.get_trial(stored.trial_ids[2])
 
     assert (trial.status, trial.error_type) == ("failed", "ValueError")
-    assert (trial.error_message, trial.results) == ("too hot", None)
+    assert (trial.error_message, bool(trial.results)) == ("too hot", False)
     assert trial.error.startswith("Traceback")
 
 
