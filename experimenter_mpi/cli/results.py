@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError, printable
 from .parser import open_existing, verb_parser
 from .table import print_table
-from .values import as_json, flattened, plain, short
+from .texts import short, text
+from .values import as_json, leaves, names, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from .values import Path
+
+    # The columns of a document: their names by its part and their paths in it.
+    Columns: TypeAlias = dict[tuple[str, Path], str]
 
 EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
@@ -38,82 +46,95 @@ def main(arguments: list[str]) -> int:
     form.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     with open_existing(given.database) as database:
-        rows = _read(database.trial_rows(given.name))
+        rows = database.trial_rows(given.name)
         if given.json:
             _print_json(rows)
-        elif given.csv:
-            _print_csv([row["flat"] for row in rows])
         else:
-            flat = [row["flat"] for row in rows]
-            columns = _columns(flat)
-            print_table(columns, [_cells(row, columns) for row in flat])
+            _print_flat(list(map(_read, rows)), given)
     return 0
 
 
-def _read(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Give the rows with their documents' JSON, and ``flat``, all of it as columns.
-
-    Raises:
-        CorruptDocumentError: which trial's documents are not what they should be.
-    """
-    for row in rows:
-        try:
-            read = {each: plain(row[each]) for each in DOCUMENTS}
-            yield {**row, **read, "flat": _flat({**row, **read})}
-        except CorruptDocumentError as error:
-            msg = f"trial {row['index']} ({row['id']}): {error}"
-            raise CorruptDocumentError(msg) from error
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    with _of_trial(row):
+        return {**row, **{part: leaves(row[part]) for part in DOCUMENTS}}
 
 
-def _print_json(rows: Iterator[dict[str, Any]]) -> None:
+def _print_flat(rows: list[dict[str, Any]], given: Namespace) -> None:
+    columns = _columns(rows)
+    header = ["trial", "status", *columns.values()]
+    if given.csv:
+        header = list(map(_csv_cell, header))
+        _print_csv(header, (_cells(row, columns, _csv_cell, "") for row in rows))
+    else:
+        print_table(header, [_cells(row, columns, short, "-") for row in rows])
+
+
+def _columns(rows: list[dict[str, Any]]) -> Columns:
+    """Name the columns; one whose name is taken gets its document's as a prefix."""
+    columns: Columns = {}
+    taken = {"trial", "status"}
+    for part in DOCUMENTS:
+        named = names(dict.fromkeys(path for row in rows for path in row[part]))
+        for path, name in named.items():
+            while name in taken:
+                name = f"{part}.{name}"  # noqa: PLW2901
+            columns[part, path] = name
+            taken.add(name)
+    return columns
+
+
+def _cells(
+    row: dict[str, Any], columns: Columns, show: Callable[[Any], str], missing: str
+) -> list[str]:
+    """Return a row's cells; reading what is in them is what may fail."""
+    with _of_trial(row):
+        return [
+            str(row["index"]),
+            row["status"],
+            *(
+                show(row[part][path]) if path in row[part] else missing
+                for part, path in columns
+            ),
+        ]
+
+
+def _print_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    for row in (header, *rows):
+        print(",".join(row))
+
+
+def _csv_cell(value: Any) -> str:
+    """Return a cell; nothing at all for None, so that no text is taken for it."""
+    if value is None:
+        return ""
+    cell = text(value)
+    return _quoted(printable(cell) if sys.stdout.isatty() else cell)
+
+
+def _quoted(cell: str) -> str:
+    """Quote what would end a cell or a line, whichever way lines end."""
+    if cell and not {",", '"', "\n", "\r"} & set(cell):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
+
+
+@contextmanager
+def _of_trial(row: dict[str, Any]) -> Iterator[None]:
+    """Say which trial's documents are not what they should be."""
+    try:
+        yield
+    except CorruptDocumentError as error:
+        msg = f"trial {row['index']} ({row['id']}): {error}"
+        raise CorruptDocumentError(msg) from error
+
+
+def _print_json(rows: Iterable[dict[str, Any]]) -> None:
     """Print a list, one trial a line: a big experiment is never held whole."""
     opening = "[\n"
     for row in rows:
-        entry = {
-            "index": row["index"],
-            "id": row["id"],
-            "status": row["status"],
-            "configuration": row["configuration"],
-            "results": row["results"],
-        }
-        print(opening + as_json(entry), end="")
+        with _of_trial(row):
+            documents = {part: plain(row[part]) for part in DOCUMENTS}
+            entry = {key: row[key] for key in ("index", "id", "status")} | documents
+            print(opening + as_json(entry), end="")
         opening = ",\n"
     print("[]" if opening == "[\n" else "\n]")
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Join configuration and results; a name that is taken gets a prefix."""
-    flat = {"trial": row["index"], "status": row["status"]}
-    for part in DOCUMENTS:
-        for key, value in flattened(row[part]).items():
-            flat[f"{part}.{key}" if key in flat else key] = value
-    return flat
-
-
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    columns: dict[str, None] = {"trial": None, "status": None}
-    for row in rows:
-        columns.update(dict.fromkeys(row))
-    return list(columns)
-
-
-def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
-    return [short(row[column]) if column in row else "-" for column in columns]
-
-
-def _print_csv(rows: list[dict[str, Any]]) -> None:
-    columns = _columns(rows)
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(map(_csv_cell, columns))
-    for row in rows:
-        writer.writerow([_csv_cell(row.get(column)) for column in columns])
-
-
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, str) and sys.stdout.isatty():
-        return printable(value)
-    if value is None or isinstance(value, (int, float, str)):
-        return value
-    if isinstance(value, dict) and "$float" in value:
-        return value["$float"]
-    return as_json(value)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError
 from .parser import add_json, open_existing, program, verb_parser
-from .values import as_json, flattened, plain, say, short
+from .texts import short
+from .values import as_json, leaves, names, plain, say
 
 if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
@@ -62,8 +63,9 @@ def _print(row: dict[str, Any], path: str) -> None:
     for part in ("configuration", "results"):
         if row[part]:
             print(f"\n{part}")
-            for key, value in flattened(plain(row[part])).items():
-                say(f"  {key:13} {short(value)}")
+            found = leaves(row[part])
+            for place, name in names(found).items():
+                say(f"  {name:13} {short(found[place])}")
     if row["error"]:
         print("\ntraceback")
         for line in row["error"].rstrip().splitlines():

@@ -9,9 +9,9 @@ from ..codec import parsed
 from ..errors import CorruptDocumentError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-LONGEST = 60
+Path = tuple[str, ...]
 # Deeper ones are shown as they are written.
 _DEEPEST = 20
 
@@ -25,47 +25,49 @@ def plain(document: str | None) -> Any:
     return None if document is None else parsed(document)
 
 
-def flattened(value: Any) -> dict[str, Any]:
-    """Give the entries of a document's JSON as columns; nested ones become ``a.b``.
+def leaves(document: str | None) -> dict[Path, Any]:
+    """Return the entries of a document, nested ones by the keys that lead to them.
 
     Raises:
-        CorruptDocumentError: it is no object.
+        CorruptDocumentError: it is no JSON, or no object.
     """
-    value = value or {}
+    value = plain(document) or {}
     if not isinstance(value, dict):
-        msg = f"a stored document is no object: {short(value)}; run the trial again"
+        what = as_json(value)
+        msg = f"a stored document is no object: {what:.60}; run the trial again"
         raise CorruptDocumentError(msg)
-    return dict(_entries(value, "", 0))
+    return dict(_entries(value, ()))
 
 
-def _entries(
-    value: dict[str, Any], prefix: str, depth: int
-) -> Iterator[tuple[str, Any]]:
+def _entries(value: dict[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
     for key, entry in value.items():
-        name = prefix + (key[1:] if key.startswith("$$") else key)
-        nested = isinstance(entry, dict) and entry and depth < _DEEPEST
-        if nested and not _is_tagged(entry):
-            yield from _entries(entry, f"{name}.", depth + 1)
+        path = (*above, key[1:] if key.startswith("$$") else key)
+        nested = isinstance(entry, dict) and entry and len(path) <= _DEEPEST
+        if nested and not is_tagged(entry):
+            yield from _entries(entry, path)
         else:
-            yield name, entry
+            yield path, entry
 
 
-def _is_tagged(value: dict[str, Any]) -> bool:
+def names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Name columns by their paths: ``a.b``.
+
+    Where two paths would have one name, keys with a dot are quoted, as in SQL.
+    """
+    named = {path: ".".join(path) for path in paths}
+    if len(set(named.values())) == len(named):
+        return named
+    return {path: ".".join(map(_quoted, path)) for path in named}
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key, ensure_ascii=False) if {".", '"'} & set(key) else key
+
+
+def is_tagged(value: dict[str, Any]) -> bool:
+    """Whether this object is a value that JSON lacks."""
     first = next(iter(value), "")
     return first.startswith("$") and not first.startswith("$$")
-
-
-def short(value: Any) -> str:
-    """Give a value of a document as a short text for a cell of a table."""
-    if isinstance(value, str):
-        text = value if value.isprintable() else repr(value)
-    elif isinstance(value, dict) and _is_tagged(value):
-        text = _tagged(value)
-    elif isinstance(value, float):
-        text = f"{value:.6g}"
-    else:
-        text = as_json(value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def say(text: str) -> None:
@@ -84,20 +86,3 @@ def as_json(value: Any, indent: int | None = None) -> str:
     except RecursionError:
         msg = "a stored document is nested too deeply to be shown: read it in Python"
         raise CorruptDocumentError(msg) from None
-
-
-def _tagged(value: dict[str, Any]) -> str:
-    tag, content = next(iter(value.items()))
-    if tag == "$array" and isinstance(value.get("shape"), list):
-        shape = ", ".join(map(str, value["shape"]))
-        return f"array({shape}) {value.get('dtype')}"
-    if tag == "$pickle":
-        return f"pickled {value.get('type')}"
-    if tag == "$complex" and isinstance(content, list) and len(content) == 2:  # noqa: PLR2004
-        real, imaginary = content
-        second = short(imaginary)
-        sign = "" if second.startswith("-") else "+"
-        return f"{short(real)}{sign}{second}j"
-    if isinstance(content, str):
-        return content
-    return f"{tag[1:]} {as_json(content)}"

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -75,7 +76,8 @@ def send_to(running, target, number):
         "everything": lambda: [process.pid for process in running.processes()],
     }[target]()
     for pid in pids:
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # the first may have told the others
+            os.kill(pid, number)
 
 
 @pytest.mark.parametrize("target", ["rank 0", "all ranks", "the launcher"])

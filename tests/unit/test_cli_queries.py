@@ -322,7 +322,7 @@ def test_results_are_a_table_of_short_values(ask, path, heat):
     assert ("0", "finished") == (first["trial"], first["status"])
     assert "array(2, 1) <f8" == first["spins"]
     assert ("1-2j", "nan", "1") == (first["z"], first["gap"], first["nest.a.b"])
-    assert "pickled " in lines[2][-1] and lines[2][-1].endswith("Odd")
+    assert f"<pickled {__name__}.Odd>" == lines[2][-1]
     assert ["2", "failed", "3", "0.123457", "x"] == lines[3][:5]
     assert {"-"} == set(lines[3][5:])
 
@@ -343,7 +343,77 @@ def test_results_as_csv_are_read_back(ask, path, heat):
     assert ["10", "20", ""] == [row["results.n"] for row in rows]
     assert ["nan", "nan", ""] == [row["gap"] for row in rows]
     assert 'a,"b"\nc' == rows[0]["text"]
-    assert {"$complex": [1.0, -2.0]} == json.loads(rows[0]["z"])
+    assert ("1-2j", "array(2, 1) <f8") == (rows[0]["z"], rows[0]["spins"])
+
+
+def keep_one(path, results, /, **configuration):
+    """Keep an experiment of one trial with these results."""
+    configuration = configuration or {"n": 1}
+    return keep(path, "one", lambda *_: results, configuration=configuration)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\rb", "a\r\nb", "\r", "\n", "a,b", '"', '""', " a "]
+)
+def test_any_text_comes_back_from_csv(text, ask, path):
+    keep_one(path, {"text": text, "n": 5}, **{f"key {text}": 1})
+
+    _, out, _ = ask("results", path, "one", "--csv")
+
+    [header, row] = csv.reader(io.StringIO(out, newline=""))
+    assert ["trial", "status", f"key {text}", "text", "n"] == header
+    assert ["0", "finished", "1", text, "5"] == row
+
+
+def test_in_csv_nothing_is_empty_and_an_empty_text_is_quoted(ask, path):
+    keep_one(path, {"nothing": None, "empty": "", "true": True})
+
+    assert '0,finished,1,,"",true' == ask("results", path, "one", "--csv")[1].split()[1]
+
+
+def test_half_a_character_does_not_stop_a_table(path, serial):
+    keep_one(path, {"text": "\ud83d"})
+
+    for form in ([], ["--csv"], ["--json"]):
+        done = serial(*PACKAGE, "results", path, "one", *form, env=WITH_PACKAGE)
+        assert "\\ud83d" in done.expect(0).stdout
+
+
+def test_no_column_hides_another(ask, path):
+    """Not the keys of one document, nor those of configuration and results."""
+    results = {"loss": {"val": 1.0}, "loss.val": 2.0, "n": 3, "results": {"n": 4}}
+    keep_one(path, results, n=5, results={"n": 6}, status=7)
+
+    _, out, _ = ask("results", path, "one", "--csv")
+
+    [row] = csv.DictReader(io.StringIO(out))
+    assert row == {
+        "trial": "0",
+        "status": "finished",
+        "n": "5",
+        "results.n": "6",
+        "configuration.status": "7",
+        "loss.val": "1.0",
+        '"loss.val"': "2.0",
+        "results.results.n": "3",
+        "results.results.results.n": "4",
+    }
+
+
+def test_a_column_has_one_meaning_in_all_rows(ask, path):
+    """A result that has a parameter's name in some trials has a prefix in all."""
+    points = {"n": IterableVariable([1, 2])}
+
+    def trial(configuration, trial_id):
+        n = configuration["n"]
+        return {"a.b": n} if n == 1 else {"a": {"b": n}}
+
+    keep(path, "one", trial, configuration=points)
+    lines = ask("results", path, "one", "--csv")[1].splitlines()
+
+    assert ['trial,status,n,"""a.b""",a.b', "0,finished,1,1,", "1,finished,2,,2"] == (
+        lines
+    )
 
 
 def test_results_as_json_are_one_list(ask, path, heat):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from experimenter_mpi.cli import table
 from experimenter_mpi.cli.table import print_table
-from experimenter_mpi.cli.values import LONGEST, flattened, plain, short
+from experimenter_mpi.cli.texts import LONGEST, short, text
+from experimenter_mpi.cli.values import leaves, names
 from experimenter_mpi.codec import encode
 
 
@@ -30,10 +39,82 @@ SHORT = {
     "complex": (1 + 2j, "1+2j"),
     "complex below the axis": (1.5 - 2j, "1.5-2j"),
     "complex without a number": (complex(0, float("nan")), "0+nanj"),
-    "a tuple": ((1, "a"), 'tuple [1, "a"]'),
-    "a list": ([1, 2.5], "[1, 2.5]"),
     "an empty dict": ({}, "{}"),
 }
+# Written alike in a table and in CSV.
+A_DAY = dt.date(2024, 2, 29)
+SAME = {
+    "a list": ([1, 2.5, None, "a"], '[1, 2.5, null, "a"]'),
+    "a tuple": ((1, "a"), '(1, "a")'),
+    "a tuple of one": ((1,), "(1,)"),
+    "an empty tuple": ((), "()"),
+    "a set": ({2, 1}, "{1, 2}"),
+    "an empty set": (frozenset(), "set()"),
+    "a deque": (deque([1, 2]), "[1, 2]"),
+    "a date": (A_DAY, "2024-02-29"),
+    "a moment": (dt.datetime.fromisoformat("2024-02-29T12:30"), "2024-02-29T12:30:00"),
+    "a moment somewhere": (
+        dt.datetime(2024, 2, 29, 12, tzinfo=ZoneInfo("UTC")),
+        "2024-02-29T12:00:00+00:00",
+    ),
+    "a duration": (dt.timedelta(seconds=90), "0:01:30"),
+    "a zone": (dt.timezone(dt.timedelta(hours=1)), "UTC+01:00"),
+    "a path": (Path("data/run 1"), "data/run 1"),
+    "another system's path": (PurePosixPath("a/b"), "a/b"),
+    "a decimal": (Decimal("1.10"), "1.10"),
+    "a fraction": (Fraction(1, 3), "1/3"),
+    "a large integer": (2**64, "18446744073709551616"),
+    "a larger integer": (-(10**30), "-1000000000000000000000000000000"),
+    "an integer beyond what Python converts": (16**5000, "0x1" + "0" * 5000),
+    "a uuid": (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    "bytes": (b"ab", "YWI="),
+    "half a character": ("\ud83d\ude00", "\ud83d\ude00"),
+    "a range": (range(0, 10, 2), "range(0, 10, 2)"),
+    "a slice": (slice(1, None), "slice(1, null, null)"),
+    "numbers by number": ({1: "a", (2, 3): A_DAY}, '{1: "a", (2, 3): "2024-02-29"}'),
+    "dates in a list": ([A_DAY, (Decimal(1), 2j)], '["2024-02-29", (1, 0+2j)]'),
+    "keys like tags": ([{"$set": {1}}], '[{"$set": {1}}]'),
+    "a date of numpy": (np.datetime64("2024-02-29"), "2024-02-29"),
+    "an array": (np.zeros((2, 3)), "array(2, 3) <f8"),
+    "an array of objects": (np.array([None, "a"], object), "array(2) object"),
+    "a masked array": (np.ma.array([1, 2], mask=[0, 1]), "masked array(2) <i8"),
+    "a generator": (np.random.default_rng(1), "<generator>"),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_a_value_has_one_text_in_a_table_and_in_csv(case):
+    value, expected = SAME[case]
+
+    assert expected == text(stored(value))
+    whole = len(expected) <= LONGEST and expected.isprintable()
+    assert not whole or expected == short(stored(value))
+
+
+def test_csv_has_all_digits():
+    value = stored({"a": [0.1234567890123], "z": 1.123456789 + 1j})
+
+    assert '{"a": [0.1234567890123], "z": 1.123456789+1j}' == text(value)
+    assert '{"a": [0.123457], "z": 1.12346+1j}' == short(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$date": 5, "x": 1},
+        {"$complex": "x"},
+        {"$fraction": 3},
+        {"$array": "0", "shape": 3},
+        {"$timedelta": [10**20, 0, 0]},
+        {"$text": "?"},
+        {"$scalar": "<f8", "data": "?"},
+        {"$nobody": [{"$knows": 1}]},
+    ],
+)
+def test_what_is_damaged_or_unknown_is_named_by_its_kind(value):
+    [kind] = [f"<{next(iter(value))[1:]}>"] if value.get("$date") is None else ["5"]
+
+    assert kind == text(value)
 
 
 @pytest.mark.parametrize("case", SHORT)
@@ -50,24 +131,59 @@ def test_an_array_is_shown_by_shape_and_type():
 
 
 def test_a_pickled_value_is_shown_by_its_type():
-    assert "pickled numpy.poly1d" == short({"$pickle": "gA==", "type": "numpy.poly1d"})
+    value = {"$pickle": "gA==", "type": "numpy.poly1d"}
+
+    assert "<pickled numpy.poly1d>" == short(value)
+    assert "[<pickled numpy.poly1d>]" == text([value])
+
+
+class Grid:
+    """No rule stores it."""
+
+    def __repr__(self):
+        return "Grid(\n  3)"
+
+
+def test_a_pickled_value_is_loaded_where_that_is_allowed():
+    value = stored([Grid()])
+
+    assert "[Grid( 3)]" == text(value, allow_pickle=True)
+    assert f"[<pickled {__name__}.Grid>]" == text(value)
+
+
+def test_a_pickle_that_cannot_be_loaded_says_why():
+    value = {"$pickle": "gANjZ29uZQpHcmlkCnEALg==", "type": "gone.Grid"}
+
+    assert "<pickled gone.Grid: No module named 'gone'>" == (
+        short(value, allow_pickle=True)
+    )
 
 
 @pytest.mark.parametrize("value", ["x" * 500, list(range(500)), {"$bytes": "A" * 500}])
 def test_a_long_value_is_cut_and_says_so(value):
-    text = short(value)
+    cut = short(value)
 
-    assert LONGEST == len(text)
-    assert text.endswith("…")
+    assert LONGEST == len(cut)
+    assert cut.endswith("…")
 
 
 def test_a_value_of_the_longest_length_is_whole():
     assert "x" * LONGEST == short("x" * LONGEST)
 
 
-FLATTENED = {
+COLUMNS = {
     "flat": ({"a": 1, "b": "x"}, {"a": 1, "b": "x"}),
     "nested": ({"a": {"b": {"c": 1}, "d": 2}}, {"a.b.c": 1, "a.d": 2}),
+    "a key with a dot": ({"a.b": 1}, {"a.b": 1}),
+    "the same name twice": ({"a": {"b": 1}, "a.b": 2}, {"a.b": 1, '"a.b"': 2}),
+    "three times": (
+        {"a": {"b": {"c": 1}, "b.c": 2}, "a.b": {"c": 3}},
+        {"a.b.c": 1, 'a."b.c"': 2, '"a.b".c': 3},
+    ),
+    "a quoted key beside it": (
+        {"a": {"b": 1}, "a.b": 2, '"a.b"': 3},
+        {"a.b": 1, '"a.b"': 2, '"\\"a.b\\""': 3},
+    ),
     "an empty object": ({"a": {}}, {"a": {}}),
     "a list stays one": ({"a": [{"b": 1}]}, {"a": [{"b": 1}]}),
     "a tagged value stays one": ({"a": (1,)}, {"a": {"$tuple": [1]}}),
@@ -77,16 +193,21 @@ FLATTENED = {
 }
 
 
-@pytest.mark.parametrize("case", FLATTENED)
-def test_a_document_becomes_columns(case):
-    value, expected = FLATTENED[case]
+def columns(document):
+    found = leaves(document)
+    return {name: found[path] for path, name in names(found).items()}
 
-    assert expected == flattened(plain(encode(value).document))
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_a_document_becomes_columns(case):
+    value, expected = COLUMNS[case]
+
+    assert expected == columns(encode(value).document)
 
 
 @pytest.mark.parametrize("document", [None, "{}"])
 def test_no_results_are_no_columns(document):
-    assert {} == flattened(plain(document))
+    assert {} == columns(document)
 
 
 def test_numbers_are_aligned_to_the_right_and_texts_to_the_left(capsys):
