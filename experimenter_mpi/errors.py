@@ -32,6 +32,11 @@ Warnings: PickledValueWarning, a value was pickled since no rule stores it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class ExperimenterError(Exception):
     """Base of all errors of this package; the message says what to do next."""
@@ -177,6 +182,14 @@ def printable(text: str) -> str:
         else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean this or that?``, or nothing if no known word is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known))
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def rebuilt(name: str, message: str) -> ExperimenterError:

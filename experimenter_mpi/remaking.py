@@ -59,7 +59,10 @@ def script_of(experiment: Experiment) -> Script | None:
             "MultithreadedMode()"
         )
         raise ScriptError(msg)
-    return scripts.source_of(path)
+    script = scripts.source_of(path)
+    if experiment.namespace.get("__package__"):
+        return script
+    return script._replace(folder="", module="")  # `python package/exp.py` knows none
 
 
 def _file_of(experiment: Experiment) -> str | None:

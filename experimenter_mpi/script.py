@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ExperimenterError, ScriptError
+from .errors import ExperimenterError, ScriptError, did_you_mean
 from .experiment import Experiment, recording
 
 if TYPE_CHECKING:
@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
 
 class Script(NamedTuple):
-    """The path and the content of a file with experiments or trial functions."""
+    """The path and the content of a file with experiments or trial functions.
+
+    A file in a package has a full name, ``module``, and the ``folder`` to import it
+    from. ``arguments`` is what ``sys.argv`` holds beside the path while it is loaded
+    and afterwards; None leaves it alone.
+    """
 
     path: str
     source: bytes
+    folder: str = ""
+    module: str = ""
+    arguments: tuple[str, ...] | None = None
 
 
 def read(path: str) -> Script:
@@ -31,10 +39,28 @@ def read(path: str) -> Script:
     Raises:
         ScriptError: there is no such file, or it cannot be read.
     """
+    from .packages import package_of  # rank 0 alone reads scripts
+
     absolute = os.path.abspath(path)
+    return Script(absolute, _content(path, absolute), *package_of(absolute))
+
+
+def read_module(name: str) -> Script:
+    """Read the script that ``python -m name`` would run.
+
+    Raises:
+        ScriptError: there is no such module, or it cannot be read.
+    """
+    from .packages import find_module
+
+    path, folder, full_name = find_module(name)
+    return Script(path, _content(path, path), folder, full_name)
+
+
+def _content(path: str, absolute: str) -> bytes:
     try:
         with open(absolute, "rb") as file:
-            return Script(absolute, file.read())
+            return file.read()
     except FileNotFoundError:
         msg = f"no such script: {path} (looked for {absolute})"
     except IsADirectoryError:
@@ -68,26 +94,28 @@ def load_once(script: Script) -> ModuleType:
 
 
 def load(script: Script) -> ModuleType:
-    """Run a script as a module of its own and give it.
+    """Run a script as a module of its own and return it.
 
-    Its folder is put on ``sys.path``, as ``python exp.py`` does; its ``__name__`` is
-    not ``"__main__"``, so that a guarded ``execute`` in it does not run.
+    Its folder is put on ``sys.path``, as ``python exp.py`` does, or, if it is part of
+    a package, the folder of that, as ``python -m package.exp`` does; its ``__name__``
+    is not ``"__main__"``, so that a guarded ``execute`` in it does not run.
 
     Raises:
         ScriptError: a syntax error, or whatever the script raises, in one line.
     """
     code = _compiled(script)
-    module = ModuleType(_module_name(script.path))
+    if script.arguments is not None:
+        sys.argv = [script.path, *script.arguments]
+    _put_on_path(script)
+    module = ModuleType(script.module or _module_name(script.path))
     module.__file__ = script.path
-    sys.modules[module.__name__] = module
-    folder = os.path.dirname(script.path)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    made = _made[script.path] = Made(module)
     _loaded.append(script)
     _loading.append(script)
-    made = _made[script.path] = Made(module)
     try:
         with recording(made.add):
+            if script.module:
+                _enter_package(module, script.path)
             _run(code, module)
     except ExperimenterError as error:
         msg = f"{_place(script, error)}: {error}"
@@ -97,6 +125,29 @@ def load(script: Script) -> ModuleType:
     finally:
         _loading.pop()
     return module
+
+
+def _put_on_path(script: Script) -> None:
+    own = os.path.dirname(script.path)
+    if script.module and sys.path[:1] != [script.folder]:
+        sys.path.insert(0, script.folder)
+    if own not in sys.path:
+        # What lies beside a file of a package must not hide modules of others.
+        sys.path.insert(len(sys.path) if script.module else 0, own)
+
+
+def _enter_package(module: ModuleType, path: str) -> None:
+    """Import the package that the module is in, and make it a part of that."""
+    from importlib import import_module
+    from importlib.machinery import ModuleSpec, SourceFileLoader
+
+    name = module.__name__
+    package, _, last = name.rpartition(".")
+    if package:
+        setattr(import_module(package), last, module)
+    loader = SourceFileLoader(name, path)
+    module.__package__, module.__loader__ = package, loader
+    module.__spec__ = ModuleSpec(name, loader, origin=path)
 
 
 class Made:
@@ -154,6 +205,7 @@ def show_sources() -> None:
 
 
 def _run(code: Any, module: ModuleType) -> None:
+    sys.modules[module.__name__] = module
     try:
         exec(code, module.__dict__)  # noqa: S102 - running the user's script is the job
     except BaseException:
@@ -192,6 +244,8 @@ def _raised(script: Script, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         what = f"the script called sys.exit({error.code!r})"
     command = f"python {quote(script.path)}"
+    if script.module:
+        command = f"cd {quote(script.folder)} && python -m {script.module}"
     return f"{_place(script, error)}: {what}; `{command}` shows the whole traceback"
 
 
@@ -270,7 +324,8 @@ def find_function(
     try:
         value = _looked_up(name, namespace)
     except (KeyError, AttributeError):
-        hint = _HOW_TO_NAME if "<" in name else _near(name, namespace)
+        functions = (key for key, value in namespace.items() if callable(value))
+        hint = _HOW_TO_NAME if "<" in name else did_you_mean(name, functions)
         msg = f"{where} has no function '{name}'{hint}"
         raise ScriptError(msg) from None
     if not callable(value):
@@ -288,14 +343,6 @@ def _looked_up(name: str, namespace: dict[str, Any]) -> Any:
     for attribute in rest:
         value = getattr(value, attribute)
     return value
-
-
-def _near(name: str, namespace: dict[str, Any]) -> str:
-    import difflib
-
-    functions = [key for key, value in namespace.items() if callable(value)]
-    near = difflib.get_close_matches(name, functions)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def where_defined(namespace: dict[str, Any]) -> str:

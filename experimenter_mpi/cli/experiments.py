@@ -1,21 +1,49 @@
-"""Which experiments ``run`` runs: all that the script makes, or those named."""
+"""Which experiments ``run`` runs: all that its script makes, or those named."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from .. import script as scripts
-from ..errors import NotFoundError, ScriptError
-from .parser import did_you_mean
+from ..errors import NotFoundError, ScriptError, did_you_mean, printable
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
     from types import ModuleType
 
     from ..experiment import Experiment
     from ..script import Script
+    from .parser import Parser
 
 _NAMES_SHOWN = 10
+EXIT_USAGE = 2
+
+
+def parsed(made: Parser, arguments: list[str]) -> Namespace:
+    """Return what is said to ``run``, and as ``arguments`` what follows ``--``."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given, unknown = made.parse_known_args(arguments[:end])
+    if unknown:
+        hint = "those of the script follow --"
+        made.error(f"unrecognized arguments: {' '.join(unknown)}; {hint}")
+    given.arguments = tuple(arguments[end + 1 :])
+    if given.script is None and given.module is None:
+        made.error("the following arguments are required: SCRIPT, or -m MODULE")
+    if given.script is not None and given.module is not None:
+        made.error("SCRIPT and -m MODULE exclude each other")
+    return given
+
+
+def read_script(given: Namespace) -> Script:
+    """Read what is to be loaded, which sees only its own arguments from now on."""
+    sys.argv = ["-m" if given.script is None else given.script, *given.arguments]
+    if given.script is None:
+        script = scripts.read_module(given.module)
+    else:
+        script = scripts.read(given.script)
+    return script._replace(arguments=given.arguments)
 
 
 def load_experiments(script: Script, names: Sequence[str] = ()) -> list[Experiment]:
@@ -24,8 +52,9 @@ def load_experiments(script: Script, names: Sequence[str] = ()) -> list[Experime
     Raises:
         ScriptError: it makes none, or two of one name.
         NotFoundError: it makes none of such a name.
+        SystemExit: it refused its arguments, or answered them, as to --help.
     """
-    module = scripts.load(script)
+    module = _load(script)
     experiments = scripts.experiments_of(module)
     if not experiments:
         raise ScriptError(_none(script, module))
@@ -41,6 +70,29 @@ def load_experiments(script: Script, names: Sequence[str] = ()) -> list[Experime
         if name not in made:
             raise NotFoundError(_unknown(script, name, made))
     return [each for each in experiments if not names or each.name in names]
+
+
+def _load(script: Script) -> ModuleType:
+    try:
+        return scripts.load(script)
+    except ScriptError as error:
+        left = error.__cause__
+        if not isinstance(left, SystemExit) or not _is_answer(left, script):
+            raise
+        print(
+            f"experimenter_mpi: {printable(script.path)} ended with exit code "
+            f"{left.code or 0} while it was loaded; nothing was run",
+            file=sys.stderr,
+        )
+        raise SystemExit(left.code or 0) from error
+
+
+def _is_answer(left: SystemExit, script: Script) -> bool:
+    """Whether a script ended as argparse ends it, and not by a mistake.
+
+    Nobody may take 0 for a sweep that is finished: only words such as --help mean it.
+    """
+    return left.code == EXIT_USAGE or (not left.code and bool(script.arguments))
 
 
 def _none(script: Script, module: ModuleType) -> str:

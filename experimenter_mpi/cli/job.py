@@ -17,6 +17,7 @@ from ..cluster.submit import by_hand, following, submit
 from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
+from .experiments import parsed
 from .parser import Parser, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _split(made: Parser, arguments: list[str]) -> tuple[Namespace, list[str]]:
     options += after
     checked = run.parser()
     checked.prog = made.prog  # whose help names its own options and those of `run`
-    checked.parse_args([given.script, *options])
+    parsed(checked, [given.script, *options])
     return given, options
 
 

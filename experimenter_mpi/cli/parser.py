@@ -15,7 +15,7 @@ from ..cluster import durations
 from ..errors import ExperimenterError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ..database.database import ExperimentDatabase
 
@@ -66,7 +66,9 @@ def verb_of(name: str) -> Callable[[list[str]], int]:
 
 def program() -> str:
     """Name this program as it was started, for commands that people copy."""
-    if os.path.basename(sys.argv[0]) == "experimenter-mpi":
+    # Not in sys.argv: a script that was loaded finds its own arguments there.
+    started = next((word for word in sys.orig_argv[1:] if not word.startswith("-")), "")
+    if os.path.basename(started) == "experimenter-mpi":
         return "experimenter-mpi"
     return "python -m experimenter_mpi"
 
@@ -144,14 +146,6 @@ def seconds(text: str) -> float:
         msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
         raise argparse.ArgumentTypeError(msg)
     return total
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean this or that?``, nothing where no known word is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, list(known))
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def counted(number: int, what: str) -> str:

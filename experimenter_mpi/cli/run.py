@@ -19,7 +19,7 @@ from ..mpi import launch
 from ..preparation import find_functions, working_in
 from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
-from .experiments import load_experiments
+from .experiments import load_experiments, parsed, read_script
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ EXAMPLES = """
       eight trials at a time, on threads of this process
   experimenter-mpi run exp.py --dry-run
       only say what would be run
+  experimenter-mpi run exp.py -- --size 3
+      the script finds --size 3 in sys.argv, on every rank
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
       start no new trial after 1 h 50 min and exit with 75; run again to go on
   mpirun -n 64 python -m experimenter_mpi run exp.py --isolate --trial-timeout 10:00
@@ -52,6 +54,10 @@ EXAMPLES = """
       one trial, with its own traceback"""
 
 
+_ARGUMENTS = """What follows -- is for the script: its sys.argv[1:], in every process
+that loads it."""
+
+
 def parser() -> Parser:
     made = verb_parser(
         "run",
@@ -59,7 +65,7 @@ def parser() -> Parser:
         "Finished trials are skipped; failed ones are tried again. Under mpirun the "
         "trials run on all ranks but rank 0.",
         EXAMPLES,
-        notes=f"{EXIT_CODES}\n\n",
+        notes=f"{_ARGUMENTS}\n\n{EXIT_CODES}\n\n",
     )
     _add_what(made.add_argument)
     _add_how(made.add_argument)
@@ -72,7 +78,8 @@ def default_database() -> str:
 
 
 def _add_what(add: Callable[..., object]) -> None:
-    add("script", metavar="SCRIPT", help="a Python file with experiments")
+    add("script", metavar="SCRIPT", nargs="?", help="a Python file with experiments")
+    add("-m", metavar="MODULE", dest="module", help="a module in place of a file")
     add(
         "--db",
         metavar="PATH",
@@ -212,14 +219,14 @@ def _timeout(text: str) -> float:
 
 def main(arguments: list[str]) -> int:
     made = parser()
-    given = made.parse_args(arguments)
+    given = parsed(made, arguments)
     _check_mode(made, given)
     if given.share is not None:
         given.share = as_share(given.share)
     # One limit for all experiments of the script, from now on.
     limit = given.time_limit
     given.ends = None if limit is None else time.monotonic() + limit
-    script = scripts.read(given.script)
+    script = read_script(given)
     experiments = load_experiments(script, given.experiment)
     _check_functions(experiments, given.directory)
     if given.dry_run:

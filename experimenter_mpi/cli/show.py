@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ EXAMPLES = """
   experimenter-mpi show experiments/experiments.db heat:17
   experimenter-mpi show experiments/experiments.db 51c4e9f0-...-000000000011
   experimenter-mpi show experiments/experiments.db heat:17 --json"""
+
+
+# What this program is called where it is started.
+_PROGRAMS = ("experimenter_mpi", "experimenter-mpi", "__main__.py")
 
 
 def main(arguments: list[str]) -> int:
@@ -104,9 +109,11 @@ def _rerun(row: dict[str, Any], path: str) -> str:
     crashed = row["error_type"] == TrialProcessError.__name__
     suspected = row["deaths"] and row["status"] != "finished"
     how = " --isolate" if crashed or suspected else ""
+    script, arguments = _script(row["command_line"])
+    passed = f" -- {shlex.join(arguments)}" if arguments else ""
     run = (
-        f"{program()} run {_script(row['command_line'])} --db {database} "
-        f"--experiment {name} --trial {index} --on-error raise{how}"
+        f"{program()} run {script} --db {database} --experiment {name} "
+        f"--trial {index} --on-error raise{how}{passed}"
     )
     if row["status"] != "finished":
         return run
@@ -117,12 +124,26 @@ def _quoted(path: str) -> str:
     return shlex.quote(path)
 
 
-def _script(command_line: str | None) -> str:
-    """Find the script in the command line of the run, so that the hint can be used."""
+def _script(command_line: str | None) -> tuple[str, list[str]]:
+    """Find the script in the command line of the run, and what was said to it."""
     try:
         words = shlex.split(command_line or "")
     except ValueError:  # a quote that is not closed: nobody's command line
         words = []
-    scripts = [word for word in words if word.endswith(".py")]
-    known = [word for word in scripts if not word.endswith("__main__.py")]
-    return shlex.quote(known[-1]) if known else "SCRIPT"
+    verbs = (place for place, word in enumerate(words) if word == "run" and place)
+    run = next((p for p in verbs if os.path.basename(words[p - 1]) in _PROGRAMS), None)
+    if run is None:  # the script was started by itself
+        return _named(words) or ("SCRIPT", [])
+    end = words.index("--") if "--" in words else len(words)
+    script, _ = _named(words[run:end]) or ("SCRIPT", [])
+    return script, words[end + 1 :]
+
+
+def _named(words: list[str]) -> tuple[str, list[str]] | None:
+    """Return the first script or module that is named, and the words after it."""
+    for place, word in enumerate(words):
+        if word == "-m" and words[place + 1 :]:
+            return f"-m {shlex.quote(words[place + 1])}", words[place + 2 :]
+        if word.endswith(".py") and not word.endswith("__main__.py"):
+            return shlex.quote(word), words[place + 1 :]
+    return None

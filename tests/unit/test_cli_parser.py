@@ -191,12 +191,12 @@ def test_the_database_has_a_default(value, monkeypatch):
 @pytest.mark.parametrize(
     ("started_as", "expected"),
     [
-        ("/usr/bin/experimenter-mpi", "experimenter-mpi"),
-        ("/lib/experimenter_mpi/__main__.py", "python -m experimenter_mpi"),
+        (["/usr/bin/python3", "/usr/bin/experimenter-mpi"], "experimenter-mpi"),
+        (["python", "-m", "experimenter_mpi"], "python -m experimenter_mpi"),
     ],
 )
 def test_the_program_is_called_as_it_was_started(started_as, expected, monkeypatch):
-    monkeypatch.setattr("sys.argv", [started_as])
+    monkeypatch.setattr("sys.orig_argv", [*started_as, "run", "experimenter-mpi"])
 
     assert expected == program()
 

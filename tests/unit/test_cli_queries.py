@@ -26,6 +26,7 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cli.results import _print_json
+from experimenter_mpi.cli.show import _rerun
 from experimenter_mpi.ledger import (
     Entry,
     Failure,
@@ -239,7 +240,7 @@ def test_show_says_why_a_trial_failed_that_ranks_died_of(ask, path, heat):
 
     assert "  deaths        2 times its rank or the whole job died meanwhile\n" in out
     assert f"\nerror\n  RankDiedError: {message}\n" in out
-    assert out.endswith(" --trial 2 --on-error raise --isolate\n")
+    assert " --trial 2 --on-error raise --isolate" in out.splitlines()[-1]
 
 
 def test_show_of_a_running_trial_gives_no_duration_of_an_earlier_attempt(
@@ -272,11 +273,12 @@ def test_show_of_an_unknown_trial_is_one_line(trial, expected, ask, path, heat):
 
 
 SCRIPT = """
+import sys
 from experimenter_mpi import Experiment, LinearVariable
 
 def trial(configuration, trial_id):
     with open("ran.txt", "a") as file:
-        print(round(configuration["n"]), file=file)
+        print(round(configuration["n"]), *sys.argv[1:], file=file)
     if configuration["n"] == 2:
         raise ValueError("two")
     return {}
@@ -287,15 +289,18 @@ experiment = Experiment("my heat", function=trial, configuration=configuration)
 
 
 @pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("what", [["my exp.py"], ["-m", "sweeps.my_exp"]])
 def test_the_command_that_show_gives_runs_only_that_trial(
-    index, ask, tmp_path, monkeypatch
+    what, index, ask, tmp_path, monkeypatch
 ):
     """A finished one is reset first; another that failed is left alone."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", list(sys.path))
-    (tmp_path / "my exp.py").write_text(SCRIPT)
-    words = ["run", "my exp.py", "--db", "my own.db"]
-    monkeypatch.setattr("sys.argv", ["__main__.py", *words])
+    for each in ("path", "argv"):
+        monkeypatch.setattr(sys, each, list(getattr(sys, each)))
+    (tmp_path / "sweeps").mkdir()
+    for name in ("my exp.py", "sweeps/my_exp.py"):
+        (tmp_path / name).write_text(SCRIPT)
+    words = ["run", "--db", "my own.db", *what, "--", "run", "--to", "my words"]
     monkeypatch.setattr("sys.orig_argv", ["python", *PACKAGE, *words])
     ask(*words)
     (tmp_path / "ran.txt").unlink()
@@ -307,7 +312,42 @@ def test_the_command_that_show_gives_runs_only_that_trial(
             run_verb(verb)
 
     assert "experimenter_mpi" == program
-    assert f"{index + 1}\n" == (tmp_path / "ran.txt").read_text()
+    assert f"{index + 1} run --to my words\n" == (tmp_path / "ran.txt").read_text()
+    sys.modules.pop("sweeps.my_exp", None)
+    sys.modules.pop("sweeps", None)
+
+
+STARTED = {
+    "python heat.py --size 3": "run heat.py --db x.db A -- --size 3",
+    "python -u a/heat.py": "run a/heat.py --db x.db A",
+    "python -m sweeps.heat run": "run -m sweeps.heat --db x.db A -- run",
+    "python -m sweeps.heat 'a b'": "run -m sweeps.heat --db x.db A -- 'a b'",
+    "python -m experimenter_mpi run heat.py -- -m a.py": (
+        "run heat.py --db x.db A -- -m a.py"
+    ),
+    "experimenter-mpi run -m sweeps.heat --": "run -m sweeps.heat --db x.db A",
+    "python /lib/__main__.py run": "run SCRIPT --db x.db A",
+    "python heat.py run -- run": "run heat.py --db x.db A -- run -- run",
+    "python 'heat.py": "run SCRIPT --db x.db A",
+    "": "run SCRIPT --db x.db A",
+}
+
+
+@pytest.mark.parametrize("command", STARTED)
+def test_the_command_that_show_gives_names_the_script_and_its_arguments(command):
+    row = {
+        "experiment": "h",
+        "index": 0,
+        "error_type": None,
+        "deaths": 0,
+        "status": "failed",
+        "command_line": command,
+    }
+
+    _, _, given = _rerun(row, "x.db").partition("experimenter_mpi ")
+
+    expected = "--experiment h --trial 0 --on-error raise"
+    assert STARTED[command].replace("A", expected) == given
 
 
 # --- results

@@ -68,7 +68,8 @@ class Folder:
 def folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EXPERIMENTER_DB", raising=False)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("path", "argv"):
+        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return Folder(tmp_path, capsys)
 
@@ -153,6 +154,69 @@ def test_experiments_in_loops_and_containers_are_run_and_listed(making, folder):
 
     assert [["wave", "4", "0", "4"], ["heat", "4", "0", "4"]] == rows(listed)
     assert (1, WAVE + HEAT) == (code, folder.ran())
+
+
+READING = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("name", nargs="?", default="wave")
+made(parser.parse_args().name)
+"""
+
+
+@pytest.mark.parametrize(("words", "name"), [([], "wave"), (["--", "heat"], "heat")])
+def test_a_script_reads_its_own_arguments(words, name, folder):
+    folder.made_by(READING)
+
+    folder.run("--trial", "0", *words)
+
+    assert [f"{name} 1"] == folder.ran()
+
+
+ENDINGS = {
+    "its --help": (READING, ["--", "--help"], 0),
+    "a mistake in its arguments": (READING, ["--", "--no-such"], 2),
+    "a usage error of its own": ("import sys; sys.exit(2)", [], 2),
+}
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_a_script_may_end_over_its_arguments(case, folder):
+    source, words, code = ENDINGS[case]
+    folder.made_by(source)
+
+    ended, _, err = folder.run(*words)
+
+    assert (code, []) == (ended, folder.ran())
+    line = f"exp.py ended with exit code {code} while it was loaded; nothing was run\n"
+    assert err.endswith(line)
+
+
+@pytest.mark.parametrize("ending", ["0", "", "1", "'no'"])
+def test_any_other_end_of_a_script_is_a_mistake(ending, folder):
+    """With exit code 0 a chain of jobs would take its sweep for finished."""
+    folder.made_by(f"import sys; sys.exit({ending})")
+
+    code, out, err = folder.run()
+
+    assert (3, "", 1) == (code, out, err.count("\n"))
+    assert "the script called sys.exit(" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "arguments are required: SCRIPT, or -m MODULE"),
+        (("--", "exp.py"), "arguments are required: SCRIPT, or -m MODULE"),
+        (("exp.py", "-m", "exp"), "SCRIPT and -m MODULE exclude each other"),
+        (("exp.py", "--size", "3"), "unrecognized arguments: --size 3"),
+    ],
+)
+def test_what_is_to_be_run_is_said_once(words, expected, folder, capsys):
+    assert 2 == run_verb(["run", *words])
+
+    err = capsys.readouterr().err
+    assert expected in err and 1 == err.count("\n")
 
 
 def test_two_experiments_of_one_name_are_refused(folder):

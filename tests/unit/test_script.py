@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import pickle
+import re
 import sys
 import traceback
 import types
@@ -27,10 +29,21 @@ again = second_by_name
 """
 
 
+MAKING = (
+    "from experimenter_mpi.experiment import Experiment\n"
+    """
+def made(name):
+    return Experiment(name, function_name="f", configuration={})
+
+"""
+)
+
+
 @pytest.fixture(autouse=True)
 def nothing_stays_loaded(monkeypatch):
     """Loading a script changes what this process has loaded and where it looks."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("path", "argv"):
+        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -47,6 +60,10 @@ def write(tmp_path):
         return scripts.read(str(path))
 
     return write_and_read
+
+
+def names_of(module):
+    return [experiment.name for experiment in scripts.experiments_of(module)]
 
 
 # --- reading
@@ -223,6 +240,159 @@ def test_tracebacks_show_its_lines_without_opening_the_file(write, tmp_path):
     assert "return 1 / 0  # here" in "".join(lines)
 
 
+# --- arguments
+
+
+def test_it_finds_its_own_arguments_and_so_do_its_functions_later(write):
+    script = write("import sys\nfound = sys.argv\ndef f(): return sys.argv\n")
+    module = scripts.load(script._replace(arguments=("--size", "3")))
+
+    assert [script.path, "--size", "3"] == module.found == module.f()
+
+
+def test_without_any_said_it_finds_those_of_the_process(write, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["own.py", "-v"])
+
+    module = scripts.load(write("import sys\nfound = sys.argv\n"))
+
+    assert ["own.py", "-v"] == module.found
+
+
+# --- packages
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A folder to make packages in: each text is a file, by its path."""
+
+    def made(**files):
+        for name, source in files.items():
+            path = tmp_path / f"{name.replace('__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+            (path.parent / "__init__.py").touch()
+        return tmp_path
+
+    return made
+
+
+def read_in(folder, path):
+    return scripts.read(str(folder / path))
+
+
+def test_a_file_of_a_package_is_loaded_as_python_m_would(package):
+    folder = package(
+        pack_a__inner__exp="from . import near\nfrom ..far import V\nW = near.W\n",
+        pack_a__inner__near="W = 2\n",
+        pack_a__far="V = 1\n",
+    )
+
+    module = scripts.load(read_in(folder, "pack_a/inner/exp.py"))
+
+    assert (1, 2) == (module.V, module.W)
+    assert ("pack_a.inner.exp", "pack_a.inner") == (module.__name__, module.__package__)
+    assert "pack_a.inner.exp" == module.__spec__.name
+    assert importlib.import_module("pack_a.inner.exp") is module
+    assert str(folder) == sys.path[0]
+
+
+def test_a_file_of_a_package_still_finds_what_lies_beside_it(package):
+    folder = package(pack_b__exp="import beside_in_b\n", pack_b__beside_in_b="")
+
+    assert scripts.load(read_in(folder, "pack_b/exp.py")).beside_in_b
+
+
+def test_what_lies_beside_a_file_of_a_package_hides_no_other_module(package):
+    folder = package(pack_c__exp="import colorsys\n", pack_c__colorsys="")
+
+    module = scripts.load(read_in(folder, "pack_c/exp.py"))
+
+    assert str(folder) not in module.colorsys.__file__
+
+
+def test_objects_of_its_classes_are_pickled_by_its_full_name(package):
+    folder = package(pack_d__exp="class Model:\n    pass\n")
+    module = scripts.load(read_in(folder, "pack_d/exp.py"))
+
+    assert b"pack_d.exp" in pickle.dumps(module.Model())
+    assert type(pickle.loads(pickle.dumps(module.Model()))) is module.Model
+
+
+def test_a_package_that_loads_the_file_itself_is_no_matter(package):
+    folder = package(pack_e__exp=MAKING + "one = made('a')\n")
+    (folder / "pack_e" / "__init__.py").write_text("from .exp import one\n")
+
+    module = scripts.load(read_in(folder, "pack_e/exp.py"))
+
+    assert ["a"] == names_of(module)
+    assert sys.modules["pack_e.exp"] is module
+
+
+@pytest.mark.parametrize("name", ["json", "pytest", "has.dot"])
+def test_where_the_name_of_the_package_is_taken_it_is_a_file_by_itself(name, tmp_path):
+    (tmp_path / name).mkdir()
+    for file in ("__init__.py", "exp_of_heat.py"):
+        (tmp_path / name / file).write_text("a = 1\n")
+
+    script = read_in(tmp_path, f"{name}/exp_of_heat.py")
+
+    assert ("", "") == (script.folder, script.module)
+    assert "exp_of_heat" == scripts.load(script).__name__
+
+
+def test_a_package_that_cannot_be_imported_is_one_line_with_the_command(package):
+    folder = package(pack_f__exp="")
+    (folder / "pack_f" / "__init__.py").write_text("1 / 0\n")
+
+    with pytest.raises(ScriptError, match="ZeroDivisionError: division by zero") as e:
+        scripts.load(read_in(folder, "pack_f/exp.py"))
+    assert f"`cd {folder} && python -m pack_f.exp` shows the whole" in str(e.value)
+
+
+MODULES = {
+    "pack_g.exp": ("pack_g/exp.py", "pack_g.exp"),
+    "pack_g": ("pack_g/__main__.py", "pack_g.__main__"),
+    "alone_in_g": ("alone_in_g.py", "alone_in_g"),
+    "space_g.exp": ("space_g/exp.py", "space_g.exp"),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_found_as_python_m_finds_it(name, package, monkeypatch):
+    folder = package(pack_g__exp="", alone_in_g="", space_g__exp="", pack_g__h="V = 1")
+    (folder / "pack_g" / "__main__.py").write_text("from .h import V\n")
+    (folder / "space_g" / "__init__.py").unlink()
+    monkeypatch.chdir(folder)
+
+    script = scripts.read_module(name)
+
+    file, full_name = MODULES[name]
+    assert (str(folder / file), full_name) == (script.path, script.module)
+    assert scripts.load(script) is sys.modules[full_name]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("no_such_module", "no module no_such_module here"),
+        ("no_such.exp", "No module named 'no_such'"),
+        ("pack_h.exp", "ZeroDivisionError"),
+        ("", "cannot find module"),
+        (".exp", "-m takes a name such as package.exp"),
+        ("pack_h/exp.py", "-m takes a name such as package.exp"),
+        ("math", "a file needs no -m"),
+    ],
+)
+def test_a_module_that_cannot_be_found_is_one_line(name, why, package, monkeypatch):
+    folder = package(pack_h__exp="")
+    (folder / "pack_h" / "__init__.py").write_text("1 / 0\n")
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(ScriptError, match=re.escape(why)) as caught:
+        scripts.read_module(name)
+    assert "\n" not in str(caught.value)
+
+
 # --- mistakes
 
 
@@ -300,14 +470,6 @@ def test_its_experiments_come_in_the_order_they_were_written_and_once(write):
     assert ["b", "a"] == [e.name for e in scripts.experiments_of(module)]
 
 
-MAKING = (
-    "from experimenter_mpi.experiment import Experiment\n"
-    """
-def made(name):
-    return Experiment(name, function_name="f", configuration={})
-
-"""
-)
 IN_A_THREAD = """
 import threading
 thread = threading.Thread(target=made, args="a")
@@ -326,10 +488,6 @@ WAYS_TO_KEEP = {
     "a thread": (IN_A_THREAD, "a"),
     "executed text": ("exec('made(\"a\")')", "a"),
 }
-
-
-def names_of(module):
-    return [experiment.name for experiment in scripts.experiments_of(module)]
 
 
 @pytest.mark.parametrize("way", WAYS_TO_KEEP)
