@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .outline import Outline
 from .parser import add_yes, confirm, counted, open_existing, verb_parser
 
 EXAMPLES = """
@@ -20,8 +21,8 @@ def main(arguments: list[str]) -> int:
     add_yes(parser)
     given = parser.parse_args(arguments)
     with open_existing(given.database, write=True) as database:
-        experiment = database.get_experiment_by_name(given.name)
-        finished = database.counts(experiment.id).get("finished", 0)
+        experiment = Outline(database, given.name)
+        finished = experiment.counts.get("finished", 0)
         trials = counted(len(experiment), "trial")
         confirm(
             f"Delete '{given.name}' with {trials}, {finished} of them "

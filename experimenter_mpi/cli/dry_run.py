@@ -49,7 +49,7 @@ def _unfinished(
     if database is None or given.overwrite:
         return everything
     try:
-        database.get_experiment_by_name(experiment.name)
+        database.overview_of(experiment.name)
     except NotFoundError:
         return everything
     stored = database.restore_from_db(experiment)

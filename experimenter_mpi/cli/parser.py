@@ -91,6 +91,14 @@ def add_yes(parser: Parser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def add_allow_pickle(parser: Parser) -> None:
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="load values that had to be pickled; only for databases you trust",
+    )
+
+
 def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
     """Open a database that must exist; nothing is made by looking."""
     from ..database.database import open_db

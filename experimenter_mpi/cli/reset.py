@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ..errors import NotFoundError
-from .parser import add_yes, confirm, counted, index_list, open_existing, verb_parser
+from .outline import Outline
+from .parser import (
+    add_allow_pickle,
+    add_yes,
+    confirm,
+    counted,
+    index_list,
+    open_existing,
+    verb_parser,
+)
 
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17
@@ -22,10 +31,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("database", metavar="DB")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("indices", metavar="INDEX", nargs="*", type=index_list)
+    add_allow_pickle(parser)
     add_yes(parser)
     given = parser.parse_args(arguments)
     with open_existing(given.database, write=True) as database:
-        experiment = database.get_experiment_by_name(given.name)
+        experiment = Outline(database, given.name)
         indices = {i for indices in given.indices for i in indices}
         chosen = sorted(indices) or range(len(experiment))
         beyond = max(chosen, default=-1)

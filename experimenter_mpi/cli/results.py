@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError, printable
-from .parser import open_existing, verb_parser
+from .parser import add_allow_pickle, open_existing, verb_parser
 from .table import print_table
-from .texts import short, text
+from .texts import find_classes, short, text
 from .values import as_json, leaves, names, plain
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("database", metavar="DB")
     parser.add_argument("name", metavar="NAME")
+    add_allow_pickle(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
+    if given.allow_pickle:
+        find_classes()
     with open_existing(given.database) as database:
         rows = database.trial_rows(given.name)
         if given.json:
@@ -63,10 +67,12 @@ def _print_flat(rows: list[dict[str, Any]], given: Namespace) -> None:
     columns = _columns(rows)
     header = ["trial", "status", *columns.values()]
     if given.csv:
+        show = partial(_csv_cell, allow_pickle=given.allow_pickle)
         header = list(map(_csv_cell, header))
-        _print_csv(header, (_cells(row, columns, _csv_cell, "") for row in rows))
+        _print_csv(header, (_cells(row, columns, show, "") for row in rows))
     else:
-        print_table(header, [_cells(row, columns, short, "-") for row in rows])
+        show = partial(short, allow_pickle=given.allow_pickle)
+        print_table(header, [_cells(row, columns, show, "-") for row in rows])
 
 
 def _columns(rows: list[dict[str, Any]]) -> Columns:
@@ -90,7 +96,7 @@ def _cells(
     with _of_trial(row):
         return [
             str(row["index"]),
-            row["status"],
+            show(row["status"]),
             *(
                 show(row[part][path]) if path in row[part] else missing
                 for part, path in columns
@@ -103,11 +109,11 @@ def _print_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print(",".join(row))
 
 
-def _csv_cell(value: Any) -> str:
+def _csv_cell(value: Any, *, allow_pickle: bool = False) -> str:
     """Return a cell; nothing at all for None, so that no text is taken for it."""
     if value is None:
         return ""
-    cell = text(value)
+    cell = text(value, allow_pickle=allow_pickle)
     return _quoted(printable(cell) if sys.stdout.isatty() else cell)
 
 

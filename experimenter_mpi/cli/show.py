@@ -7,8 +7,9 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError
-from .parser import add_json, open_existing, program, verb_parser
-from .texts import short
+from .outline import Outline
+from .parser import add_allow_pickle, add_json, open_existing, program, verb_parser
+from .texts import find_classes, short
 from .values import as_json, leaves, names, plain, say
 
 if TYPE_CHECKING:
@@ -35,13 +36,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("database", metavar="DB")
     parser.add_argument("trial", metavar="TRIAL")
     add_json(parser)
+    add_allow_pickle(parser)
     given = parser.parse_args(arguments)
+    if given.allow_pickle:
+        find_classes()
     with open_existing(given.database) as database:
         row = database.trial_row(_trial_id(database, given.trial))
         if given.json:
             print(as_json(_as_json(row), indent=2))
         else:
-            _print(row, given.database)
+            _print(row, given.database, allow_pickle=given.allow_pickle)
     return 0
 
 
@@ -50,7 +54,7 @@ def _trial_id(database: ExperimentDatabase, text: str) -> str:
     name, colon, index = text.rpartition(":")
     if not colon or not index.isdecimal():
         return text
-    experiment = database.get_experiment_by_name(name)
+    experiment = Outline(database, name)
     if int(index) >= len(experiment):
         msg = f"'{name}' has trials 0 to {len(experiment) - 1}, none at {index}"
         raise NotFoundError(msg)
@@ -61,7 +65,7 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **{key: plain(row[key]) for key in ("configuration", "results")}}
 
 
-def _print(row: dict[str, Any], path: str) -> None:
+def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:
     say(f"trial {row['index']} of '{row['experiment']}': {row['status']}")
     for name, text in _facts(row):
         say(f"  {name:13} {text}")
@@ -70,7 +74,8 @@ def _print(row: dict[str, Any], path: str) -> None:
             print(f"\n{part}")
             found = leaves(row[part])
             for place, name in names(found).items():
-                say(f"  {name:13} {short(found[place])}")
+                value = short(found[place], allow_pickle=allow_pickle)
+                say(f"  {name:13} {value}")
     if row["error"]:
         print("\ntraceback")
         for line in row["error"].rstrip().splitlines():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError
@@ -29,6 +31,11 @@ def short(value: Any, *, allow_pickle: bool = False) -> str:
     if isinstance(value, str) and not value.isprintable():
         written = repr(value)
     return written if len(written) <= LONGEST else written[: LONGEST - 1] + "…"
+
+
+def find_classes() -> None:
+    """Let pickles find the classes of a script in the current folder."""
+    sys.path.append(os.getcwd())
 
 
 class Writer:

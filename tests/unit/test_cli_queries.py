@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
@@ -470,6 +471,72 @@ def test_results_of_no_trials_are_an_empty_list(capsys):
     _print_json(iter([]))
 
     assert [] == json.loads(capsys.readouterr().out)
+
+
+# --- parameters that had to be pickled
+
+
+@pytest.fixture
+def pickled(path):
+    """Keep an experiment whose configuration holds what no rule stores."""
+    configuration = {"n": LinearVariable(1, 2, 2), "odd": Odd(), "list": [Odd()]}
+    keep(path, "odd", plain, configuration=configuration)
+    return configuration
+
+
+def test_verbs_need_no_pickle_to_be_loaded(ask, path, pickled):
+    name = f"{__name__}.Odd"
+
+    assert f"  odd           <pickled {name}>\n" in ask("show", path, "odd:1")[1]
+    assert (
+        f",<pickled {name}>,[<pickled {name}>],"
+        in (ask("results", path, "odd", "--csv")[1])
+    )
+    assert 0 == ask("results", path, "odd", "--json")[0]
+    assert (0, "1 trial of 'odd' is pending\n", "") == (
+        ask("reset", path, "odd", "1", "--yes")
+    )
+    assert ["finished", "pending"] == statuses_of(path)
+    assert "'odd' has trials 0 to 1, none at 2" in ask("show", path, "odd:2")[2]
+    assert (0, "deleted 'odd'\n", "") == ask("delete", path, "odd", "--yes")
+
+
+def statuses_of(path):
+    rows = sqlite3.connect(path).execute("SELECT status FROM trials ORDER BY id")
+    return [status for (status,) in rows]
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"]])
+def test_verbs_load_them_where_they_are_told_to(form, ask, path, pickled, monkeypatch):
+    monkeypatch.setattr(Odd, "__repr__", lambda _: "Odd(1)", raising=False)
+    monkeypatch.setattr("sys.path", list(sys.path))
+
+    shown = ask("show", path, "odd:0", "--allow-pickle")[1]
+    table = ask("results", path, "odd", "--allow-pickle", *form)[1]
+    reset = ask("reset", path, "odd", "0", "--yes", "--allow-pickle")
+
+    assert "  odd           Odd(1)\n  list          [Odd(1)]\n" in shown
+    assert 2 == table.count("[Odd(1)]")
+    assert 0 == reset[0]
+
+
+def test_a_class_of_a_script_in_the_current_folder_is_found(tmp_path, serial):
+    (tmp_path / "exp.py").write_text(
+        "from experimenter_mpi import Experiment\n"
+        "class Grid:\n"
+        "    def __repr__(self):\n        return 'a grid'\n"
+        "experiment = Experiment('grid', function=lambda c, _: {'n': 1},\n"
+        "    configuration={'grid': Grid()})\n"
+    )
+    command = "import sys; from experimenter_mpi.cli import main; sys.exit(main())"
+    env = {**WITH_PACKAGE, "PYTHONSAFEPATH": "1"}
+    serial(*PACKAGE, "run", "exp.py", "--db", "x.db", env=WITH_PACKAGE).expect(0)
+
+    shown = serial("-c", command, "show", "x.db", "grid:0", "--allow-pickle", env=env)
+    dry = serial("-c", command, "run", "exp.py", "--db", "x.db", "--dry-run", env=env)
+
+    assert "  grid          a grid\n" in shown.expect(0).stdout
+    assert re.search(r"^grid +1 +1 +0$", dry.expect(0).stdout, re.MULTILINE)
 
 
 # --- export, merge, reset, delete

@@ -1,0 +1,29 @@
+"""A stored experiment, known by its name without its configuration being read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ..experiment import TrialIds
+
+if TYPE_CHECKING:
+    from ..database.database import ExperimentDatabase
+
+
+class Outline:
+    """The id, the trials and the counts of an experiment; its values may be pickled.
+
+    Raises:
+        NotFoundError: the database has no experiment of this name.
+    """
+
+    def __init__(self, database: ExperimentDatabase, name: str) -> None:
+        described: dict[str, Any] = database.overview_of(name)
+        self.id = UUID(described["id"])
+        self.trial_ids = TrialIds(self.id)
+        self.counts: dict[str, int] = described["counts"]
+        self._trials: int = described["trials"]
+
+    def __len__(self) -> int:
+        return self._trials
