@@ -85,7 +85,7 @@ class Lead:
         except BaseException as error:
             self._tell(error)
             raise
-        self._dismiss(m.Dismiss(str(experiment.id)))
+        self._dismiss(m.Dismiss(summary.packed()))
         return summary
 
     # --- who runs the trials
@@ -180,9 +180,8 @@ class Lead:
         self, mode: HeterogeneousMode, transport: Transport, workers: int, sweep: Sweep
     ) -> None:
         order = m.Begin(self._job(sweep, mode.threads_per_worker).pack())
-        for rank in range(1, transport.size):
-            others = m.Dismiss(str(sweep.experiment.id))
-            transport.send(rank, order if rank <= workers else others)
+        for rank in range(1, 1 + workers):
+            transport.send(rank, order)
         self._workers = WORKING
         error = mode.lead(transport, range(1, 1 + workers), sweep)
         self._workers = RELEASED
@@ -233,7 +232,7 @@ class Lead:
     # --- the end
 
     def _dismiss(self, message: m.Dismiss) -> None:
-        if self._transport is not None and self._workers == WAITING:
+        if self._transport is not None and self._workers != WORKING:
             self._transport.send_all(message)
 
     def _tell(self, error: BaseException) -> None:

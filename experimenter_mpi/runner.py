@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from . import script
 from .errors import ConfigurationError, LaunchError
 from .modes import MODES, SerialMode
 from .mpi import launch
-from .service import assist
+from .service import assist, follow
 from .summary import Options
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .mpi.transport import Transport
     from .script import Script
     from .summary import RunSummary
+
+_together: list[Transport] = []
 
 
 def execute(
@@ -36,12 +39,13 @@ def execute(
     isolate: bool = False,
     trial_timeout: float | None = None,
     share: tuple[int, int] | str | None = None,
-) -> RunSummary | None:
+) -> RunSummary:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
-    Call it on every rank alike: rank 0 coordinates and gets the summary, the others
-    work and get None. Rank 0's experiment is the one that counts, and when its name
-    is already stored ``experiment.id`` becomes the stored id, on every rank.
+    Call it on every rank alike: rank 0 coordinates, the others work, and all of them
+    get the same summary. Rank 0's experiment is the one that counts, and when its name
+    is already stored ``experiment.id`` becomes the stored id, on every rank. Where
+    rank 0 leaves the script, ``execute`` ends the other ranks with its exit code.
 
     Args:
         experiment: What to run.
@@ -104,16 +108,30 @@ def run_experiment(
     use_progress: bool | str = False,
     directory: str | None = None,
     script_of_workers: Script | None = None,
-) -> RunSummary | None:
+) -> RunSummary:
     """Do what ``execute`` does; ``script_of_workers`` is what they load."""
     transport = _connect(mode)
+    if transport is not None and script_of_workers is None:
+        _leave_together(transport)
     if transport is not None and transport.rank != 0:
-        assist(transport, experiment)
-        return None
+        return assist(transport, experiment)
     from .lead import Lead
 
     lead = Lead(transport, mode, options, use_progress, directory, script_of_workers)
     return lead.conduct(experiment, database)
+
+
+def _leave_together(transport: Transport) -> None:
+    """Have the ranks of a script end it together, whichever leaves it first."""
+    if transport in _together:
+        return
+    _together.append(transport)
+    if transport.rank == 0:
+        from .leaving import dismiss_at_exit
+
+        dismiss_at_exit(transport)
+    else:
+        atexit.register(follow, transport)
 
 
 def _connect(mode: Mode) -> Transport | None:

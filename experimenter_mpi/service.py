@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from .attempts import InProcess
 from .context import Context
@@ -23,26 +22,50 @@ if TYPE_CHECKING:
     from .attempts import Attempts
     from .experiment import Experiment
     from .mpi.transport import Transport
+    from .summary import RunSummary
 
 
-def assist(transport: Transport, experiment: Experiment) -> None:
+def assist(transport: Transport, experiment: Experiment) -> RunSummary:
     """Work at this rank's ``experiment`` until rank 0 says it is over.
 
     Raises:
-        ExperimenterError: what rank 0 could not begin for.
+        ExperimenterError: what stopped rank 0.
+        SystemExit: rank 0 has left the script.
     """
-    match _order(transport):
-        case m.Begin(content):
-            _work_at(transport, Job.unpack(content), experiment)
+    order = _order(transport)
+    if isinstance(order, m.Begin):
+        _work_at(transport, Job.unpack(order.job), experiment)
+        order = _order(transport)
+    match order:
+        case m.Dismiss(tuple(fields)):
+            from .summary import RunSummary  # not on workers that serve a run
+
+            summary = RunSummary.unpacked(fields)
+            experiment.become(summary.experiment_id, None)
+            return summary
         case m.Dismiss(_, (name, message)):
             error = rebuilt(name, message)
             error.said_by_rank_0 = True
             raise error
-        case m.Dismiss(str(experiment_id)):
-            experiment.become(UUID(experiment_id), None)
-        case m.Dismiss():
-            msg = "rank 0 has left while this rank calls execute()"
-            raise ProtocolError(msg)
+        case m.Leave(code):
+            raise SystemExit(code)
+    msg = f"rank 0 sent {order} to a rank that waits for the end of an experiment"
+    raise ProtocolError(msg)
+
+
+def follow(transport: Transport) -> None:
+    """Wait, at this rank's exit from the script, for rank 0's.
+
+    Until then rank 0 may begin experiments, and must not wait for this rank.
+    """
+    while transport.is_open and transport.leave is None:
+        if isinstance(_order(transport), m.Begin):
+            error = ScriptError(
+                "its script has ended while rank 0 calls execute(): call execute() "
+                "alike on every rank"
+            )
+            line = Line(transport)
+            report_unable(line, transport.hostname, error)
 
 
 def serve(transport: Transport) -> None:
@@ -54,10 +77,14 @@ def serve(transport: Transport) -> None:
 
 
 def _order(transport: Transport) -> m.Message:
+    if transport.leave is not None:  # which a script may have caught
+        return transport.leave
     arrival = transport.receive()
-    if arrival is None or not isinstance(arrival[1], (m.Begin, m.Dismiss)):
+    if arrival is None or not isinstance(arrival[1], (m.Begin, m.Dismiss, m.Leave)):
         msg = f"rank 0 sent {arrival} to a rank without an experiment"
         raise ProtocolError(msg)
+    if isinstance(arrival[1], m.Leave):
+        transport.leave = arrival[1]
     return arrival[1]
 
 

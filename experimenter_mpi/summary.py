@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,6 +36,21 @@ class RunSummary(NamedTuple):
     duration: float
     stopped: str | None = None
     share: Share | None = None
+
+    def packed(self) -> tuple[Any, ...]:
+        """Return the fields as a worker can read them without importing more."""
+        share = None if self.share is None else tuple(self.share)
+        return (*self[:-1], share)
+
+    @staticmethod
+    def unpacked(fields: tuple[Any, ...]) -> RunSummary:
+        """Return the summary whose fields ``packed`` gave."""
+        summary = RunSummary(*fields)
+        if summary.share is None:
+            return summary
+        from .share import Share
+
+        return summary._replace(share=Share(*summary.share))
 
     @property
     def exit_code(self) -> int:

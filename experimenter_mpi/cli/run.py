@@ -278,7 +278,7 @@ def _run(
 
     directory = None if given.directory is None else os.path.abspath(given.directory)
     try:
-        summary = run_experiment(
+        return run_experiment(
             experiment,
             database,
             _mode(given),
@@ -291,8 +291,6 @@ def _run(
         # A trial's own, with --on-error raise: it must not be taken for the program's.
         msg = f"a trial of '{experiment.name}' raised {error!r}"
         raise TrialError(msg, traceback="".join(format_exception(error))) from error
-    assert summary is not None  # noqa: S101 - rank 0 always has one
-    return summary
 
 
 def _check_mode(made: Parser, given: Namespace) -> None:

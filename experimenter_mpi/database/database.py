@@ -47,8 +47,7 @@ def open_db(
         create_folder: Whether to make the folder if there is none.
         in_memory: Keep everything in memory, whatever the names say.
         read_only: Never write; works while a run is writing.
-        allow_pickle: Whether to read values that had to be pickled. A pickle can run
-            any code: say so only for databases you trust.
+        allow_pickle: Read pickled values. They can run any code: trust the database.
 
     Raises:
         ForeignDatabaseError: the file is no database, or another program's.
@@ -84,15 +83,16 @@ class ExperimentDatabase:
         self._session = session
 
     @property
+    def is_coordinator(self) -> bool:
+        """Whether this process holds the database: rank 0, or a process by itself."""
+        return self._session is not None
+
+    @property
     def _open(self) -> Session:
-        if self._session is None:
-            msg = (
-                "only rank 0 holds the database, and this rank is a worker: put what "
-                "reads results under 'if summary is not None:' (execute returns None "
-                "on workers)"
-            )
-            raise NotCoordinatorError(msg)
-        return self._session
+        if self._session is not None:
+            return self._session
+        then = "put what reads results under 'if database.is_coordinator:'"
+        raise NotCoordinatorError(f"only rank 0 holds the database: {then}")
 
     # --- experiments
 

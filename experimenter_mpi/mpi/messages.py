@@ -55,6 +55,7 @@ class Tag(IntEnum):
     ADD_PIECE = 21
     FETCH_PIECE = 22
     PIECE = 23
+    LEAVE = 24
 
 
 T = TypeVar("T", bound=type)
@@ -141,14 +142,21 @@ class Begin(NamedTuple):
 
 @message(Tag.DISMISS)
 class Dismiss(NamedTuple):
-    """Coordinator to worker: there is no experiment to work at.
+    """Coordinator to worker: an experiment has ended, or none is to begin.
 
-    ``experiment_id`` is that of an experiment with no trial left; ``error`` is the
-    class name and text of what stopped rank 0; neither: go home.
+    ``summary`` holds the fields of the run's ``RunSummary``; ``error`` is the class
+    name and text of what stopped rank 0; neither: go home.
     """
 
-    experiment_id: str | None = None
+    summary: tuple[Any, ...] | None = None
     error: tuple[str, str] | None = None
+
+
+@message(Tag.LEAVE)
+class Leave(NamedTuple):
+    """Coordinator to worker: end your script with this exit code, as rank 0 does."""
+
+    code: int
 
 
 @message(Tag.READY)
@@ -315,6 +323,7 @@ Message = (
     Announce
     | Begin
     | Dismiss
+    | Leave
     | Assign
     | Drain
     | Release

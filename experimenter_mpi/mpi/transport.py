@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
 from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
-from .messages import Announce, Message, Tag
+from .messages import Announce, Leave, Message, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +69,8 @@ class Transport:
         self._inbox = Inbox(mpi, both, source, count, self._survival, self._notice)
         self._outbox = Outbox(mpi, self._survival.dead, self._notice)
         self._frame_limit = SURE_BYTES if self._survival.enabled else FRAME_BYTES
+        # Rank 0's last word to a worker of a script, once it has come.
+        self.leave: Leave | None = None
 
     @property
     def serves_threads(self) -> bool:
@@ -87,6 +89,11 @@ class Transport:
         yield made
         for communicator in made:
             communicator.Free()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can still be sent: nobody has ended MPI."""
+        return not self._mpi.Is_finalized()
 
     @property
     def library(self) -> str:
@@ -180,6 +187,8 @@ class Transport:
 
     def close(self) -> None:
         """Let go what is sent, and take back the posted receives, for MPI_Finalize."""
+        if not self.is_open:
+            return
         self.flush(CLOSE_SECONDS)
         if self.survives_deaths:
             from .survival import leave_without_the_dead

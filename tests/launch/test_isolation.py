@@ -266,7 +266,7 @@ if __name__ == "__main__":
     )
     with open_db("experiments.db", "experiments") as database:
         summary = execute(experiment, database, {mode}, isolate=True)
-        if summary is not None:
+        if database.is_coordinator:
             print(summary.finished, summary.failed)
 """
 

@@ -105,7 +105,7 @@ class Meeting:
         Job(scheduler="slurm", ranks=64, nodes=3)
 
     def protocol_error(self):
-        said = types.SimpleNamespace(receive=lambda: (0, m.Ready("node1")))
+        said = types.SimpleNamespace(receive=lambda: (0, m.Ready("node1")), leave=None)
         serve(said)
 
     def not_found_error(self):
@@ -158,7 +158,7 @@ NEXT = {
     errors.SchemaVersionError: "pip install -U",
     errors.DatabaseLockedError: "wait for it to end, or use another database",
     errors.DatabaseWriteError: "open it without",
-    errors.NotCoordinatorError: "if summary is not None:",
+    errors.NotCoordinatorError: "if database.is_coordinator:",
     errors.CorruptDocumentError: "'reset' makes the trial run again",
 }
 # Recorded of a trial by name, not raised in this process; who meets it there.

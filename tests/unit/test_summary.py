@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from experimenter_mpi import summary as summary_module
+from experimenter_mpi.share import Share
 from experimenter_mpi.summary import RunSummary
 
 AN_ID = uuid.uuid4()
@@ -50,6 +51,14 @@ def test_the_exit_code_says_what_to_do_next(counts, expected):
 )
 def test_it_reads_as_a_sentence(counts, expected):
     assert expected == str(summary(**counts))
+
+
+@pytest.mark.parametrize("share", [None, Share(2, 8)])
+def test_it_reaches_other_ranks_whole(share):
+    made = summary(failed=1, stopped="SIGTERM", share=share)
+
+    assert made == RunSummary.unpacked(made.packed())
+    assert Share not in map(type, made.packed())  # a worker would import it
 
 
 def test_the_exit_codes_are_the_documented_ones():

@@ -48,7 +48,7 @@ def main() -> None:
     start = time.perf_counter()
     summary = execute(experiment("arrays", trials, size), database, MPIMode())
     took = time.perf_counter() - start
-    if summary is not None:
+    if database.is_coordinator:
         last = database.get_trials_by_name("arrays")[-1].results
         if summary.remaining or last["field"].nbytes != size:
             sys.exit(f"not all of {trials} arrays are kept: {summary}")

@@ -65,7 +65,7 @@ def main() -> None:
     start = time.monotonic()
     summary = execute(grid, database, MPIMode())
     took = time.monotonic() - start
-    if summary is not None:
+    if database.is_coordinator:
         if verb == "resume":
             took = float(Path("began").read_text()) - start
         ran = summary.finished

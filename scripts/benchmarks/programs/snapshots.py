@@ -47,7 +47,7 @@ def main() -> None:
     start = time.perf_counter()
     summary = execute(experiment("snapshots", count), database, MPIMode(1))
     took = time.perf_counter() - start
-    if summary is not None:
+    if database.is_coordinator:
         ids = database.get_trials_ids_by_name("snapshots")
         kept = sum(len(database.get_snapshots(trial_id)) for trial_id in ids)
         if kept != count * len(ids):

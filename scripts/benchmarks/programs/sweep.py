@@ -84,7 +84,7 @@ def timed(
     start = time.perf_counter()
     summary = execute(sweep, database, MPIMode(size))
     took = time.perf_counter() - start
-    if summary is not None and (
+    if database.is_coordinator and (
         summary.remaining or not all_kept(folder, name, trials)
     ):
         sys.exit(f"not all of {trials} trials are kept: {summary}")

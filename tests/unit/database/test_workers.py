@@ -16,7 +16,7 @@ from experimenter_mpi.mpi import launch
 from unit.database.making import HERE, heat
 
 HEAVY = "{'sqlalchemy', 'sqlite3', 'h5py', 'numpy', 'rich', 'dataclasses', 'uuid'}"
-NOT_QUERIES = {"close"}
+NOT_QUERIES = {"close", "is_coordinator"}
 QUERIES = [
     name
     for name, value in vars(ExperimentDatabase).items()
@@ -32,6 +32,7 @@ def worker(monkeypatch, tmp_path):
 
 def test_a_worker_opens_nothing(worker, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
+    assert not worker.is_coordinator
     assert "which this rank is not" in repr(worker)
     with worker:
         pass
