@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import provenance
+from . import provenance, versions
 from .cluster import walltime
 from .drain import Drain
 from .errors import ConfigurationError, TrialTimeoutError
@@ -73,13 +75,7 @@ def conduct(
         require_remakable(experiment)
     database.listen(progress.note)
     with database.writing():
-        # First of all: what a run left that met a full disk may be what fills it.
-        database.sweep_leftovers()
-        database.enrol(
-            experiment,
-            force_overwrite=options.force_overwrite,
-            id_by_content=options.share is not None,
-        )
+        _enrol(experiment, database, options)
         crashed = database.deaths.last_run_crashed(experiment.id)
         for notice in database.deaths.settle(experiment.id):
             progress.note(notice)
@@ -87,6 +83,8 @@ def conduct(
         fatal = _of_share(options, database.deaths.fatal(experiment.id))
         suspects = database.deaths.suspects(experiment.id)
         pending = _pending(experiment, database, options, fatal)
+        code = _code(experiment, include)
+        _tell_of_other_code(experiment, database, code, progress)
         if pending:
             sweep = _sweep(experiment, database, pending, drain, options, progress)
             # In processes of their own trials kill no rank.
@@ -94,7 +92,7 @@ def conduct(
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
                 _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)
-            _run(sweep, database, crew, progress, options)
+            _run(sweep, database, crew, progress, options, code)
         after = database.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
@@ -108,6 +106,47 @@ def conduct(
         drain,
         duration,
     )
+
+
+def _enrol(
+    experiment: Experiment, database: ExperimentDatabase, options: Options
+) -> None:
+    # First of all: what a run left that met a full disk may be what fills it.
+    database.sweep_leftovers()
+    database.enrol(
+        experiment,
+        force_overwrite=options.force_overwrite,
+        id_by_content=options.share is not None,
+    )
+
+
+def _code(experiment: Experiment, include: Script | None) -> provenance.Code:
+    """Return which code is about to run; its functions may be in files of their own."""
+    file = experiment.namespace.get("__file__")
+    own = [file] if isinstance(file, str) and os.path.isfile(file) else []
+    return provenance.code(own if include is None else [*own, include.path])
+
+
+def _tell_of_other_code(
+    experiment: Experiment,
+    database: ExperimentDatabase,
+    code: provenance.Code,
+    progress: Progress,
+) -> None:
+    """Say which results are of another commit, or another text of the script."""
+    others = versions.others(database.versions.of_runs(experiment.id), code)
+    if not others:  # counting would read all trials
+        return
+    counts = database.versions.finished_by_run(experiment.id)
+    found = versions.notice("finished trial", others, counts, code)
+    if found is not None:
+        sentence, runs = found
+        where = shlex.quote(f"run_id IN ({', '.join(map(str, runs))})")
+        names = f"{shlex.quote(database.path or 'DB')} {shlex.quote(experiment.name)}"
+        progress.note(
+            f"{sentence}, and kept; to run again: experimenter-mpi reset {names} "
+            f"--where {where}"
+        )
 
 
 def _tell_of(suspects: list[int], options: Options, progress: Progress) -> None:
@@ -184,12 +223,13 @@ def _run(
     crew: Crew,
     progress: Progress,
     options: Options,
+    code: provenance.Code,
 ) -> None:
     experiment, share = sweep.experiment, options.share
     name = experiment.name if share is None else f"{experiment.name}, share {share}"
     progress.start(name, sum(map(len, sweep.pending)), crew.where)
     with (
-        _recorded_run(database, experiment, crew, share, sweep.drain) as run_id,
+        _recorded_run(database, experiment, crew, share, sweep.drain, code) as run_id,
         draining_on_signals(
             sweep.drain,
             progress.on_drain,
@@ -213,12 +253,14 @@ def _recorded_run(
     crew: Crew,
     share: Share | None,
     drain: Drain,
+    code: provenance.Code,
 ) -> Iterator[int]:
     """Write the run's own row: when, how, by whom, and how it ended; give its id.
 
     Its counts are of the whole experiment, whatever share of it is run.
     """
     facts: dict[str, Any] = provenance.facts(crew.mode, crew.ranks, crew.library)
+    facts |= code.facts()
     before = database.counts(experiment.id)
     facts["finished_before"] = before.get(Status.FINISHED, 0)
     facts["share"] = None if share is None else str(share)

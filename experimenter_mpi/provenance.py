@@ -1,78 +1,110 @@
-"""Where results came from: host, command line, versions, git commit.
-
-Git is a child process, and MPI forbids forking once it has started: ``collect_git``
-is called before that.
-"""
+"""Where results came from: the code, host, command line, versions, git commit."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import shlex
 import socket
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import sources
 from .cluster.schedulers import job_id
+from .git import CLEAN, Question, repository_of
 
-GIT_SECONDS = 5
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-class GitState(NamedTuple):
-    """The commit that is checked out, and whether tracked files differ from it."""
-
-    commit: str | None = None
-    dirty: bool | None = None
+LONGEST_SCRIPT = 1 << 20
 
 
-_collected: list[GitState] = []
+class Code(NamedTuple):
+    """The files that the code of a run comes from, and what git says of them.
+
+    ``files`` says of each, by its path as seen from the script's folder, the SHA-256
+    of what was loaded and its state in git. ``dirty`` is whether the commit lacks any
+    of them as it is; None where that is not known.
+    """
+
+    script: str | None
+    text: bytes | None
+    files: dict[str, dict[str, str | None]]
+    commit: str | None
+    dirty: bool | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the ``runs`` table records of it."""
+        text = self.text
+        return {
+            "script": self.script,
+            "script_hash": None if text is None else _hash(text),
+            "script_text": None if text is None else _shown(text),
+            "sources": json.dumps(self.files),
+            "git_commit": self.commit,
+            "git_dirty": self.dirty,
+        }
 
 
-def collect_git() -> GitState:
-    """Ask git, once per process; after MPI has started nothing can be known."""
-    if not _collected:
-        mpi_started = "mpi4py.MPI" in sys.modules
-        _collected.append(GitState() if mpi_started else _ask_git(_folder()))
-    return _collected[0]
+# The last question to git, and which texts of which files it was about.
+_asked: dict[str, tuple[Any, Question | None]] = {}
 
 
-def _folder() -> str:
-    """Give the folder of the script that runs, else the current one."""
-    for argument in sys.argv:
-        is_script = argument.endswith(".py") and os.path.isfile(argument)
-        if is_script and os.path.basename(argument) != "__main__.py":
-            return os.path.dirname(os.path.abspath(argument))
-    return os.getcwd()
+def begin() -> None:
+    """Ask git in the background about what is loaded so far."""
+    script = sources.script_path()
+    _ask(script, sources.used(script, ()))
 
 
-def _ask_git(folder: str) -> GitState:
-    head = _git(folder, "rev-parse", "HEAD")
-    if head is None:
-        return GitState()
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return GitState(head, None if changes is None else bool(changes))
+def code(more: Iterable[str] = ()) -> Code:
+    """Return where the code comes from that is loaded, and ``more`` files of it."""
+    script = sources.script_path()
+    texts = sources.used(script, more)
+    question = _ask(script, texts)
+    commit, states = question.answer() if question else (None, None)
+    folder = os.getcwd() if script is None else os.path.dirname(script)
+    files = {
+        os.path.relpath(path, folder): {
+            "sha256": _hash(text),
+            "git": None if states is None else states.get(path),
+        }
+        for path, text in sorted(texts.items())
+    }
+    dirty = any(state != CLEAN for state in states.values()) if states else None
+    text = None if script is None else texts.get(script)
+    return Code(script, text, files, commit, dirty)
 
 
-def _git(folder: str, *arguments: str) -> str | None:
-    import subprocess
+def _ask(script: str | None, texts: dict[str, bytes]) -> Question | None:
+    """Ask git, unless it was asked about the same; None outside of a repository."""
+    key = script, {path: _hash(text) for path, text in texts.items()}
+    known = _asked.get("last")
+    if known is not None and known[0] == key:
+        return known[1]
+    root = sources.root_of(script)
+    question = None
+    if repository_of(root) == root:
+        within = {path: repository_of(os.path.dirname(path)) for path in texts}
+        mine = [path for path in sorted(texts) if within[path] == root]
+        question = Question(root, mine)
+    _asked["last"] = key, question
+    return question
 
-    try:
-        done = subprocess.run(  # noqa: S603 - git, with arguments of ours
-            ["git", "-C", folder, *arguments],  # noqa: S607 - whichever git there is
-            capture_output=True,
-            text=True,
-            timeout=GIT_SECONDS,
-            check=False,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeError):
+
+def _hash(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+def _shown(text: bytes) -> str | None:
+    if len(text) > LONGEST_SCRIPT:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return text.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def facts(mode: str, ranks: int, mpi_library: str | None) -> dict[str, Any]:
-    """Give what the ``runs`` table records of a run as it starts."""
-    git = collect_git()
+    """Return what the ``runs`` table records of a run, but for its code."""
     return {
         "mode": mode,
         "ranks": ranks,
@@ -83,8 +115,6 @@ def facts(mode: str, ranks: int, mpi_library: str | None) -> dict[str, Any]:
         "command_line": shlex.join(sys.orig_argv),
         "python_version": platform.python_version(),
         "package_version": _package_version(),
-        "git_commit": git.commit,
-        "git_dirty": git.dirty,
     }
 
 

@@ -177,6 +177,11 @@ _loading: list[Script] = []
 _made: dict[str, Made] = {}  # by the path of the script
 
 
+def first_loaded() -> str | None:
+    """Return the path of the file that was loaded first, None if none was."""
+    return _loaded[0].path if _loaded else None
+
+
 def require_none_loading() -> None:
     """Refuse to execute what is only being loaded.
 

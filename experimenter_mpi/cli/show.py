@@ -96,6 +96,8 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("duration", f"{row['duration']:.6g} s"))
     if row["rank"] is not None:
         facts.append(("ran on", f"rank {row['rank']} on {row['hostname']}"))
+    if row["run_id"] is not None:
+        facts.append(("run", str(row["run_id"])))
     if row["snapshots"]:
         label = f" '{row['last_label']}'" if row["last_label"] else ""
         last = f"{row['snapshots']}, the last{label} at {row['last_snapshot_at']}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
     from .deaths import Deaths
     from .session import Session
+    from .versions import Versions
 
 
 def open_db(
@@ -282,6 +283,11 @@ class ExperimentDatabase:
     def deaths(self) -> Deaths:
         """What ranks that died mean to trials."""
         return self._open.deaths
+
+    @property
+    def versions(self) -> Versions:
+        """Which code made what is stored."""
+        return self._open.versions
 
     def counts(
         self, experiment_id: UUID | str, share: Share | None = None

@@ -13,6 +13,7 @@ from .runs import Runs
 from .snapshots import Snapshots
 from .trial_ledger import TrialLedger
 from .trials import Trials
+from .versions import Versions
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -30,6 +31,7 @@ class Session:
         self.deaths = Deaths(storage)
         self.snapshots = Snapshots(storage)
         self.runs = Runs(storage)
+        self.versions = Versions(storage)
         self.reports = Reports(storage)
 
     def ledger(self, experiment_id: UUID | str, run_id: int | None) -> TrialLedger:

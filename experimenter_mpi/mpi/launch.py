@@ -291,12 +291,12 @@ def mpiexec_of(family: str) -> str:
 
 
 def _transport() -> Any:
-    """Import what loads MPI, after the last chance to start a child process."""
+    """Import what loads MPI, once git is asked, which takes a moment to answer."""
     if rank_hint() in (0, None):
         from .. import provenance
         from ..cluster import walltime
 
-        provenance.collect_git()
+        provenance.begin()
         walltime.collect()
     share_cores()
     if launch := _identity(os.environ):

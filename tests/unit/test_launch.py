@@ -209,13 +209,13 @@ def test_one_of_several_asks_mpi_who_it_is(transport, monkeypatch):
 def test_git_is_asked_before_mpi_and_by_rank_0_alone(
     transport, monkeypatch, rank, expected
 ):
-    """No process may be started once MPI has, and thousands of ranks need not ask."""
+    """It answers while MPI starts, and thousands of ranks need not ask."""
     calls = []
 
-    def collect_git():
+    def begin():
         calls.append(transport.asked)
 
-    monkeypatch.setattr(provenance, "collect_git", collect_git)
+    monkeypatch.setattr(provenance, "begin", begin)
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setenv("PMI_RANK", rank)
     launch.connect()
