@@ -281,12 +281,10 @@ class ExperimentDatabase:
 
     @property
     def deaths(self) -> Deaths:
-        """What ranks that died mean to trials."""
         return self._open.deaths
 
     @property
     def versions(self) -> Versions:
-        """Which code made what is stored."""
         return self._open.versions
 
     def counts(
