@@ -2,7 +2,8 @@
 
 Numbers, texts, lists and dicts stand as they are; what JSON lacks is an object whose
 first key starts with one "$" (a key of the user's that does is given a second one).
-A subclass of a built-in comes back as that built-in, a numpy number as a number.
+A subclass of a built-in comes back as that built-in, a numpy number as a number, the
+member of an enumeration as itself where its class is loaded.
 """
 
 from __future__ import annotations
@@ -208,6 +209,10 @@ class _Decoder:
             raise self._corrupt(f"not a valid ${tag} ({error!r})") from error
 
     def _rule(self, tag: str) -> Rule:
+        if tag == "enum":
+            from . import enumerations
+
+            return enumerations.RULE
         rule = self._extra.get(tag) or BY_TAG.get(tag)
         if rule is None:
             from . import ndarrays

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from enum import EnumMeta
 from json.encoder import encode_basestring_ascii as quoted
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,10 @@ class Encoder:
 
     def _other(self, value: Any) -> str:
         kind = type(value)
+        if isinstance(kind, EnumMeta) or kind.__name__ == "EnumMember":
+            member = self._enumerated(value)
+            if member is not None:
+                return member
         rule = self._extra.get(kind)
         if rule is None:
             for base in kind.__mro__:
@@ -205,6 +210,11 @@ class Encoder:
                 rule = find(NAMED, kind)
         text = self._numpy(value) if rule is None else self._tagged(rule, value)
         return self._pickle(value) if text is None else text
+
+    def _enumerated(self, value: Any) -> str | None:
+        from . import enumerations  # few values need it
+
+        return self._tagged(enumerations.RULE, value)
 
     def _tagged(self, rule: Rule, value: Any) -> str | None:
         plain = rule.to_plain(value)

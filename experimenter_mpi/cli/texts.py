@@ -51,6 +51,7 @@ class Writer:
         Raises:
             CorruptDocumentError: it is nested too deeply.
         """
+        value = _without_name(value)
         if isinstance(value, str):
             return value
         try:
@@ -63,6 +64,7 @@ class Writer:
 
     def inner(self, value: Any) -> str:
         """Return a value as it stands inside of another one."""
+        value = _without_name(value)
         if isinstance(value, list):
             return f"[{self.items(value)}]"
         if isinstance(value, float):
@@ -111,6 +113,12 @@ class Writer:
             return f"<{tag[1:]}>"
 
 
+def _without_name(value: Any) -> Any:
+    """Return the number or text that a member of an enumeration is."""
+    is_member = isinstance(value, dict) and "$enum" in value
+    return value.get("value") if is_member and "base" in value else value
+
+
 def _unescaped(key: str) -> str:
     return key[1:] if key.startswith("$$") else key
 
@@ -155,6 +163,7 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
     "$bytearray": str,
     "$date": str,
     "$datetime": str,
+    "$enum": str,
     "$path": str,
     "$posixpath": str,
     "$text": lambda data: from_base64(data).decode("utf-8", "surrogatepass"),

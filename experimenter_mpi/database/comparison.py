@@ -72,7 +72,14 @@ def _text(value: Any) -> str:
 
 def _sorted(document: str) -> str:
     """Give the same text for the same entries in whatever order."""
-    return json.dumps(json.loads(document), sort_keys=True)
+    return json.dumps(json.loads(document, object_hook=_member), sort_keys=True)
+
+
+def _member(value: dict[str, Any]) -> Any:
+    """Take a number or text for its value, and a script for the same by any name."""
+    if "$enum" not in value:
+        return value
+    return value["value"] if "base" in value else {**value, "module": None}
 
 
 def _different_values(stored: Experiment, given: Experiment) -> list[str]:
@@ -91,7 +98,7 @@ def _different_values(stored: Experiment, given: Experiment) -> list[str]:
 
 def _same_values(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, Variable) and isinstance(theirs, Variable):
-        return _text(list(ours.values)) == _text(list(theirs.values))
+        ours, theirs = list(ours.values), list(theirs.values)
     return _sorted(_text(ours)) == _sorted(_text(theirs))
 
 
