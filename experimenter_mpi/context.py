@@ -78,11 +78,16 @@ class Context(NamedTuple):
     store: Store | None = None
     allow_pickle: bool = False
 
-    def encode(self, value: Any) -> Encoded:
-        """Encode a value and move its large arrays to where they are kept."""
+    def encode(self, value: Any, owner: str | None = None) -> Encoded:
+        """Encode a value and move its large arrays to where they are kept.
+
+        What belongs to an ``owner`` is removed with others of that owner's.
+        """
         encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
         if not encoded.arrays:
             return encoded
+        if owner is not None:
+            encoded = codec.owned(encoded, owner)
         with _keeping():
             return self.arrays.write(encoded)
 
@@ -120,7 +125,7 @@ def save_snapshot_in_global_database(
     """Save the state of a running trial; durable when it returns."""
     context = _context("save_snapshot_in_global_database")
     label = checked_label(label)
-    encoded = context.encode(_checked("a snapshot's state", state))
+    encoded = context.encode(_checked("a snapshot's state", state), str(trial_id))
     with _keeping():
         context.desk.save_snapshot(str(trial_id), encoded, label)
 

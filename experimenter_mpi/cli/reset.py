@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import NotFoundError
+import sys
+from argparse import ArgumentTypeError
+from typing import TYPE_CHECKING
+
+from ..errors import DatabaseError, NotFoundError
 from .outline import Outline
 from .parser import (
+    Parser,
     add_allow_pickle,
     add_yes,
     confirm,
@@ -14,39 +19,125 @@ from .parser import (
     verb_parser,
 )
 
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from ..database.database import ExperimentDatabase
+
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17
   experimenter-mpi reset experiments/experiments.db heat 0-9 42 --yes
-  experimenter-mpi reset experiments/experiments.db heat
+  experimenter-mpi reset experiments/experiments.db heat --failed
+  experimenter-mpi reset experiments/experiments.db heat --keep-snapshots 3
+      trial 3 goes on from its latest snapshot
+  experimenter-mpi reset experiments/experiments.db heat --where "duration < 1"
+  experimenter-mpi reset experiments/experiments.db heat - --yes
+      the trials whose indices are on standard input
+  experimenter-mpi reset experiments/experiments.db heat --all
       every trial of the experiment"""
+
+_WHERE_HELP = (
+    "trials for which this SQL expression is true: over the columns of the table "
+    "trials and their JSON; it only reads"
+)
 
 
 def main(arguments: list[str]) -> int:
-    parser = verb_parser(
-        "reset",
-        "Make trials pending again, so that the next run runs them: from their latest "
-        "snapshot if they have one. Their results are dropped. Asks first.",
-        EXAMPLES,
-    )
-    parser.add_argument("database", metavar="DB")
-    parser.add_argument("name", metavar="NAME")
-    parser.add_argument("indices", metavar="INDEX", nargs="*", type=index_list)
-    add_allow_pickle(parser)
-    add_yes(parser)
-    given = parser.parse_args(arguments)
+    made = _parser()
+    given = made.parse_intermixed_args(arguments)
+    _require_one_choice(made, given)
+    listed = _listed(made, [word for word in given.indices if word != "-"])
     with open_existing(given.database, write=True) as database:
         experiment = Outline(database, given.name)
-        indices = {i for indices in given.indices for i in indices}
-        chosen = sorted(indices) or range(len(experiment))
-        beyond = max(chosen, default=-1)
-        if beyond >= len(experiment):
-            msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"
-            raise NotFoundError(msg)
-        trials = counted(len(chosen), "trial")
-        confirm(f"Drop the results of {trials}?", yes=given.yes)
-        with database.writing():
-            for index in chosen:
-                database.mark_trial_as_incomplete(experiment.trial_ids[index])
+        if "-" in given.indices:
+            listed |= _listed(made, _standard_input())
+        chosen = _chosen(database, experiment, given, listed)
+        if chosen:
+            snapshots = database.upkeep.count_snapshots(experiment.id, chosen)
+            confirm(_question(len(chosen), snapshots, given), yes=given.yes)
+            with database.writing():
+                if _chosen(database, experiment, given, listed) != chosen:
+                    msg = "other trials would be reset by now: nothing was changed"
+                    raise DatabaseError(msg)
+                database.upkeep.reset(
+                    experiment.id, chosen, keep_snapshots=given.keep_snapshots
+                )
     verb = "is" if len(chosen) == 1 else "are"
-    print(f"{trials} of '{given.name}' {verb} pending")
+    print(f"{counted(len(chosen), 'trial')} of '{given.name}' {verb} pending")
     return 0
+
+
+def _parser() -> Parser:
+    parser = verb_parser(
+        "reset",
+        "Make trials pending again, so that the next run runs them from scratch. Their "
+        "results and snapshots are deleted. Asks first.",
+        EXAMPLES,
+    )
+    add = parser.add_argument
+    add("database", metavar="DB")
+    add("name", metavar="NAME")
+    add(
+        "indices",
+        metavar="INDEX",
+        nargs="*",
+        help="trials such as 3, 0-4 or 1,5,7-9; - reads them from standard input",
+    )
+    add("--all", action="store_true", help="every trial of the experiment")
+    add("--failed", action="store_true", help="trials that have failed")
+    add("--where", metavar="SQL", help=_WHERE_HELP)
+    add(
+        "--keep-snapshots",
+        action="store_true",
+        help="go on from the latest snapshots instead of starting from scratch",
+    )
+    add_allow_pickle(parser)
+    add_yes(parser)
+    return parser
+
+
+def _require_one_choice(made: Parser, given: Namespace) -> None:
+    """Refuse an empty list of indices, which a query that found nothing leaves."""
+    ways = (given.indices, given.all, given.failed, given.where is not None)
+    if sum(map(bool, ways)) != 1:
+        made.error("choose trials by INDEX, or by one of --all, --failed and --where")
+
+
+def _listed(made: Parser, words: list[str]) -> set[int]:
+    try:
+        return {index for word in words for index in index_list(word)}
+    except ArgumentTypeError as error:
+        made.error(f"argument INDEX: {error}")
+
+
+def _standard_input() -> list[str]:
+    return [] if sys.stdin is None else sys.stdin.read().split()
+
+
+def _chosen(
+    database: ExperimentDatabase,
+    experiment: Outline,
+    given: Namespace,
+    listed: set[int],
+) -> Sequence[int]:
+    if given.all:
+        return range(len(experiment))
+    if not given.indices:
+        expression = "status = 'failed'" if given.failed else given.where
+        return database.upkeep.indices_where(experiment.id, expression)
+    beyond = max(listed, default=-1)
+    if beyond >= len(experiment):
+        msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"
+        raise NotFoundError(msg)
+    return sorted(listed)
+
+
+def _question(trials: int, snapshots: int, given: Namespace) -> str:
+    what = f"the results of {counted(trials, 'trial')}"
+    if not snapshots:
+        return f"Delete {what}?"
+    of_them = counted(snapshots, "snapshot")
+    if given.keep_snapshots:
+        return f"Delete {what}, and keep {of_them}?"
+    return f"Delete {what} and {of_them}?"

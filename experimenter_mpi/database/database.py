@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
     from .deaths import Deaths
     from .session import Session
+    from .upkeep import Upkeep
     from .versions import Versions
 
 
@@ -63,14 +64,14 @@ def open_db(
 
     if in_memory:
         return ExperimentDatabase(session.open_memory(allow_pickle=allow_pickle))
-    return ExperimentDatabase(
-        session.open_file(
-            os.path.join(os.fspath(experiment_folder), os.fspath(database_name)),
-            create_folder=create_folder,
-            read_only=read_only,
-            allow_pickle=allow_pickle,
-        )
+    path = os.path.join(os.fspath(experiment_folder), os.fspath(database_name))
+    opened = session.open_file(
+        path,
+        create_folder=create_folder,
+        read_only=read_only,
+        allow_pickle=allow_pickle,
     )
+    return ExperimentDatabase(opened)
 
 
 class ExperimentDatabase:
@@ -110,14 +111,7 @@ class ExperimentDatabase:
         return self._open.experiments.get_named(name)
 
     def restore_from_db(self, experiment: Experiment) -> Experiment:
-        """Give ``experiment`` its stored id, if its name is stored.
-
-        It is returned with its own functions, ready to execute; one whose name is
-        new is returned unchanged.
-
-        Raises:
-            ExperimentMismatchError: functions or trials differ; names the differences.
-        """
+        """Return it with its stored id; ExperimentMismatchError if it differs."""
         return self._open.experiments.restore(experiment)
 
     def delete_experiment(self, experiment_id: UUID | str) -> None:
@@ -154,9 +148,14 @@ class ExperimentDatabase:
         """Store results; the trial is then finished, whatever it was before."""
         self._open.trials.complete(trial_id, results)
 
-    def mark_trial_as_incomplete(self, trial_id: UUID | str) -> None:
-        """Forget a trial's results, so that it runs again, from its snapshots."""
-        self._open.trials.mark_incomplete(trial_id)
+    def mark_trial_as_incomplete(
+        self, trial_id: UUID | str, *, keep_snapshots: bool = True
+    ) -> None:
+        """Delete a trial's results, so that it runs again from its latest snapshot.
+
+        Without ``keep_snapshots`` those go as well, as by ``reset``: it starts over.
+        """
+        self._open.upkeep.reset_ids([trial_id], keep_snapshots=keep_snapshots)
 
     # --- snapshots
 
@@ -184,18 +183,15 @@ class ExperimentDatabase:
         Raises:
             DatabaseWriteError: ``outfile`` exists, or cannot be written.
         """
-        return ExperimentDatabase(
-            self._open.export(os.fspath(outfile), experiment_names)
-        )
+        copy = self._open.export(os.fspath(outfile), experiment_names)
+        return ExperimentDatabase(copy)
 
     def merge_databases(self, secondary_db: ExperimentDatabase) -> None:
         """Add what only the second database has; running it twice changes nothing.
 
         New experiments come whole; of a shared one, trials that are finished only
         there, or failed there and were not tried here, and snapshots not yet here.
-
-        Raises:
-            ExperimentMismatchError: a name has another configuration; nothing changed.
+        Raises ExperimentMismatchError, changing nothing, where configurations differ.
         """
         self._open.merge(secondary_db._open)
 
@@ -260,14 +256,9 @@ class ExperimentDatabase:
         force_overwrite: bool = False,
         id_by_content: bool = False,
     ) -> None:
-        """Store a new experiment with all its trials, or restore it; all or nothing.
-
-        ``force_overwrite`` deletes a stored one of this name first; ``id_by_content``
-        gives a new one, unless it was given one, the same id in whatever database.
-        """
-        self._open.experiments.enrol(
-            experiment, force_overwrite=force_overwrite, id_by_content=id_by_content
-        )
+        """Store a new experiment whole, or restore it; see ``Experiments.enrol``."""
+        enrol = self._open.experiments.enrol
+        enrol(experiment, force_overwrite=force_overwrite, id_by_content=id_by_content)
 
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool = True
@@ -286,6 +277,10 @@ class ExperimentDatabase:
     @property
     def versions(self) -> Versions:
         return self._open.versions
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return self._open.upkeep
 
     def counts(
         self, experiment_id: UUID | str, share: Share | None = None

@@ -88,14 +88,19 @@ def encode_configuration(value: Any) -> Encoded:
     return codec.encode(value, hash_up_to=None, extra=VARIABLE_RULES)
 
 
-def encode_payload(storage: Storage, what: str, value: Any) -> Encoded:
-    """Encode results or a state; large arrays are in their files on return."""
+def encode_payload(
+    storage: Storage, what: str, value: Any, owner: str | None = None
+) -> Encoded:
+    """Encode results or a state; large arrays are in their files on return.
+
+    Arrays of an ``owner`` are shared with no other; see ``codec.owned``.
+    """
     if not isinstance(value, dict):
         msg = f"{what} must be a dict, not {type(value).__name__}"
         raise EncodingError(msg)
     encoded = codec.encode(value, hash_up_to=codec.INLINE_BYTES)
     warn_of_pickles(encoded.pickled)
-    return settled(storage, encoded)
+    return settled(storage, encoded if owner is None else codec.owned(encoded, owner))
 
 
 def settled(storage: Storage, encoded: Encoded) -> Encoded:

@@ -78,7 +78,11 @@ class Experiments:
     def enrol(
         self, experiment: Experiment, *, force_overwrite: bool, id_by_content: bool
     ) -> None:
-        """Store an experiment with all its trials, or restore it, in one piece."""
+        """Store a new experiment with all its trials, or restore it; all or nothing.
+
+        ``force_overwrite`` deletes a stored one of this name first; ``id_by_content``
+        gives a new one, unless it was given one, the same id in whatever database.
+        """
         unused: set[str] = set()
         with self._storage.transaction() as connection:
             row = find_named(connection, experiment.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from .garbage import in_groups
 from .rows import checked_value
 from .tables import arrays
 
@@ -36,7 +37,9 @@ def remove_unused(storage: Storage, files: Iterable[str]) -> None:
     if not names or storage.files is None:
         return
     with storage.reading() as connection:
-        names -= used_files(connection)
+        for some in in_groups(sorted(names)):
+            query = select(arrays.c.file).where(arrays.c.file.in_(some))
+            names.difference_update(connection.execute(query).scalars())
     for name in names:
         storage.files.remove(name)
 

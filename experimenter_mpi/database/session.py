@@ -13,6 +13,7 @@ from .runs import Runs
 from .snapshots import Snapshots
 from .trial_ledger import TrialLedger
 from .trials import Trials
+from .upkeep import Upkeep
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Session:
         self.runs = Runs(storage)
         self.versions = Versions(storage)
         self.reports = Reports(storage)
+        self.upkeep = Upkeep(storage)
 
     def ledger(self, experiment_id: UUID | str, run_id: int | None) -> TrialLedger:
         return TrialLedger(self.storage, experiment_id, run_id)

@@ -45,7 +45,7 @@ class Snapshots:
         self, trial_id: UUID | str, state: dict[str, Any], label: str | None
     ) -> None:
         what, label = "a snapshot's state", checked_label(label)
-        encoded = documents.encode_payload(self._storage, what, state)
+        encoded = documents.encode_payload(self._storage, what, state, str(trial_id))
         self.save_encoded(trial_id, encoded, label)
 
     def save_encoded(

@@ -7,15 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, null, select, update
 
-from ..codec import INLINE_BYTES
 from ..experiment import Trial
 from ..ledger import Status
 from . import documents, timestamps
 from .deaths import Deaths
 from .files import remove_unused
+from .garbage import forget_arrays
 from .lookup import as_id, experiment_row, id_range, named_row, trial_row
-from .rows import all_checked, checked_value, checked_values, later
-from .tables import UNFINISHED, arrays, trials
+from .rows import all_checked, checked_values, later
+from .tables import UNFINISHED, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,11 @@ _PROGRESS = (
     trials.c.finished_at,
     trials.c.duration,
     trials.c.run_id,
+    trials.c.rank,
+    trials.c.hostname,
+    trials.c.error_type,
+    trials.c.error_message,
+    trials.c.error,
 )
 _COMPLETE = (
     update(trials)
@@ -48,35 +53,16 @@ _COMPLETE = (
     .values(
         status=Status.FINISHED,
         results=bindparam("document"),
-        finished_at=bindparam("now"),
         run_id=bindparam("run_id"),
+        # When it was finished, not when its results were exchanged.
+        finished_at=func.iif(
+            trials.c.status == Status.FINISHED,
+            func.coalesce(trials.c.finished_at, bindparam("now")),
+            bindparam("now"),
+        ),
         error_type=null(),
         error_message=null(),
         error=null(),
-    )
-)
-_RESET = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"))
-    .values(
-        status=Status.PENDING,
-        attempts=0,
-        deaths=0,
-        **dict.fromkeys(
-            (
-                "results",
-                "error_type",
-                "error_message",
-                "error",
-                "started_at",
-                "finished_at",
-                "duration",
-                "rank",
-                "hostname",
-                "run_id",
-            ),
-            null(),
-        ),
     )
 )
 
@@ -123,6 +109,11 @@ class Trials:
                 "finished_at": row.finished_at,
                 "duration": row.duration,
                 "run_id": row.run_id,
+                "rank": row.rank,
+                "hostname": row.hostname,
+                "error_type": row.error_type,
+                "error_message": row.error_message,
+                "error": row.error,
             }
             for row in pages(self._storage, select(*_PROGRESS), experiment.id)
         ]
@@ -171,18 +162,13 @@ class Trials:
     ) -> None:
         with self._storage.transaction() as connection:
             row = trial_row(self._storage, connection, trial_id)
-            unused = _forget_files(connection, row)
+            unused = forget_arrays(
+                connection, row.experiment_id, documents.references(row.results)
+            )
             documents.keep_arrays(connection, row.experiment_id, results.arrays)
             document = results.document
             values = {"trial_id": row.id, "document": document, "run_id": run_id}
             connection.execute(_COMPLETE, {**values, "now": timestamps.now()})
-        remove_unused(self._storage, unused)
-
-    def mark_incomplete(self, trial_id: UUID | str) -> None:
-        with self._storage.transaction() as connection:
-            row = trial_row(self._storage, connection, trial_id)
-            unused = _forget_files(connection, row)
-            connection.execute(_RESET, {"trial_id": row.id})
         remove_unused(self._storage, unused)
 
     def release_running(self, experiment_id: UUID | str) -> None:
@@ -300,24 +286,3 @@ def _pieces(page: list[int]) -> Iterable[range]:
     if last - first == len(page) - 1 and page == list(range(first, last + 1)):
         return [range(first, last + 1)]
     return (range(index, index + 1) for index in page)
-
-
-def _forget_files(connection: Connection, row: Row[Any]) -> set[str]:
-    """Delete the rows of a trial's large arrays, whose results are to go; give files.
-
-    A large array's id is its own; a small one's is its content, and others may use it,
-    even where it is one of so many that they are in a file.
-    """
-    ids = documents.references(row.results)
-    if not ids:
-        return set()
-    mine = (
-        (arrays.c.experiment_id == row.experiment_id)
-        & arrays.c.id.in_(ids)
-        & arrays.c.file.is_not(None)
-        & (arrays.c.nbytes > INLINE_BYTES)
-    )
-    rows = connection.execute(select(arrays.c.file).where(mine)).scalars()
-    files = {checked_value(arrays.c.file, file) for file in rows}
-    connection.execute(arrays.delete().where(mine))
-    return files

@@ -159,7 +159,7 @@ def test_a_run_waits_for_a_reader_and_says_so(start_serial, serial, folder, befo
     folder.write(before + HELD)
     let_go(folder)
     serial(*RUN).expect(0)
-    serial(*PACKAGE, "reset", folder.database, "held", "--yes").expect(0)
+    serial(*PACKAGE, "reset", folder.database, "held", "--all", "--yes").expect(0)
     reader = reader_of(folder)
     running = start_serial(*RUN)
     running.wait_for("waits in memory: close the program that has it open")

@@ -162,5 +162,5 @@ VERBS = [
     *(("status",), ("status", "heat"), ("status", "--json"), ("show", "heat:1")),
     *(("show", "heat:0", "--json"), ("results", "heat"), ("results", "heat", "--csv")),
     *(("results", "heat", "--json"), ("reset", "heat", "0", "3", "--yes")),
-    *(("reset", "heat", "--yes"), ("delete", "heat", "--yes")),
+    *(("reset", "heat", "--all", "--yes"), ("delete", "heat", "--yes")),
 ]

@@ -117,7 +117,7 @@ def statuses(path, name="heat"):
 
 @pytest.mark.parametrize("verb", ["status", "show", "results", "reset", "delete"])
 def test_an_unknown_name_lists_near_ones(verb, ask, path, heat):
-    words = {"show": ["heta:1"]}.get(verb, ["heta"])
+    words = {"show": ["heta:1"], "reset": ["heta", "0"]}.get(verb, ["heta"])
 
     code, out, err = ask(verb, path, *words)
 
@@ -127,7 +127,7 @@ def test_an_unknown_name_lists_near_ones(verb, ask, path, heat):
 
 @pytest.mark.parametrize("verb", ["status", "show", "results", "reset", "delete"])
 def test_no_database_is_made_by_looking(verb, ask, tmp_path):
-    words = [] if verb == "status" else ["heat"]
+    words = {"status": [], "reset": ["heat", "0"]}.get(verb, ["heat"])
 
     code, _, err = ask(verb, tmp_path / "no.db", *words)
 
@@ -556,14 +556,25 @@ def test_export_of_all_says_how_many(ask, path, heat):
     keep(path, "other", plain)
     out_path = path.with_name("out.db")
 
-    assert f"{out_path}: 2 experiments\n" == ask("export", path, out_path)[1]
+    assert f"{out_path}: 2 experiments\n" == ask("export", path, out_path, "--all")[1]
+
+
+def test_export_takes_an_empty_list_for_nothing(ask, path, heat):
+    """`export DB OUT $(a query that found nothing)` copies no experiment."""
+    out_path = path.with_name("out.db")
+
+    code, out, err = ask("export", path, out_path)
+
+    assert (2, "", 1) == (code, out, err.count("\n"))
+    assert "name the experiments to copy, or say --all" in err
+    assert not out_path.exists()
 
 
 def test_export_refuses_to_overwrite(ask, path, heat):
     out_path = path.with_name("out.db")
     out_path.write_text("precious")
 
-    code, out, err = ask("export", path, out_path)
+    code, out, err = ask("export", path, out_path, "heat")
 
     assert (3, "", 1) == (code, out, err.count("\n"))
     assert "export writes a new file" in err
@@ -597,7 +608,8 @@ def test_what_destroys_is_refused_without_a_terminal(
 ):
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
 
-    code, out, err = ask(verb, path, "heat")
+    which = ["--all"] if verb == "reset" else []
+    code, out, err = ask(verb, path, "heat", *which)
 
     assert (3, "", 1) == (code, out, err.count("\n"))
     assert err.endswith("? Nobody to ask here: say --yes\n")
@@ -625,11 +637,6 @@ def test_reset_trials_run_again_and_no_others(ask, path, heat):
     assert (0, "2 trials of 'heat' are pending\n", "") == said
     assert ["pending", "pending", "failed"] == before
     assert ["finished", "finished", "failed"] == statuses(path)
-
-
-def test_reset_without_indices_resets_every_trial(ask, path, heat):
-    assert "3 trials of 'heat' are pending\n" == ask("reset", path, "heat", "--yes")[1]
-    assert ["pending"] * 3 == statuses(path)
 
 
 def test_reset_of_one_trial_speaks_of_one(ask, path, heat):

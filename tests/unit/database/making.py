@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import experimenter_mpi
 from experimenter_mpi import Experiment, LinearVariable, RepeatVariable
 from experimenter_mpi.codec import encode
 from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
+
+if TYPE_CHECKING:
+    from experimenter_mpi.database.database import ExperimentDatabase
 
 PLACE = Place(3, "node17")
 HERE = Path(experimenter_mpi.__file__).parent.parent
@@ -46,6 +49,13 @@ def finished_with(index: int, encoded: Any) -> Entry:
     return finished(index, {})._replace(
         outcome=finished(index, {}).outcome._replace(results=encoded)
     )
+
+
+def array_rows(database: ExperimentDatabase) -> list[tuple[Any, ...]]:
+    """The rows of the table of arrays: id and file of each."""
+    with database._open.storage.reading() as connection:
+        query = "SELECT id, file FROM arrays ORDER BY id"
+        return list(map(tuple, connection.exec_driver_sql(query)))
 
 
 class Child:

@@ -10,8 +10,8 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import CorruptDocumentError, NotFoundError
-from experimenter_mpi.database import trials
-from unit.database.making import failed, finished, heat
+from experimenter_mpi.database import timestamps, trials
+from unit.database.making import array_rows, failed, finished, heat
 
 RESULTS = {
     "distance": 2.5,
@@ -39,6 +39,20 @@ def test_completing_again_replaces_the_results(db, stored):
     assert db.get_trial(stored.trial_ids[1]).results == {"a": 2}
 
 
+def test_completing_a_finished_trial_leaves_when_it_was_finished(
+    db, stored, monkeypatch
+):
+    db.ledger(stored.id).record([finished(0)], ())
+    before = db.get_trial(stored.trial_ids[0]).finished_at
+    db.complete_trial(stored.trial_ids[0], {"a": 1})
+    monkeypatch.setattr(timestamps, "now", lambda: "2026-01-01T00:00:00+00:00")
+    db.ledger(stored.id).record([failed(1)], ())
+    db.complete_trial(stored.trial_ids[1], {"a": 1})
+
+    assert db.get_trial(stored.trial_ids[0]).finished_at == before
+    assert db.get_trial(stored.trial_ids[1]).finished_at.startswith("2026-01-01")
+
+
 def test_completing_a_failed_trial_forgets_the_failure(db, stored):
     db.ledger(stored.id).record([failed(0)], ())
     db.complete_trial(stored.trial_ids[0], {})
@@ -55,6 +69,25 @@ def test_a_trial_marked_incomplete_is_as_if_it_had_never_run(db, stored):
 
     assert db.get_trial(untouched.id) == untouched
     assert db.latest_snapshot(untouched.id).state == {"step": 3}
+
+
+@pytest.mark.parametrize("size", [10, 400_000])
+def test_a_trial_marked_incomplete_starts_over_if_its_snapshots_are_to_go(
+    any_db, tmp_path, size
+):
+    experiment = heat()
+    any_db.enrol(experiment)
+    one, other = experiment.trial_ids[0], experiment.trial_ids[1]
+    state = {"spins": np.arange(size), "step": 3}
+    for trial_id in (one, one, other):
+        any_db.save_snapshot(trial_id, state)
+    any_db.mark_trial_as_incomplete(one, keep_snapshots=False)
+
+    assert any_db.get_snapshots(one) == []
+    kept = any_db.latest_snapshot(other).state
+    assert np.array_equal(kept["spins"], state["spins"])
+    assert len(array_rows(any_db)) == 1
+    assert len(list(tmp_path.glob("*.arrays/*/*.h5"))) <= 1
 
 
 @pytest.mark.parametrize("results", [None, [1], "text", 3])
@@ -95,7 +128,15 @@ def test_progress_is_a_flat_table_without_results(db, stored):
         "finished_at": "2023-11-14T22:13:21.500000+00:00",
         "duration": 1.25,
         "run_id": None,
+        "rank": 3,
+        "hostname": "node17",
+        "error_type": None,
+        "error_message": None,
+        "error": None,
     }
+    assert rows[1]["error_type"] == "ValueError"
+    assert rows[1]["error_message"] == "too hot"
+    assert rows[1]["error"].startswith("Traceback")
 
 
 def test_the_ratio_of_completed_trials_counts_finished_ones_only(db, stored):
