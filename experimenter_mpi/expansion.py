@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import operator
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
+from .tags import IMMUTABLE
 from .variables import MatchIterableVariable, Variable
 
 if TYPE_CHECKING:
@@ -14,15 +15,38 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 
-# What nobody can change needs no copy for each trial, nor a look at how it is copied.
-_SHARED = frozenset({bool, float, int, str, type(None)})
-
 
 class Axis(NamedTuple):
     """One variable of a configuration: where it stands and what it takes."""
 
     path: Path
     values: tuple[Any, ...]
+
+
+class Level(NamedTuple):
+    """One dict of a configuration, so prepared that a trial's is made at once.
+
+    ``same`` has all keys in their order, and what is the same in all trials.
+    """
+
+    same: dict[Any, Any]
+    chosen: list[tuple[Any, int]]
+    copied: list[Any]
+    inner: list[tuple[Any, Level]]
+
+    def filled(self, values: list[Any], memo: dict[int, Any]) -> dict[Any, Any]:
+        """Return a trial's dict; ``values`` are those of all variables."""
+        filled = self.same.copy()
+        for key, place in self.chosen:
+            filled[key] = values[place]
+        if self.copied:
+            from .copies import copied  # which most configurations need not
+
+            for key in self.copied:
+                filled[key] = copied(filled[key], memo)
+        for key, level in self.inner:
+            filled[key] = level.filled(values, memo)
+        return filled
 
 
 def longest_range(configuration: Any) -> int:
@@ -37,9 +61,12 @@ class Expansion:
     Later keys vary fastest. Variables may stand at the top level or inside nested
     dictionaries; everything else is the same in every trial.
 
+    ``configuration`` is kept as it is now: each trial gets a copy of that state of
+    whatever can be changed, so neither the script nor another trial can change it.
+
     Raises:
-        ConfigurationError: variables inside a list or tuple, or matched variables
-            whose length is not the number of trials.
+        ConfigurationError: variables inside a list or tuple, matched variables whose
+            length is not the number of trials, or a value that cannot be copied.
     """
 
     def __init__(self, configuration: dict[str, Any]) -> None:
@@ -48,11 +75,16 @@ class Expansion:
             msg = f"configuration must be a dict of names and values, not {kind}"
             raise ConfigurationError(msg)
         _check_names(configuration, ())
-        self.configuration = configuration
-        found = list(_variables(configuration, ()))
+        self._changeable: set[Path] = set()
+        self.configuration = self._captured(configuration, (), {})
+        found = list(_variables(self.configuration, ()))
         self.axes = [Axis(p, v.values) for p, v in found if not _is_matched(v)]
         self.matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
         self.size = self._count()
+        # The order in which ``__getitem__`` chooses.
+        order = [*self.matched, *reversed(self.axes)]
+        places = {axis.path: place for place, axis in enumerate(order)}
+        self._root = self._level(self.configuration, (), places)
 
     def _count(self) -> int:
         size = 1
@@ -71,12 +103,39 @@ class Expansion:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Give the configuration of trial ``index`` alone, without the others."""
-        chosen = {axis.path: axis.values[index] for axis in self.matched}
+        values = [axis.values[index] for axis in self.matched]
         rest = index
         for axis in reversed(self.axes):
             rest, position = divmod(rest, len(axis.values))
-            chosen[axis.path] = axis.values[position]
-        return _fill(self.configuration, chosen, ())
+            values.append(axis.values[position])
+        return self._root.filled(values, {})
+
+    def _captured(self, value: dict[Any, Any], path: Path, memo: Any) -> dict[Any, Any]:
+        """Copy a configuration, and note what has to be copied for each trial too."""
+        own = {}
+        for key, entry in value.items():
+            here = (*path, key)
+            if isinstance(entry, dict):
+                own[key] = self._captured(entry, here, memo)
+                continue
+            own[key] = _copied_from(here, entry, memo)
+            if own[key] is not entry:
+                self._changeable.add(here)
+        return own
+
+    def _level(
+        self, value: dict[Any, Any], path: Path, order: dict[Path, int]
+    ) -> Level:
+        level = Level(dict(value), [], [], [])
+        for key, entry in value.items():
+            here = (*path, key)
+            if isinstance(entry, dict):
+                level.inner.append((key, self._level(entry, here, order)))
+            if here in order:
+                level.chosen.append((key, order[here]))
+            if here in self._changeable:
+                level.copied.append(key)
+        return level
 
     def documents(self, encode: Callable[[Any], str]) -> Iterator[str]:
         """Give every trial's configuration as JSON text, in order.
@@ -151,34 +210,25 @@ def _holds_variable(value: Any) -> bool:
     return isinstance(value, Variable)
 
 
-def copied(value: Any) -> Any:
-    """Copy dicts, lists, tuples, sets and arrays, however deep; share the rest.
+def _copied_from(path: Path, value: Any, memo: dict[int, Any]) -> Any:
+    """Return a copy of a value, or of a variable; itself if nothing can change it."""
+    parts = value.arguments() if isinstance(value, Variable) else (value,)
+    if IMMUTABLE.issuperset(map(type, parts)):
+        return value
+    try:
+        from .copies import copied
 
-    What one trial does to its configuration, no other trial on this rank may see.
-    """
-    kind = type(value)
-    if kind is dict:
-        return {key: copied(entry) for key, entry in value.items()}
-    if kind in (list, tuple, set):
-        return kind(map(copied, value))
-    numpy = sys.modules.get("numpy")  # no numpy loaded, no arrays to copy
-    return value.copy() if numpy is not None and kind is numpy.ndarray else value
-
-
-def _fill(value: dict[Any, Any], chosen: dict[Path, Any], path: Path) -> dict[Any, Any]:
-    filled = {}
-    for key, entry in value.items():
-        if type(entry) in _SHARED:
-            filled[key] = entry
-        elif isinstance(entry, Variable):
-            here = (*path, key)
-            own = chosen[here]
-            filled[key] = own if type(own) in _SHARED else copied(own)
-        elif isinstance(entry, dict):
-            filled[key] = _fill(entry, chosen, (*path, key))
-        else:
-            filled[key] = copied(entry)
-    return filled
+        own = [copied(part, memo) for part in parts]
+        if all(map(operator.is_, own, parts)):
+            return value
+        return type(value)(*own) if isinstance(value, Variable) else own[0]
+    except Exception as error:
+        msg = (
+            f"configuration: '{'.'.join(map(str, path))}' cannot be copied, and each "
+            f"trial gets a copy of its own ({error}); make it in the trial function, "
+            "or in init_store"
+        )
+        raise ConfigurationError(msg) from error
 
 
 def _template(

@@ -140,8 +140,10 @@ class Experiment:
 
     ``configuration`` is a dict of names and values: the variables among them are
     expanded to their product, as nested ``for`` loops from top to bottom, and the rest
-    is the same in every trial. Give an ``id`` of your own where another experiment
-    names this one's trials: a random one differs each time the file is loaded.
+    is the same in every trial. Each trial gets a copy of its own of what can be
+    changed, in the state in which the experiment was made. Give an ``id`` of your own
+    where another experiment names this one's trials: a random one differs each time
+    the file is loaded.
 
     The trial function is ``fn(configuration: dict, trial_id: UUID) -> dict``. Name it
     by ``function_name``, or give the callable itself as ``function``; likewise
@@ -154,8 +156,8 @@ class Experiment:
     computes trial *i* alone. The id is random unless given.
 
     Raises:
-        ConfigurationError: the configuration cannot be expanded, or the arguments
-            contradict each other.
+        ConfigurationError: the configuration cannot be expanded or copied, or the
+            arguments contradict each other.
     """
 
     def __init__(
@@ -171,7 +173,6 @@ class Experiment:
         id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
     ) -> None:
         self.name = _checked_name(name)
-        self.configuration = configuration
         self.function = function
         self.function_name = _one_of("function", function, function_name)
         self.include_file = None if include_file is None else str(include_file)
@@ -182,6 +183,7 @@ class Experiment:
         if self.function_name is None:
             msg = f"experiment '{name}' needs function= or function_name="
             raise ConfigurationError(msg)
+        # As it is now: a trial, or the rest of the script, may change what it holds.
         self._expansion = Expansion(configuration)
         self.has_given_id = id is not None
         self.id = _experiment_id(id)
@@ -206,8 +208,11 @@ class Experiment:
         """Take over rank 0's id, and its configuration unless that is None."""
         self.id = experiment_id
         if configuration is not None:
-            self.configuration = configuration
             self._expansion = Expansion(configuration)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return self._expansion.configuration
 
     @property
     def expansion(self) -> Expansion:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tags import Rule, expect, integers
+from .tags import Rule, by_name, expect, integers
 
 _BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 # The largest each may be; others are numbers of 128 bits, words of arrays aside.
@@ -187,3 +187,4 @@ RULES = (
         ("gauss",),
     ),
 )
+NAMED = by_name(RULES)

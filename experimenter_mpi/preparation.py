@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import script
 from .errors import ScriptError
-from .expansion import copied
+from .expansion import Expansion
 from .store import Store, build_store
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def prepare(experiment: Experiment, include: Script | None = None) -> Prepared:
         StoreError: the store function failed.
     """
     function, init_store = find_functions(experiment, include)
-    configuration = copied(experiment.configuration)
+    if init_store is None:
+        return Prepared(function, None)
+    # The store function may change its configuration as little as a trial may.
+    configuration = Expansion(experiment.configuration).configuration
     return Prepared(function, build_store(init_store, configuration))
 
 

@@ -67,16 +67,12 @@ def _where(error: BaseException) -> str:
     return f" ({frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno})"
 
 
-def build_store(
-    init_store: Callable[..., Any] | None, configuration: dict[str, Any]
-) -> Store | None:
+def build_store(init_store: Callable[..., Any], configuration: dict[str, Any]) -> Store:
     """Call the experiment's store function with its configuration, as written.
 
     Raises:
         StoreError: the function raised, or returned something that is no dict.
     """
-    if init_store is None:
-        return None
     name = getattr(init_store, "__qualname__", repr(init_store))
     try:
         entries = init_store(configuration)

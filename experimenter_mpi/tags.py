@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
+# What nobody can change, by types that are looked up at once.
+IMMUTABLE = frozenset(
+    {bool, float, int, str, type(None), complex, bytes, range, type(...)}
+)
 
 
 class Rule(NamedTuple):

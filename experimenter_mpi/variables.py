@@ -29,7 +29,8 @@ class Variable:
         for name, value in arguments.items():
             object.__setattr__(self, name, value)
 
-    def _arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the variable was made of, in order."""
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def entries_given(self) -> tuple[Any, ...]:
@@ -42,13 +43,13 @@ class Variable:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Variable) or type(self) is not type(other):
             return NotImplemented
-        return self._arguments() == other._arguments()
+        return self.arguments() == other.arguments()
 
     def __hash__(self) -> int:
-        return hash((type(self), self._arguments()))
+        return hash((type(self), self.arguments()))
 
     def __repr__(self) -> str:
-        arguments = ", ".join(map(repr, self._arguments()))
+        arguments = ", ".join(map(repr, self.arguments()))
         return f"{type(self).__name__}({arguments})"
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -56,7 +57,7 @@ class Variable:
         raise AttributeError(msg)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._arguments()
+        return type(self), self.arguments()
 
 
 class LinearVariable(Variable):

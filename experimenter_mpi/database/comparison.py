@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..variables import Variable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..experiment import Experiment
 
 _LONGEST_VALUE = 60
+# Where an object lies in this process tells nobody anything.
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _LONGEST_LIST = 10
 
 
@@ -92,7 +95,7 @@ def _different_values(stored: Experiment, given: Experiment) -> list[str]:
         elif path not in ours:
             lines.append(f"{path}: (new) -> {_shown(theirs[path])}")
         elif not _same_values(ours[path], theirs[path]):
-            lines.append(f"{path}: {_shown(ours[path])} -> {_shown(theirs[path])}")
+            lines.append(f"{path}: {_change(ours[path], theirs[path])}")
     return lines or [_order(stored, given)]
 
 
@@ -120,7 +123,14 @@ def _leaves(value: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
             yield here, entry
 
 
+def _change(ours: Any, theirs: Any) -> str:
+    before, after = _shown(ours), _shown(theirs)
+    if before == after:
+        after = "the same, in another state"
+    return f"{before} -> {after}"
+
+
 def _shown(value: Any) -> str:
     """Give a value as the user may have written it, cut where it gets long."""
-    text = " ".join(repr(value).split())
+    text = " ".join(_ADDRESS.sub("", repr(value)).split())
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

@@ -26,10 +26,17 @@ def build(configuration):
     return {"offset": configuration["offset"], "table": numpy.arange(4)}
 
 def warm_up(configuration, trial_id):
-    return {"state": configuration["n"] * 100 + 1j}
+    configuration["seen"]["by"].append(configuration["n"])
+    drawn = configuration["rng"].random()
+    seen = configuration["seen"]
+    return {"state": configuration["n"] * 100 + 1j, "drawn": drawn, "seen": seen}
 
 first = Experiment(
-    "first", function=warm_up, configuration={"n": LinearVariable(0, 11, 12)},
+    "first", function=warm_up,
+    configuration={
+        "n": LinearVariable(0, 11, 12), "seen": {"by": []},
+        "rng": numpy.random.default_rng(2026),
+    },
     id="7d1a1d7e-5c0e-4b57-8f6a-0f6b1d0f1c11",
 )
 
@@ -111,6 +118,9 @@ def of_serial(tmp_path_factory):
         run_twice(WAYS["serial"], launches, folder, "mpich")
     left = contents(folder)
     assert 24 == len(left[0])
+    # What a trial did to its configuration, no other one saw.
+    assert 1 == len({each["drawn"] for each in left[2][:12]})
+    assert {1} == {len(each["seen"]["by"]) for each in left[2][:12]}
     assert [(3, None), (3, "two")] == left[1]
     assert {"restored": {"step": ("<f8", (3,), [1.0, 1.0, 1.0])}, "label": "two"} in (
         left[2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
+import uuid
 
 import numpy as np
 import pytest
@@ -215,12 +217,89 @@ def test_what_a_trial_does_to_an_array_no_other_trial_sees():
     assert [0, 0] == expansion[0]["start"].tolist()
 
 
-def test_an_object_of_the_users_own_is_the_same_in_all_trials():
-    """It may be large, and nobody else knows how to copy it."""
-    model = object()
-    expansion = Expansion({"model": model, "n": LinearVariable(1, 2, 2)})
+class Model:
+    """An object of the user's own."""
 
-    assert expansion[0]["model"] is expansion[1]["model"] is model
+    def __init__(self):
+        self.weights = [1]
+
+
+def test_what_a_trial_does_to_an_object_no_other_trial_sees():
+    expansion = Expansion(
+        {
+            "model": Model(),
+            "inner": {"rng": np.random.default_rng(1)},
+            "start": IterableVariable([Model()]),
+            "again": RepeatVariable(np.random.default_rng(2), 2),
+            "match": MatchIterableVariable([{"model": Model()}, 1]),
+        }
+    )
+    first = expansion[0]
+    first["model"].weights.append(2)
+    first["start"].weights.append(2)
+    first["match"]["model"].weights.append(2)
+    drawn = first["inner"]["rng"].random(), first["again"].random()
+    second = expansion[0]
+
+    assert [1] == second["model"].weights == second["start"].weights
+    assert [1] == second["match"]["model"].weights
+    assert drawn == (second["inner"]["rng"].random(), second["again"].random())
+    assert drawn == (
+        expansion[1]["inner"]["rng"].random(),
+        expansion[1]["again"].random(),
+    )
+
+
+def test_what_the_script_does_afterwards_no_trial_sees():
+    rng, values, options = np.random.default_rng(1), [[1]], {"x": {"y": 1}}
+    expansion = Expansion(
+        {"rng": rng, "start": IterableVariable(values), "options": options, "m": values}
+    )
+    document = next(expansion.documents(to_json))
+    rng.random()
+    values[0].append(2)
+    options["x"]["y"] = 2
+    options["more"] = 3
+
+    assert document == next(expansion.documents(to_json))
+    assert {"x": {"y": 1}} == expansion[0]["options"]
+    assert [[1]] == expansion[0]["m"]
+    assert [1] == expansion[0]["start"]
+    assert np.random.default_rng(1).random() == expansion[0]["rng"].random()
+
+
+def test_an_object_that_stands_twice_is_one_object_in_a_trial():
+    model = Model()
+    trial = Expansion({"a": model, "b": {"c": IterableVariable([model, 1])}})[0]
+
+    assert trial["a"] is trial["b"]["c"] is not model
+
+
+def test_what_can_only_be_read_is_the_same_object_in_all_trials():
+    numbers, key = tuple(range(1000)), uuid.uuid4()
+    expansion = Expansion(
+        {"numbers": numbers, "key": IterableVariable([key]), "n": RepeatVariable(1, 2)}
+    )
+
+    assert expansion[0]["numbers"] is expansion[1]["numbers"] is numbers
+    assert expansion[0]["key"] is key
+
+
+class Unwilling:
+    """What no copy can be made of."""
+
+    def __deepcopy__(self, memo):
+        raise self.error
+
+
+def test_a_value_that_cannot_be_copied_is_refused_by_its_place():
+    Unwilling.error = OSError("it is open")
+    with pytest.raises(ConfigurationError, match=r"'log\.file' cannot be copied"):
+        Expansion({"log": {"file": sys.stdout}})
+    with pytest.raises(ConfigurationError, match=r"'at' cannot .*\(it is open\)"):
+        Expansion({"at": Unwilling()})
+    with pytest.raises(ConfigurationError, match="'at' cannot be copied"):
+        Expansion({"at": IterableVariable([Unwilling()])})
 
 
 NAMES = st.text(max_size=5) | st.sampled_from(

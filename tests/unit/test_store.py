@@ -126,10 +126,6 @@ def test_the_store_function_is_given_the_configuration():
     assert {"size": 8} == dict(store)
 
 
-def test_without_a_store_function_there_is_no_store():
-    assert build_store(None, {}) is None
-
-
 def test_a_store_function_that_raises_is_named_with_what_it_raised():
     def load_images(configuration):
         raise FileNotFoundError("digits.npz")

@@ -14,6 +14,7 @@ from experimenter_mpi import (
     PickledValueWarning,
     PickleRefusedError,
     RepeatVariable,
+    execute,
     restore_from_db,
 )
 from unit.database.making import heat
@@ -52,6 +53,43 @@ def test_enrolling_again_restores(db, stored):
 
     assert again.id == stored.id
     assert len(db.get_trials_by_name("heat")) == 6
+
+
+def draw(configuration, trial_id):
+    configuration["seen"].append(trial_id)
+    return {"drawn": configuration["rng"].random()}
+
+
+def drawing(seed=2026):
+    rng = np.random.default_rng(seed)
+    configuration = {"rng": rng, "seen": [], "n": RepeatVariable(1, 3)}
+    return Experiment("draws", function=draw, configuration=configuration)
+
+
+def test_an_experiment_whose_trials_change_what_it_holds_is_still_the_same(db):
+    """Its state when it was made is what counts, however often it was run."""
+    experiment = drawing()
+    execute(experiment, db)
+    for trial in db.get_trials_by_name("draws"):
+        db.mark_trial_as_incomplete(trial.id)
+    before = db.get_trials_by_name("draws")[0].configuration
+
+    assert 3 == execute(experiment, db).finished
+    assert 3 == execute(drawing(), db).skipped
+    assert before["seen"] == []
+    assert {before["rng"].random()} == {
+        trial.results["drawn"] for trial in db.get_trials_by_name("draws")
+    }
+
+
+def test_a_generator_in_another_state_is_told_of_in_words(db):
+    """Two that are made without a seed look alike, but for where they lie."""
+    db.enrol(drawing())
+    with pytest.raises(
+        ExperimentMismatchError,
+        match=r"configuration: rng: Generator\(PCG64\) -> the same, in another state\.",
+    ):
+        db.restore_from_db(drawing(seed=None))
 
 
 def test_other_words_for_the_same_trials_are_the_same(db, stored):
