@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, NotFoundError
+from .overwriting import stored
 from .parser import open_existing
 from .table import print_table
 
@@ -21,9 +22,13 @@ def describe(experiments: list[Experiment], given: Namespace) -> int:
     if os.path.exists(given.db):
         with open_existing(given.db) as database:
             rows = [_row(experiment, database, given) for experiment in experiments]
+            lost = stored(experiments, database) if given.overwrite else []
     else:
         rows = [_row(experiment, None, given) for experiment in experiments]
+        lost = []
     print_table(("experiment", "trials", "skipped", "to run"), rows)
+    if lost:
+        print(f"\n--overwrite would delete {', '.join(map(str, lost))}")
     print(f"\nnothing was run or written; database: {given.db}")
     return 0
 

@@ -20,6 +20,7 @@ from ..preparation import find_functions, working_in
 from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
 from .experiments import load_experiments, parsed, read_script
+from .overwriting import confirm_overwriting, require_whole
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -124,7 +125,12 @@ def _add_how(add: Callable[..., object]) -> None:
     )
     add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
     add("--directory", metavar="DIR", help="work in this folder, on every rank")
-    add("--overwrite", action="store_true", help="delete what is stored by that name")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="delete what is stored by that name first; asks if trials have finished",
+    )
+    add("--yes", action="store_true", help="do not ask, with --overwrite")
     add(
         "--no-retry-failed",
         action="store_true",
@@ -221,6 +227,7 @@ def main(arguments: list[str]) -> int:
     made = parser()
     given = parsed(made, arguments)
     _check_mode(made, given)
+    require_whole(made, given)
     if given.share is not None:
         given.share = as_share(given.share)
     # One limit for all experiments of the script, from now on.
@@ -234,6 +241,7 @@ def main(arguments: list[str]) -> int:
 
         return describe(experiments, given)
     with _open(given) as database:
+        confirm_overwriting(experiments, database, given)
         return _run_all(experiments, database, script, given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
@@ -271,12 +272,74 @@ def test_overwrite_runs_everything_again_and_keeps_nothing(folder):
         before = database.get_experiment_by_name("wave").id
     folder.ran()
 
-    code, _, _ = folder.run("--experiment", "wave", "--overwrite")
+    code, _, _ = folder.run("--experiment", "wave", "--overwrite", "--yes")
 
     with open_db("experiments.db", read_only=True) as database:
         assert before != database.get_experiment_by_name("wave").id
         assert 1 == len(database.get_experiments())
     assert (0, WAVE) == (code, folder.ran())
+
+
+def test_overwrite_of_finished_trials_wants_a_yes(folder, monkeypatch):
+    """Under mpirun and in a job nobody can be asked."""
+    folder.run()
+    folder.ran()
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+
+    code, out, err = folder.run("--overwrite")
+
+    assert (3, "", 1, []) == (code, out, err.count("\n"), folder.ran())
+    assert (
+        "Delete 'wave' (4 of 4 trials finished), 'heat' (3 of 4 trials finished) from "
+        "experiments/experiments.db? Nobody to ask here: say --yes\n"
+    ) in err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
+def test_overwrite_asks_on_a_terminal(answer, code, folder, monkeypatch):
+    folder.run("--experiment", "wave")
+    folder.ran()
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+
+    ended, _, err = folder.run("--experiment", "wave", "--overwrite")
+
+    assert code == ended
+    assert "Delete 'wave' (4 of 4 trials finished)" in err
+    assert ([] if code else WAVE) == folder.ran()
+
+
+def test_overwrite_asks_nothing_where_nothing_was_finished(folder, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    folder.run("--experiment", "heat", "--trial", "1")  # which fails
+    folder.ran()
+
+    code, _, _ = folder.run("--experiment", "heat", "--overwrite")
+
+    assert (1, HEAT) == (code, folder.ran())
+
+
+def test_a_dry_run_names_what_overwrite_would_delete(folder):
+    folder.run("--experiment", "wave")
+
+    _, out, _ = folder.run("--dry-run", "--overwrite")
+
+    assert "--overwrite would delete 'wave' (4 of 4 trials finished)\n" in out
+
+
+@pytest.mark.parametrize("how", [[], ["--yes"], ["--dry-run"]])
+def test_overwriting_all_in_order_to_run_some_is_refused(how, folder):
+    """Instead of the results of every trial those of these are to be reset."""
+    folder.run()
+    folder.ran()
+
+    code, out, err = folder.run("--trial", "0", "--overwrite", *how)
+
+    assert (2, "", 1, []) == (code, out, err.count("\n"), folder.ran())
+    assert "reset experiments/experiments.db NAME INDEX'" in err
+    with open_db("experiments.db", read_only=True) as database:
+        assert 1.0 == database.get_ratio_completed_trials_by_name("wave")
 
 
 def rows(out):
@@ -311,8 +374,7 @@ def test_a_dry_run_counts_what_is_stored_and_leaves_it_alone(folder):
     [
         ["--trial", "1-2"],
         ["--no-retry-failed"],
-        ["--overwrite"],
-        ["--overwrite", "--trial", "0"],
+        ["--overwrite", "--yes"],
     ],
 )
 def test_a_dry_run_says_what_the_run_then_runs(options, is_stored, folder):

@@ -130,7 +130,7 @@ def test_a_share_that_ran_anew_counts_in_a_new_merged_database_alone(folder):
     folder.run("1/3")
     folder.call("merge", "all.db", "share-1-3.db")
     (folder.path / "exp.py").write_text(SOURCE.replace("2 * ", "3 * "))
-    folder.run("1/3", "--overwrite")
+    folder.run("1/3", "--overwrite", "--yes")
 
     for merged in ("all.db", "new.db"):
         folder.call("merge", merged, "share-1-3.db")

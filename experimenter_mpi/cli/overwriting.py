@@ -1,0 +1,73 @@
+"""``run --overwrite``: say what it deletes, and ask before results go."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import NotFoundError
+from ..ledger import Status
+from .outline import Outline
+from .parser import confirm, counted, program
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from ..database.database import ExperimentDatabase
+    from ..experiment import Experiment
+    from .parser import Parser
+
+
+class Stored(NamedTuple):
+    """What is stored by the name of an experiment."""
+
+    name: str
+    trials: int
+    finished: int
+    snapshots: int
+
+    def __str__(self) -> str:
+        finished = f"{self.finished} of {counted(self.trials, 'trial')} finished"
+        if not self.snapshots:
+            return f"'{self.name}' ({finished})"
+        return f"'{self.name}' ({finished}, {counted(self.snapshots, 'snapshot')})"
+
+
+def require_whole(made: Parser, given: Namespace) -> None:
+    """Refuse to delete all trials in order to run some."""
+    if given.overwrite and given.trial is not None:
+        made.error(
+            "--overwrite deletes the results of every trial, and --trial runs only "
+            "some: reset those with "
+            f"'{program()} reset {quote(given.db)} NAME INDEX', then run with --trial "
+            "alone"
+        )
+
+
+def stored(
+    experiments: Iterable[Experiment], database: ExperimentDatabase
+) -> list[Stored]:
+    """Return what overwriting these experiments deletes."""
+    found = []
+    for experiment in experiments:
+        try:
+            there = Outline(database, experiment.name)
+        except NotFoundError:
+            continue
+        finished = there.counts[Status.FINISHED]
+        snapshots = database.upkeep.count_snapshots(there.id)
+        found.append(Stored(experiment.name, len(there), finished, snapshots))
+    return found
+
+
+def confirm_overwriting(
+    experiments: Iterable[Experiment], database: ExperimentDatabase, given: Namespace
+) -> None:
+    """Ask where work would be lost: finished trials, or what others have saved."""
+    if not given.overwrite:
+        return
+    there = stored(experiments, database)
+    if any(each.finished or each.snapshots for each in there):
+        names = ", ".join(map(str, there))
+        confirm(f"Delete {names} from {given.db}?", yes=given.yes)
