@@ -8,8 +8,11 @@ to use it and deletes the WAL, and all that is committed from then on with it.
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from typing import NamedTuple
+
+from ..errors import DatabaseWriteError
 
 
 class Identity(NamedTuple):
@@ -37,6 +40,29 @@ def identity(path: str) -> Identity | None:
         return _identity(os.stat(path))
     except OSError:
         return None
+
+
+def require_one_name(path: str) -> None:
+    """Refuse to write a file that has another name, a hard link, as well.
+
+    Its lock, its journal and its arrays are named after the path by which it is
+    opened: two writers with different names would know nothing of each other.
+
+    Raises:
+        DatabaseWriteError: it has several names.
+    """
+    try:
+        names = os.stat(path).st_nlink
+    except OSError:  # whoever opens it says so
+        return
+    if names > 1:
+        file, copy = shlex.quote(path), shlex.quote(f"{path}.copy")
+        msg = (
+            f"{path} is one file with {names} names (hard links), and is not written: "
+            "runs that know it by different names would destroy it. Make this name a "
+            f"file of its own with: cp -p {file} {copy} && mv {copy} {file}"
+        )
+        raise DatabaseWriteError(msg)
 
 
 def hold(path: str) -> Identity | None:

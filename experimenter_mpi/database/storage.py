@@ -21,7 +21,7 @@ from ..errors import (
 )
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
-from .descriptors import Identity, identity
+from .descriptors import Identity, identity, require_one_name
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 from .runs import end_open_runs
@@ -209,6 +209,7 @@ class Storage:
     def _begin_session(self, *, patient: bool) -> None:
         if self._lock is None or self.path is None:
             return
+        require_one_name(self.path)
         took_over = self._lock.acquire(patient=patient)
         try:
             connection = self.upgrade_connection(engine.WRITE)
@@ -292,6 +293,7 @@ class Storage:
         """
         if self._lock is None:
             return False
+        require_one_name(self.path or "")
         try:
             self._lock.acquire()
         except DatabaseLockedError:  # its commit is over by now

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..database import filesystem
 from ..database.database import open_db
-from ..errors import ExperimenterError, LaunchError
+from ..database.descriptors import require_one_name
+from ..errors import DatabaseWriteError, ExperimenterError, LaunchError
 from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def _opened(path: str) -> Finding:
     except LaunchError:  # of which the ranks' own finding speaks
         return Finding("database", NOTE, f"{path} is not opened by a world of one")
     except ExperimenterError as error:
+        return Finding("database", PROBLEM, str(error))
+    try:
+        require_one_name(os.path.realpath(path))
+    except DatabaseWriteError as error:
         return Finding("database", PROBLEM, str(error))
     if any(state["is_locked"] for state in states):
         text = f"{path} is being written by another run"

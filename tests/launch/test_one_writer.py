@@ -171,3 +171,28 @@ def test_a_run_waits_for_a_reader_and_says_so(start_serial, serial, folder, befo
     assert "is gone after" in done.stderr
     assert {"finished": 6} == folder.statuses()
     reader.close()
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_a_database_with_two_names_is_refused_before_the_first_trial(
+    library, launches, folder
+):
+    """Two runs, each with one of the names, would both end well and destroy it."""
+    folder.write(HELD)
+    let_go(folder)
+    run = (*RUN, "--trial", "0")
+    launches.start_serial(*run).wait(60).expect(0)
+    os.link(folder.database, folder.path / "other.db")
+
+    for name in ("other.db", str(folder.database)):
+        started = launches.start_mpirun(3, *RUN, "--db", name, library=library)
+        refused = started.wait(60).expect(3)
+        assert "is one file with 2 names (hard links)" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    for verb in (["reset"], ["delete"]):
+        more = ["0"] if verb == ["reset"] else []
+        command = [*PACKAGE, *verb, str(folder.database), "held", *more, "--yes"]
+        launches.start_serial(*command).wait(60).expect(3)
+
+    assert 1 == len(ran(folder))
+    assert {"finished": 1, "pending": 5} == folder.statuses()

@@ -88,6 +88,21 @@ def test_after_a_kill_what_was_committed_is_there(
         assert db.counts(db.get_experiments()[0].id)["pending"] == 500
 
 
+def test_a_journal_is_not_rolled_back_into_a_file_with_two_names(
+    open_here, child, tmp_path
+):
+    """Under the other name it may have been written since."""
+    writer = child(WRITER, str(tmp_path / "heat.db"), "shared")
+    assert writer.line() == "in the middle"
+    writer.kill()
+    os.link(tmp_path / "heat.db", tmp_path / "other.db")
+    before = (tmp_path / "heat.db").read_bytes()
+    with pytest.raises(DatabaseWriteError, match="2 names"):
+        open_here("heat.db", read_only=True)
+
+    assert before == (tmp_path / "heat.db").read_bytes()
+
+
 def test_a_reader_that_was_open_goes_on_after_a_kill(open_here, child, tmp_path):
     reader = open_here()
     writer = child(WRITER, str(tmp_path / "heat.db"), "shared")
