@@ -21,6 +21,7 @@ from .modes import SerialMode
 from .modes.distributed import HeterogeneousMode
 from .modes.mpi import MPIMode
 from .modes.multithreaded import MultithreadedMode
+from .mpi import launch
 from .mpi import messages as m
 from .mpi.job import Job, pack_if_possible
 from .preparation import working_in
@@ -104,6 +105,7 @@ class Lead:
             self._progress.note(
                 f"{name} uses 1 of {transport.size} ranks; MPIMode() uses them all"
             )
+            launch.set_place(0, 1)
         if isinstance(mode, MultithreadedMode):
             where = _counted(mode.threads, "thread")
             name, run = type(mode).__name__, self._on_threads(mode)
@@ -179,7 +181,8 @@ class Lead:
     def _lead_ranks(
         self, mode: HeterogeneousMode, transport: Transport, workers: int, sweep: Sweep
     ) -> None:
-        order = m.Begin(self._job(sweep, mode.threads_per_worker).pack())
+        job = self._job(sweep, mode.threads_per_worker)
+        order = m.Begin(job._replace(workers=workers).pack())
         for rank in range(1, 1 + workers):
             transport.send(rank, order)
         self._workers = WORKING

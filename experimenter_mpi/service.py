@@ -10,6 +10,7 @@ from .attempts import InProcess
 from .context import Context
 from .drain import SIGNALS
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
+from .mpi import launch
 from .mpi import messages as m
 from .mpi.job import Job, unpack
 from .mpi.worker import Line, report_unable, work
@@ -89,6 +90,7 @@ def _order(transport: Transport) -> m.Message:
 
 
 def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
+    launch.take_place(transport, job.workers)
     line = Line(transport, job.time_left)
     try:
         with working_in(job.directory), outliving_signals(), line.watching():

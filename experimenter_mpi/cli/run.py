@@ -182,6 +182,7 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
 
 MODES = ("serial", "multithreaded", "distributed", "heterogeneous", "mpi")
 # Which modes each option means something to.
+_ONE_PROCESS = ("serial", "multithreaded")
 _WORKERS = ("distributed", "heterogeneous")
 _THREADS = ("multithreaded", "heterogeneous")
 
@@ -233,6 +234,8 @@ def main(arguments: list[str]) -> int:
     # One limit for all experiments of the script, from now on.
     limit = given.time_limit
     given.ends = None if limit is None else time.monotonic() + limit
+    if given.mode in _ONE_PROCESS and launch.concerns_mpi():
+        launch.set_place(0, 1)  # before the script may look at it
     script = read_script(given)
     experiments = load_experiments(script, given.experiment)
     _check_functions(experiments, given.directory)

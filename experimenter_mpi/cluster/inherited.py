@@ -52,31 +52,17 @@ _SINGLE = {
     "SLURM_PROCID",
     "SLURM_TASK_PID",
 }
-# By which a trial may choose its GPU; under one name, since a launcher's must go.
-_LOCAL_RANKS = (
-    "MPI_LOCALRANKID",
-    "OMPI_COMM_WORLD_LOCAL_RANK",
-    "MV2_COMM_WORLD_LOCAL_RANK",
-    "JSM_NAMESPACE_LOCAL_RANK",
-    "PALS_LOCAL_RANKID",
-    "FLUX_TASK_LOCAL_ID",
-    "SLURM_LOCALID",
-)
-LOCAL_RANK = "EXPERIMENTER_LOCAL_RANK"
 # Allowed to root by root itself: no matter of the launcher's.
 _KEPT = {"PRTE_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"}
 
 
 def without_launcher(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Give the environment without what makes a process a rank of this job.
+    """Return the environment without what makes a process a rank of this job.
 
-    Scheduler variables that users read (SLURM_JOB_ID, SLURM_LOCALID, ...) stay, and
-    the rank among those of its host is kept as EXPERIMENTER_LOCAL_RANK.
+    Scheduler variables that users read (SLURM_JOB_ID, SLURM_LOCALID, ...) stay.
     """
-    known = (environment[name] for name in _LOCAL_RANKS if name in environment)
-    kept = {
+    return {
         name: value
         for name, value in environment.items()
         if name in _KEPT or not (name.startswith(_LAUNCHERS) or name in _SINGLE)
     }
-    return {**kept, LOCAL_RANK: next(known, "0")}

@@ -51,9 +51,6 @@ _LOCAL_RANKS = (
     "PALS_LOCAL_RANKID",
     "MPI_LOCALRANKID",
     "FLUX_TASK_LOCAL_ID",
-    # A child process of a worker, which no launcher started.
-    "EXPERIMENTER_LOCAL_RANK",
-    "SLURM_LOCALID",
 )
 
 
@@ -78,5 +75,8 @@ def _srun(environment: Mapping[str, str]) -> Launcher:
 
 def local_rank(environment: Mapping[str, str] = os.environ) -> int:
     """Give this process's number among those of its host, 0 where nothing says it."""
-    known = (environment.get(name, "") for name in _LOCAL_RANKS)
+    names = [*_LOCAL_RANKS, "SLURM_LOCALID"]
+    if "SLURM_PROCID" not in environment:  # perhaps a child process of a worker
+        names.insert(-1, "EXPERIMENTER_LOCAL_RANK")
+    known = (environment.get(name, "") for name in names)
     return next((int(text) for text in known if text.isdecimal()), 0)

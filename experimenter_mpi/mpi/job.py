@@ -36,7 +36,8 @@ class Job(NamedTuple):
     ``arrays_folder`` and ``lock_token`` let a worker find out whether it shares the
     database's folder. ``time_left`` and ``trial_timeout`` are in seconds. ``lanes`` is
     in how many the workers serve executors, None where rank 0 itself hands out the
-    trials. ``main`` is for workers that were not started with the script.
+    trials. ``main`` is for workers that were not started with the script. ``workers``
+    is how many ranks work, None where all but rank 0 do.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Job(NamedTuple):
     main: Main | None = None
     isolate: bool = False
     trial_timeout: float | None = None
+    workers: int | None = None
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)

@@ -61,6 +61,10 @@ _THREADS = (
 # Whose children inherit it: a rank's process, and what tells its launch from others.
 _MARK = "EXPERIMENTER_RANK"
 _EXIT_WRONG = 3
+# By which a trial may choose its GPU: the number of its worker among those of the
+# node, and how many there are.
+LOCAL_RANK = "EXPERIMENTER_LOCAL_RANK"
+WORKERS_ON_NODE = "EXPERIMENTER_WORKERS_ON_NODE"
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
@@ -193,12 +197,37 @@ def connect(*, even_alone: bool = False) -> Transport | None:
             loads one that sees each of the launcher's processes as a world of its own.
     """
     if not (concerns_mpi() or even_alone):
+        take_place(None)
         return None
     transport = _transport()
     connected: Transport | None = transport.connect(crowding=crowding())
     if connected is None:
         _require_one_world(transport)
+    take_place(connected)
     return connected
+
+
+def take_place(transport: Transport | None, workers: int | None = None) -> None:
+    """Have this process know its number among its node's workers, and how many work.
+
+    Those are the ranks from 1 to ``workers``, all unless told; rank 0 has number 0. A
+    process by itself is the only one, unless a trial started it: a sweep within a
+    sweep computes where that trial may.
+    """
+    if transport is None:
+        if LOCAL_RANK not in os.environ:
+            set_place(0, 1)
+        return
+    last = transport.size - 1 if workers is None else workers
+    here = [rank for rank in transport.neighbours if 1 <= rank <= last]
+    number = here.index(transport.rank) if transport.rank in here else 0
+    set_place(number, max(1, len(here)))
+
+
+def set_place(number: int, workers: int) -> None:
+    """Set what trials, and what they start, find in their environment."""
+    os.environ[LOCAL_RANK] = str(number)
+    os.environ[WORKERS_ON_NODE] = str(workers)
 
 
 def world_rank() -> int:

@@ -6,14 +6,15 @@ Imported only there: under ``mpirun --with-ft ulfm``.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LaunchError
 from .mail import is_death
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+T = TypeVar("T")
 # Longer than the start of any job that starts.
 START_SECONDS = 300.0
 
@@ -47,29 +48,30 @@ def leave_without_the_dead() -> None:
         ctypes.c_bool.in_dll(library, "ompi_async_mpi_finalize").value = True
 
 
-def private(mpi: Any, world: Any) -> tuple[Any, Any, Any]:
-    """Give the world and two copies of it; a smaller world if ranks died meanwhile.
+def agreed(mpi: Any, world: Any, derive: Callable[[Any], T]) -> tuple[Any, T]:
+    """Return the world and what is derived of it, the same on every rank that lives.
 
-    Collective. The ranks that are left are numbered anew, in the same order.
+    Collective. Where ranks die meanwhile the world is smaller, and the ranks that are
+    left are numbered anew, in the same order.
 
     Raises:
         LaunchError: rank 0 is among the dead.
     """
     was = world.rank
     while True:
-        copies = _copies(mpi, world)
+        derived = _derived(mpi, world, derive)
         # A death may show on some ranks only: all must do the same.
-        if _agree(mpi, world, whole=copies is not None) and copies is not None:
-            return world, *copies
+        if _agree(mpi, world, whole=derived is not None) and derived is not None:
+            return world, derived
         world = world.Shrink()
         if world.rank == 0 != was:
             msg = "rank 0 died while the job was starting: run again"
             raise LaunchError(msg)
 
 
-def _copies(mpi: Any, world: Any) -> tuple[Any, Any] | None:
+def _derived(mpi: Any, world: Any, derive: Callable[[Any], T]) -> T | None:
     try:
-        return world.Dup(), world.Dup()
+        return derive(world)
     except mpi.Exception as error:
         if not is_death(mpi, error):
             raise
@@ -77,7 +79,7 @@ def _copies(mpi: Any, world: Any) -> tuple[Any, Any] | None:
 
 
 def _agree(mpi: Any, world: Any, *, whole: bool) -> bool:
-    """Whether the copies are whole on every rank that lives."""
+    """Whether what was derived is whole on every rank that lives."""
     try:
         return bool(world.Agree(int(whole)))
     except mpi.Exception as error:  # a death that not everybody has acknowledged

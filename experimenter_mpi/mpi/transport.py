@@ -42,6 +42,7 @@ class Transport:
     Where MPI survives the death of a worker, rank 0 learns of it from ``deaths``, and
     what is sent to a dead rank is dropped. A worker does not survive rank 0.
 
+    ``neighbours`` are the ranks of this one's node, itself among them.
     ``has_launcher`` says that what this rank prints passes through ``mpirun``, and
     ``crowding`` how many ranks share a core; whatever it is, rank 0 answers at once.
     """
@@ -56,7 +57,8 @@ class Transport:
     ) -> None:
         self.has_launcher = has_launcher
         self._mpi = mpi
-        self.world, self._frames, self._payloads = _private(mpi, communicator)
+        self.world, private = _private(mpi, communicator)
+        self._frames, self._payloads, self.neighbours = private
         communicator = self.world
         self._survival = Survival(mpi, self._frames)
         self.rank: int = communicator.rank
@@ -209,13 +211,30 @@ class Transport:
         os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
 
 
-def _private(mpi: Any, world: Any) -> tuple[Any, Any, Any]:
-    """Give the world, or what is left of it, and two copies for this package alone."""
-    if not enabled():
-        return world, world.Dup(), world.Dup()
-    from .survival import private
+def _private(mpi: Any, world: Any) -> tuple[Any, tuple[Any, Any, list[int]]]:
+    """Return the world, or what is left of it, and what this package derives of it.
 
-    return private(mpi, world)
+    That is two copies for itself alone, and the ranks of this node.
+    """
+
+    def derive(world: Any) -> tuple[Any, Any, list[int]]:
+        return world.Dup(), world.Dup(), _of_this_node(mpi, world)
+
+    if not enabled():
+        return world, derive(world)
+    from .survival import agreed
+
+    return agreed(mpi, world, derive)
+
+
+def _of_this_node(mpi: Any, world: Any) -> list[int]:
+    """Return the ranks of this node in ascending order; collective."""
+    node = world.Split_type(mpi.COMM_TYPE_SHARED)
+    here, everywhere = node.Get_group(), world.Get_group()
+    ranks: list[int] = sorted(here.Translate_ranks(None, everywhere))
+    for each in (here, everywhere, node):
+        each.Free()
+    return ranks
 
 
 def _let_words_out() -> None:

@@ -138,3 +138,60 @@ def test_a_script_that_ends_over_its_arguments_ends_the_run_in_its_way(
     line = f"exp.py ended with exit code {code} while it was loaded; nothing was run"
     assert 1 == done.stderr.count(line)
     assert not folder.database.exists()
+
+
+PLACED = """
+import os
+from experimenter_mpi import Experiment, LinearVariable, get_global_store
+
+def place():
+    names = ("LOCAL_RANK", "WORKERS_ON_NODE")
+    return "/".join(os.environ[f"EXPERIMENTER_{name}"] for name in names)
+
+os.environ["DEVICE"] = place()
+with open("loaded.txt", "a") as file:
+    print(place(), file=file)
+
+def build(configuration):
+    return {"device": place()}
+
+def trial(configuration, trial_id):
+    device = get_global_store()["device"]
+    assert device == place() == os.environ["DEVICE"]
+    return {}
+
+experiment = Experiment(
+    "placed", function=trial, init_store=build,
+    configuration={"n": LinearVariable(1, 20, 20)},
+)
+"""
+# What each process finds that loads the script. Rank 0, which runs no trial, is 0 too.
+ALONE, THREE = ["0/1"], ["0/2", "0/2", "1/2"]
+PLACES = [
+    ("serial", (), ALONE),
+    ("serial", ("--isolate",), ALONE * 2),
+    ("multithreaded", (), ALONE),
+    ("distributed", (), THREE),
+    ("distributed", ("--workers", "1"), ["0/1", "0/2"]),
+    ("heterogeneous", (), THREE),
+    ("coordinated", (), THREE),
+    ("coordinated", ("--isolate",), THREE),
+    ("coordinated", ("--mode", "serial"), ALONE),
+    ("distributed-alone", (), ["0/1", "0/2", "1/2"]),
+]
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+@pytest.mark.parametrize(("way", "options", "places"), PLACES)
+def test_a_worker_knows_its_number_on_its_node_before_it_loads_the_script(
+    way, options, places, library, launches, folder
+):
+    if library == "openmpi" and places[0] == places[-1]:
+        pytest.skip("no MPI is involved")
+    folder.write(PLACED)
+
+    WAYS[way].start_run(launches, *options, library=library).wait(60).expect(0)
+
+    loaded = (folder.path / "loaded.txt").read_text().split()
+    assert places == sorted(loaded)
+    assert {"finished": 20} == folder.statuses()

@@ -21,6 +21,7 @@ class FakeMPI:
     ERR_PROC_FAILED = 75
     ERR_PROC_FAILED_PENDING = 76
     ERR_OTHER = 16
+    COMM_TYPE_SHARED = 1
 
     class Exception(RuntimeError):  # noqa: A001, N818 - as mpi4py names it
         """What MPI raises, by its class of errors."""
@@ -186,6 +187,13 @@ class FakeCommunicator:
         self._copies += 1
         number = 10 * self._number + self._copies
         return FakeCommunicator(self._mpi, self.rank, number)
+
+    def Split_type(self, _: int) -> FakeCommunicator:  # noqa: N802
+        """Give a communicator of one node, which all are on."""
+        return self.Dup()
+
+    def Free(self) -> None:  # noqa: N802
+        pass
 
     @property
     def posted(self) -> int:

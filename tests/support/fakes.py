@@ -191,6 +191,7 @@ class FakeTransport:
     ) -> None:
         self.rank = rank
         self.size = size
+        self.neighbours = list(range(size))
         self.hostname = f"node{rank}"
         self.library = "FakeMPI 1.0"
         self.serves_threads = False

@@ -161,13 +161,14 @@ class FakeModule:
         self.rank = rank
         self.size = size
         self.asked = 0
+        self.neighbours = range(size)
 
     def library(self):
         return "MPICH Version: 5.0.2"
 
     def connect(self, crowding=1.0):
         self.asked += 1
-        return "the transport" if self.size > 1 else None
+        return self if self.size > 1 else None
 
     def world(self):
         self.asked += 1
@@ -193,7 +194,7 @@ def test_a_process_by_itself_asks_no_mpi(transport):
 
 
 def test_a_process_by_itself_may_insist(transport):
-    assert "the transport" == launch.connect(even_alone=True)
+    assert transport is launch.connect(even_alone=True)
 
 
 def test_one_of_several_asks_mpi_who_it_is(transport, monkeypatch):
@@ -201,8 +202,62 @@ def test_one_of_several_asks_mpi_who_it_is(transport, monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setenv("PMI_RANK", "0")
 
-    assert "the transport" == launch.connect()
+    assert transport is launch.connect()
     assert 2 == launch.world_rank()
+
+
+# Rank, ranks of its node, how many ranks of six work; its number, and how many there.
+PLACES = [
+    (0, [0, 1, 2], None, (0, 2)),
+    (1, [0, 1, 2], None, (0, 2)),
+    (2, [0, 1, 2], None, (1, 2)),
+    (4, [3, 4, 5], None, (1, 3)),
+    (4, [0, 2, 4], None, (1, 2)),
+    (2, [0, 2, 4], 3, (0, 1)),
+    (3, [3, 4, 5], 3, (0, 1)),
+    (0, [0], None, (0, 1)),
+    (5, [5], 3, (0, 1)),
+]
+
+
+@pytest.mark.parametrize(("rank", "node", "workers", "expected"), PLACES)
+def test_a_rank_finds_its_number_among_the_workers_of_its_node(
+    rank, node, workers, expected, monkeypatch
+):
+    monkeypatch.setenv("EXPERIMENTER_LOCAL_RANK", "7")
+    monkeypatch.setenv("EXPERIMENTER_WORKERS_ON_NODE", "8")
+    transport = types.SimpleNamespace(rank=rank, size=6, neighbours=node)
+
+    launch.take_place(transport, workers)
+
+    assert expected == found_place()
+
+
+def found_place():
+    return tuple(
+        int(os.environ[f"EXPERIMENTER_{name}"])
+        for name in ("LOCAL_RANK", "WORKERS_ON_NODE")
+    )
+
+
+def test_a_process_by_itself_is_the_only_worker(transport, monkeypatch):
+    for name in ("LOCAL_RANK", "WORKERS_ON_NODE"):
+        monkeypatch.delenv(f"EXPERIMENTER_{name}", raising=False)
+
+    launch.connect()
+
+    assert (0, 1) == found_place()
+
+
+def test_a_process_that_a_trial_started_keeps_the_number_of_that(
+    transport, monkeypatch
+):
+    monkeypatch.setenv("EXPERIMENTER_LOCAL_RANK", "2")
+    monkeypatch.setenv("EXPERIMENTER_WORKERS_ON_NODE", "4")
+
+    launch.connect()
+
+    assert (2, 4) == found_place()
 
 
 @pytest.mark.parametrize(("rank", "expected"), [("0", 1), ("3", 0)])

@@ -55,6 +55,8 @@ def test_a_shell_of_a_job_was_started_by_none(environment):
         ({"OMPI_COMM_WORLD_LOCAL_RANK": "2", "SLURM_LOCALID": "0"}, 2),
         ({**STEP, "SLURM_LOCALID": "3"}, 3),
         ({"EXPERIMENTER_LOCAL_RANK": "2", "SLURM_LOCALID": "0"}, 2),
+        ({**STEP, "SLURM_LOCALID": "3", "EXPERIMENTER_LOCAL_RANK": "2"}, 3),
+        ({"MPI_LOCALRANKID": "3", "EXPERIMENTER_LOCAL_RANK": "2"}, 3),
         ({"FLUX_TASK_LOCAL_ID": "5"}, 5),
         ({"MPI_LOCALRANKID": "first"}, 0),
         ({}, 0),
