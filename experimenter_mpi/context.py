@@ -185,8 +185,9 @@ def _context(function: str) -> Context:
         return current.get()
     except LookupError:
         msg = (
-            f"{function}() can be called only inside a running trial: "
-            "call it from the function of one"
+            f"{function}() can be called only inside a running trial: call it from the "
+            "function of one; a thread that the function starts needs its context, as "
+            "in Thread(target=contextvars.copy_context().run, args=(work,))"
         )
         raise OutsideTrialError(msg) from None
 

@@ -15,6 +15,8 @@ from support.ways import WAYS
 # Run once it is interrupted, run again it ends; some of it always fails.
 SCENARIO = """
 import sys
+from contextvars import copy_context
+from threading import Thread
 import numpy
 from experimenter_mpi import (
     Experiment, LinearVariable, TrialInterrupted, complete_trial_in_global_database,
@@ -40,10 +42,15 @@ first = Experiment(
     id="7d1a1d7e-5c0e-4b57-8f6a-0f6b1d0f1c11",
 )
 
+def in_a_thread(function, *arguments):
+    thread = Thread(target=copy_context().run, args=(function, *arguments))
+    thread.start()
+    thread.join()
+
 def interrupted(trial_id):
     snapshot = get_latest_snapshot_from_global_database(trial_id)
     if snapshot is None:
-        save_snapshot_in_global_database(trial_id, {"step": 1})
+        in_a_thread(save_snapshot_in_global_database, trial_id, {"step": 1})
         save_snapshot_in_global_database(trial_id, {"step": numpy.ones(3)}, "two")
         raise TrialInterrupted("to be continued")
     return {"restored": snapshot.state, "label": snapshot.label}
@@ -89,7 +96,7 @@ def contents(folder: Folder):
         trials = [
             t for e in ("first", "second") for t in database.get_trials_by_name(e)
         ]
-        results = [comparable(trial.results) for trial in trials]
+        results = [t.has_finished and comparable(t.results) for t in trials]
         states = [
             comparable(snapshot.state)
             for trial in trials

@@ -90,6 +90,22 @@ def test_outside_a_trial_the_error_names_the_function(function):
         function(*CALLS[function])
 
 
+def test_a_thread_of_a_trial_is_told_how_to_have_its_context():
+    said = []
+
+    def work():
+        try:
+            context_module.stop_requested()
+        except OutsideTrialError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert "Thread(target=contextvars.copy_context().run, args=(work,))" in said[0]
+
+
 def test_every_function_for_trials_is_tried_outside_of_one():
     offered = {
         name
