@@ -279,8 +279,7 @@ def experiments_of(module: ModuleType) -> list[Experiment]:
 
 def imported_experiments(module: ModuleType) -> list[Experiment]:
     """Return the experiments that other modules made while this one was loaded."""
-    made = _made_by(module)
-    return [each for each in made.all if each not in made.own]
+    return [e for e in _made_by(module).all if e not in _made_by(module).own]
 
 
 def is_made_again(experiment: Experiment) -> bool:
@@ -296,24 +295,19 @@ def _made_by(module: ModuleType) -> Made:
 
 def _kept_in(namespace: dict[str, Any]) -> Iterator[Experiment]:
     """Yield what is kept by a name, or in a container that is, however deep."""
+    containers = (dict, list, tuple, set, frozenset)
     levels, seen = [iter(namespace.values())], {id(namespace)}
     while levels:
         for value in levels[-1]:
             if isinstance(value, Experiment):
                 yield value
-            elif isinstance(value, _CONTAINERS) and id(value) not in seen:
+            elif isinstance(value, containers) and id(value) not in seen:
                 seen.add(id(value))  # a list may hold itself
                 inner = dict.values(value) if isinstance(value, dict) else value
                 levels.append(iter(inner))
                 break
         else:
             levels.pop()
-
-
-_CONTAINERS = (dict, list, tuple, set, frozenset)
-
-
-_HOW_TO_NAME = ": define it at the top level of the file, with a name of its own"
 
 
 def find_function(
@@ -329,8 +323,9 @@ def find_function(
     try:
         value = _looked_up(name, namespace)
     except (KeyError, AttributeError):
-        functions = (key for key, value in namespace.items() if callable(value))
-        hint = _HOW_TO_NAME if "<" in name else did_you_mean(name, functions)
+        hint = ": define it at the top level of the file, with a name of its own"
+        if "<" not in name:
+            hint = did_you_mean(name, (k for k, v in namespace.items() if callable(v)))
         msg = f"{where} has no function '{name}'{hint}"
         raise ScriptError(msg) from None
     if not callable(value):

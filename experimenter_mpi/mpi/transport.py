@@ -212,10 +212,7 @@ class Transport:
 
 
 def _private(mpi: Any, world: Any) -> tuple[Any, tuple[Any, Any, list[int]]]:
-    """Return the world, or what is left of it, and what this package derives of it.
-
-    That is two copies for itself alone, and the ranks of this node.
-    """
+    """Return what is left of the world, two copies of it, and this node's ranks."""
 
     def derive(world: Any) -> tuple[Any, Any, list[int]]:
         return world.Dup(), world.Dup(), _of_this_node(mpi, world)

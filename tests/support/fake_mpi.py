@@ -41,6 +41,9 @@ class FakeMPI:
     def Get_library_version(self) -> str:  # noqa: N802 - as mpi4py names it
         return "FakeMPI 1.0\nbuilt of threads\x00"
 
+    def Is_finalized(self) -> bool:  # noqa: N802
+        return False
+
     def Status(self) -> Status:  # noqa: N802
         return Status()
 
