@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import script
+from . import script, signals
 from .context import Context, current
 from .errors import (
     EncodingError,
@@ -19,14 +19,16 @@ from .errors import (
     TrialInterrupted,
     TrialProcessError,
     TrialTimeoutError,
+    text_of,
 )
 from .ledger import Failure, Outcome, Status, iso
+from .signals import OwnProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from .codec import Encoded
+    from .context import Watch
     from .experiment import Trial
     from .ledger import Entry
 
@@ -49,38 +51,59 @@ class Attempt(NamedTuple):
 def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Attempt:
     """Run ``function`` for ``trial`` in ``context``; never raises."""
     started_at, start = time.time(), time.perf_counter()
-    status, results, failure = Status.FINISHED, None, None
-    exception: BaseException | None = None
+    results, exception = None, None
     token = current.set(context)
     try:
-        results = _results(function, trial, context)
-    except TrialInterrupted as error:
-        status, exception = Status.PENDING, error
+        results = context.encode(_called(function, trial))
     except BaseException as error:  # noqa: BLE001 - sys.exit() ends a trial, no more
-        # Ctrl-C is heeded by the run, and reaches a trial only once that stops; else
-        # it is the trial's own idea of an error.
-        stopped = isinstance(error, KeyboardInterrupt) and context.watch.requested()
-        status, exception = Status.PENDING if stopped else Status.FAILED, error
-        failure = None if stopped else describe(error)
-        full = _what_stops_the_run(error)
-        if full is not None and failure is not None:
-            status = Status.PENDING
-            failure = _bounded(type(full).__name__, str(full), failure.traceback)
+        exception = error
     finally:
         current.reset(token)
     duration = time.perf_counter() - start
+    status, failure = _judged(exception, context)
     times = iso(started_at), iso(started_at + duration)
     outcome = Outcome(trial.index, status, results, failure, *times, duration)
     return Attempt(outcome, exception)
 
 
-def _results(function: Callable[..., Any], trial: Trial, context: Context) -> Encoded:
-    results = function(trial.configuration, trial.id)
+def _called(function: Callable[..., Any], trial: Trial) -> dict[str, Any]:
+    with OwnProcess():
+        results = function(trial.configuration, trial.id)
     if not isinstance(results, dict):
         name = getattr(function, "__qualname__", "the trial function")
         msg = f"{name} returned {type(results).__name__}; a trial must return a dict"
         raise EncodingError(msg)
-    return context.encode(results)
+    return results
+
+
+def _judged(
+    exception: BaseException | None, context: Context
+) -> tuple[str, Failure | None]:
+    """Say what an exception makes of a trial, and put the run's handlers back."""
+    handlers = signals.replaced()
+    try:
+        return _meaning_of(exception, handlers, context.watch)
+    except BaseException as error:  # noqa: BLE001 - of what the trial has raised
+        return Status.FAILED, describe(error)
+    finally:
+        signals.put_back(handlers)
+
+
+def _meaning_of(
+    exception: BaseException | None, handlers: dict[int, Any], watch: Watch
+) -> tuple[str, Failure | None]:
+    if exception is None:
+        return Status.FINISHED, None
+    if isinstance(exception, TrialInterrupted):
+        return Status.PENDING, None
+    if signals.stepped_back(exception, handlers, watch):
+        return Status.PENDING, None
+    full = _what_stops_the_run(exception)
+    failure = describe(exception)
+    if full is None:
+        return Status.FAILED, failure
+    kept = _bounded(type(full).__name__, str(full), failure.traceback)
+    return Status.PENDING, kept
 
 
 def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None:
@@ -96,18 +119,19 @@ def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None
 
 def describe(error: BaseException) -> Failure:
     """Give what is stored of an exception; its traceback starts at the user's code."""
-    message = _message(error)
-    if isinstance(error, SystemExit):
-        message = f"the trial called sys.exit({error.code!r})"
+    kind = type.__dict__["__name__"].__get__(type(error))  # whatever its class says
+    message = text_of(error)
     try:
+        if isinstance(error, SystemExit):
+            message = f"the trial called sys.exit({error.code!r})"
         import traceback
 
         script.show_sources()
         lines = traceback.format_exception(type(error), error, _users_frames(error))
         text = "".join(lines)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
-        text = f"{type(error).__name__}: {message}"
-    return _bounded(type(error).__name__, message, text)
+    except BaseException:  # noqa: BLE001 - a broken __str__ must not break the run
+        text = f"{kind}: {message}"
+    return _bounded(kind, message, text)
 
 
 def _bounded(kind: str, message: str, traceback: str) -> Failure:
@@ -155,10 +179,3 @@ def _users_frames(error: BaseException) -> TracebackType | None:
 
 def _is_ours(namespace: dict[str, Any]) -> bool:
     return str(namespace.get("__name__", "")).partition(".")[0] == _PACKAGE
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str.__str__(str(error))  # not of a class that only the user knows
-    except Exception:  # noqa: BLE001 - a broken __str__ must not break the run
-        return "(its message cannot be shown)"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
-from . import codec
+from . import codec, signals
 from .errors import (
     DatabaseLockedError,
     DatabaseWriteError,
@@ -101,6 +101,28 @@ class Context(NamedTuple):
 
 
 current: ContextVar[Context] = ContextVar("current")
+
+
+class _Denied:
+    """Refuses whatever a process that a trial has forked asks of the run."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        msg = (
+            "only the trial's own process can save, read or ask this, not one that it "
+            "has started: hand the values over to the trial's function"
+        )
+        raise OutsideTrialError(msg)
+
+
+def _deny_to_child() -> None:
+    """Leave a forked process nothing of its parent's context but the store."""
+    context = current.get(None)
+    if context is not None:
+        denied: Any = _Denied()
+        current.set(context._replace(desk=denied, arrays=denied, watch=denied))
+
+
+signals.on_fork.append(_deny_to_child)
 
 
 def get_global_store() -> Store:

@@ -7,7 +7,6 @@ some time before the scheduler ends the job, and it ends after the grace period.
 
 from __future__ import annotations
 
-import signal
 import time
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
-SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 # How long running trials have to end once the run drains, unless it is told.
 GRACE_SECONDS = 60.0
 # Who presses Ctrl-C waits for the prompt, which must be back within two seconds.

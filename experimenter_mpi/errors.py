@@ -192,6 +192,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
+def text_of(error: BaseException) -> str:
+    """Return an exception's message, whatever its class does when it is asked."""
+    try:
+        return str.__str__(str(error))  # not of a class that only the user knows
+    except BaseException:  # noqa: BLE001 - a broken __str__ must not break the run
+        return "(its message cannot be shown)"
+
+
 def rebuilt(name: str, message: str) -> ExperimenterError:
     """Give an error of this module back from its class name and text.
 

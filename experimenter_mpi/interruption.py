@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from .drain import SIGNALS
+from .signals import SIGNALS, Handlers
 from .summary import EXIT_STOPPED
 
 if TYPE_CHECKING:
@@ -45,21 +45,18 @@ def draining_on_signals(
     ear = _Ear(drain, told)
     if bounded:
         ear.watch = _Watch(drain, told, ear.look, may_end_process=may_end_process)
-    previous = {}
-    try:
-        for number in SIGNALS:
-            previous[number] = signal.signal(number, ear.on_signal)
-        ear.unheeded.begin()
-    except ValueError:  # not the main thread
-        pass
+    unheeded = ear.unheeded
+    handlers = Handlers(ear.on_signal, unheeded.listen, unheeded.end)
+    with suppress(ValueError):  # not the main thread
+        handlers.install()
+        unheeded.begin()
     try:
         yield
     finally:
         if ear.watch is not None:
             ear.watch.end()
-        ear.unheeded.end()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        unheeded.end()
+        handlers.remove()
 
 
 class _Ear:
@@ -145,8 +142,17 @@ class _Unheeded:
         for descriptor in pipe:
             os.set_blocking(descriptor, False)
         self._pipe = pipe
-        before = signal.set_wakeup_fd(pipe[1], warn_on_full_buffer=False)
-        if before != -1:  # an event loop
+        self.listen()
+
+    def listen(self) -> None:
+        """Have signals written to the pipe, unless somebody else has them already.
+
+        A trial's event loop that has ended has left them to nobody.
+        """
+        if self._pipe is None:
+            return
+        before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        if before not in (-1, self._pipe[1]):  # an event loop that still runs
             signal.set_wakeup_fd(before)
 
     def end(self) -> None:

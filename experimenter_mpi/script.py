@@ -10,8 +10,9 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ExperimenterError, ScriptError, did_you_mean
+from .errors import ExperimenterError, ScriptError, did_you_mean, text_of
 from .experiment import Experiment, recording
+from .signals import OwnProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ def load(script: Script) -> ModuleType:
     _loaded.append(script)
     _loading.append(script)
     try:
-        with recording(made.add):
+        with recording(made.add), OwnProcess():
             if script.module:
                 _enter_package(module, script.path)
             _run(code, module)
@@ -245,7 +246,7 @@ def _module_name(path: str) -> str:
 def _raised(script: Script, error: BaseException) -> str:
     from shlex import quote
 
-    what = f"{type(error).__name__}: {error}"
+    what = f"{type(error).__name__}: {text_of(error)}"
     if isinstance(error, SystemExit):
         what = f"the script called sys.exit({error.code!r})"
     command = f"python {quote(script.path)}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .attempts import InProcess
 from .context import Context
-from .drain import SIGNALS
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
 from .mpi import launch
 from .mpi import messages as m
@@ -16,10 +13,9 @@ from .mpi.job import Job, unpack
 from .mpi.worker import Line, report_unable, work
 from .preparation import prepare, working_in
 from .shared_arrays import SharedArrays
+from .signals import outliving_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .attempts import Attempts
     from .experiment import Experiment
     from .mpi.transport import Transport
@@ -146,19 +142,3 @@ def _experiment(job: Job, local: Experiment | None) -> Experiment:
     configuration = None if job.configuration is None else unpack(job.configuration)
     local.become(job.experiment_id, configuration)
     return local
-
-
-@contextmanager
-def outliving_signals() -> Iterator[None]:
-    """Leave the decision to rank 0: a signal to the whole job reaches it as well."""
-    previous: dict[int, Any] = {}
-    try:
-        for number in SIGNALS:
-            previous[number] = signal.signal(number, lambda _number, _frame: None)
-    except ValueError:  # not the main thread
-        pass
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import ExperimenterError, StoreError
+from .errors import ExperimenterError, StoreError, text_of
+from .signals import OwnProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,11 +76,12 @@ def build_store(init_store: Callable[..., Any], configuration: dict[str, Any]) -
     """
     name = getattr(init_store, "__qualname__", repr(init_store))
     try:
-        entries = init_store(configuration)
-    except ExperimenterError:
+        with OwnProcess():
+            entries = init_store(configuration)
+    except (ExperimenterError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
-        what = f"{type(error).__name__}: {error}{_where(error)}"
+    except BaseException as error:
+        what = f"{type(error).__name__}: {text_of(error)}{_where(error)}"
         msg = f"the store function '{name}' raised {what}"
         raise StoreError(msg) from error
     if not isinstance(entries, Mapping):

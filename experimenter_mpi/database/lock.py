@@ -98,7 +98,9 @@ class WriterLock:
             raise DatabaseLockedError(msg)
 
     def release(self) -> None:
-        """Give the lock back, unless someone else has it by now."""
+        """Give the lock back, unless someone else has it by now, or the parent."""
+        if self._owner.pid != os.getpid():
+            return
         if self._stop is not None:
             self._stop.set()
             self._stop = None

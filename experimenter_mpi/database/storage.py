@@ -6,7 +6,6 @@ even where file locks do not work; it is opened for writing only under the lock.
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from ..errors import (
 from . import engine, failures, filesystem
 from .arrays import ArrayFiles
 from .descriptors import Identity, identity, require_one_name
+from .guard import Guard
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
 from .runs import end_open_runs
@@ -56,7 +56,7 @@ class Storage:
         self.arrays_folder = None if path is None else f"{path}.arrays"
         self.files = None if path is None else ArrayFiles(f"{path}.arrays")
         self._lock = None if path is None else WriterLock(path, self.note)
-        self._guard = threading.RLock()
+        self._guard = Guard()
         self._sessions = 0
         self._in_transaction = False
         self._wants_wal = False
@@ -170,6 +170,8 @@ class Storage:
 
     def close(self) -> None:
         """Let the file go. Safe to repeat."""
+        if self._guard.is_foreign:
+            return  # SQLite would roll back what the parent is about to commit
         with self._guard:
             self._closed = True
             self._disconnect()

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..attempts import InProcess
 from ..context import Context
-from ..drain import SIGNALS
 from ..errors import ExperimenterError, rebuilt
 from ..mpi.job import unpack
 from ..preparation import prepare
 from ..remaking import experiment_of
 from ..shared_arrays import SharedArrays
+from ..signals import Handlers
 from . import messages as m
 from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
@@ -41,12 +41,10 @@ def main() -> None:
     die_with_parent(LIFELINE)
     _leave_last_words(LAST_WORDS)
     _close_all_but({0, 1, 2, SOURCE, SINK, LIFELINE, LAST_WORDS})
-    _outlive_signals()
     if isinstance(sys.stdout, TextIOWrapper):  # what comes before a crash is seen
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     wire = Wire(SOURCE, SINK)
-    # What a trial forks may neither talk in its name nor hold the pipes open.
-    os.register_at_fork(after_in_child=wire.close)
+    _outlive_signals(wire)
     with suppress(EOFError):
         serve(wire)
 
@@ -189,12 +187,18 @@ def _close_all_but(kept: set[int]) -> None:
             return
 
 
-def _outlive_signals() -> None:
+def _outlive_signals(wire: Wire) -> None:
     """Leave the decision to rank 0: a scheduler signals every process of the job.
 
     Handlers, not SIG_IGN, which what a trial starts would inherit.
     """
-    for number in SIGNALS:
-        signal.signal(number, lambda _number, _frame: None)
+
+    def stay_silent() -> None:
+        # What a trial forks may neither talk in its name nor hold the pipes open.
+        wire.close()
+        faulthandler.disable()
+        faulthandler.unregister(TELL_AND_DIE)
+
+    Handlers(lambda _number, _frame: None, on_forked=stay_silent).install()
     # Writing to the terminal is no reason to stop, though the group is another.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import processes
-from ..drain import SIGNALS
 from ..errors import LaunchError
+from ..signals import SIGNALS
 from . import launch
 from . import transport as transports
 from .messages import Dismiss

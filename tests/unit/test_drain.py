@@ -9,14 +9,15 @@ import pytest
 
 from experimenter_mpi import drain as drain_module
 from experimenter_mpi import interruption
-from experimenter_mpi.drain import SIGNALS, Drain, Excuse
+from experimenter_mpi.drain import Drain, Excuse
 from experimenter_mpi.interruption import SAME_SECONDS, draining_on_signals
+from experimenter_mpi.signals import SIGNALS
 from support.fakes import WITH_PACKAGE, FakeClock
 
 # A run whose trial goes on, once the drain was asked for, until there is a file "go".
 CHILD = """
 import os, time
-from experimenter_mpi.drain import SIGNALS, Drain
+from experimenter_mpi.drain import Drain
 from experimenter_mpi.interruption import SAME_SECONDS, draining_on_signals
 
 def notice(name, seconds):

@@ -369,11 +369,12 @@ def trial(configuration, trial_id):
 
 def test_what_a_trial_forks_cannot_speak_for_it(start):
     attempts = start("""
+from experimenter_mpi.errors import OutsideTrialError
 def trial(configuration, trial_id):
     if os.fork() == 0:
         try:
             save_snapshot_in_global_database(trial_id, {})
-        except OSError:
+        except OutsideTrialError:
             os._exit(17)
         os._exit(0)
     return {"code": os.waitstatus_to_exitcode(os.wait()[1])}

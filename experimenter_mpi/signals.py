@@ -1,0 +1,276 @@
+"""Signals where trials run: a run's handlers are its own, and last as long as it does.
+
+A trial may put handlers of its own in their place, until it ends. What it forks is a
+stranger to the run: it gets the handlers from before, and may ask rank 0 for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from _signal import getsignal  # type: ignore[import-not-found] # signal's is slow
+from _thread import get_ident
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .context import Watch
+
+# How long a trial that has left waits for rank 0 to hear of the same signal.
+NEWS_SECONDS = 1.0
+LOOK_SECONDS = 0.01
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+# Those that make a run drain.
+SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+_NUMBERS = [int(number) for number in SIGNALS]
+
+
+class Handlers:
+    """One handler for all signals that make a run drain.
+
+    ``on_replaced`` is called after a trial's handlers gave way to this one again, and
+    ``on_forked`` in every process that is forked meanwhile.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[int, Any], object],
+        on_replaced: Callable[[], object] = lambda: None,
+        on_forked: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.handler = handler
+        self.on_replaced = on_replaced
+        self.on_forked = on_forked
+        self._previous: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Have the handler called from now on.
+
+        Raises:
+            ValueError: this is not the main thread, which alone can have handlers.
+        """
+        look_at_forks()
+        for number in _NUMBERS:
+            self._previous[number] = signal.signal(number, self.handler)
+        _installed.append(self)
+
+    def remove(self) -> None:
+        """Bring back what was there before."""
+        if self in _installed:
+            _installed.remove(self)
+        for number, handler in self._previous.items():
+            signal.signal(number, _or_default(handler))
+
+    def give_way(self) -> None:
+        """Bring back what was there before, unless a trial has its own by now."""
+        for number, handler in self._previous.items():
+            if getsignal(number) is self.handler:
+                signal.signal(number, _or_default(handler))
+
+    def replaced(self) -> dict[int, Any]:
+        """Return the handlers that a trial has put in the place of this one."""
+        found = {number: getsignal(number) for number in _NUMBERS}
+        return {n: each for n, each in found.items() if each is not self.handler}
+
+
+def _or_default(handler: Any) -> Any:
+    return signal.SIG_DFL if handler is None else handler  # None: set by a C library
+
+
+_installed: list[Handlers] = []
+
+
+@contextmanager
+def outliving_signals() -> Iterator[None]:
+    """Leave the decision to rank 0: a signal to the whole job reaches it as well."""
+    handlers = Handlers(lambda _number, _frame: None)
+    with suppress(ValueError):  # not the main thread
+        handlers.install()
+    try:
+        yield
+    finally:
+        handlers.remove()
+
+
+def replaced() -> dict[int, Any]:
+    """Return the handlers that a trial has left in the place of the run's.
+
+    After each trial, so it must cost next to nothing where there are none.
+    """
+    if not _installed:
+        return {}
+    ours = _installed[-1].handler
+    for number in _NUMBERS:
+        if getsignal(number) is not ours:
+            return _installed[-1].replaced()
+    return {}
+
+
+def put_back(trials: dict[int, Any]) -> None:
+    """Put the run's handlers in the place of the trial's again."""
+    if not trials or not _installed:
+        return
+    with suppress(ValueError):  # those of a trial that runs on the main thread
+        for number in trials:
+            signal.signal(number, _installed[-1].handler)
+        _installed[-1].on_replaced()
+
+
+def stepped_back(error: BaseException, trials: dict[int, Any], watch: Watch) -> bool:
+    """Whether a trial has left since the run is to stop, and not since it failed.
+
+    ``trials`` are the handlers that it had put in the place of the run's. One of them
+    may have been called before rank 0 has said anything.
+    """
+    taken = [n for n, handler in trials.items() if _came_from(error, handler)]
+    has_left = isinstance(error, (SystemExit, KeyboardInterrupt))
+    if not (taken or has_left or any(_came_from(error, h) for h in _users_handlers())):
+        return False
+    for number in taken:
+        _pass_on(number)
+    deadline = time.monotonic() + NEWS_SECONDS
+    while not watch.requested():
+        if not trials or time.monotonic() >= deadline:
+            return bool(taken)
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def _pass_on(number: int) -> None:
+    """Let the run know of a signal that a trial's own handler has taken."""
+    if _installed:
+        _installed[-1].handler(number, None)
+
+
+def _users_handlers() -> list[Any]:
+    found = (getsignal(number) for number in range(1, signal.NSIG))
+    return [each for each in found if callable(each)]
+
+
+def _came_from(error: BaseException | None, handler: Any) -> bool:
+    """Whether a signal handler raised this exception, or one before it."""
+    if handler is signal.default_int_handler:
+        return isinstance(error, KeyboardInterrupt)
+    code = _code_of(handler)
+    seen: set[int] = set()
+    while code is not None and error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames = error.__traceback__
+        while frames is not None:
+            if frames.tb_frame.f_code is code:
+                return True
+            frames = frames.tb_next
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _code_of(handler: Any) -> Any:
+    """Return the code that a handler runs, None where that is not Python's."""
+    handler = getattr(handler, "func", handler)  # functools.partial
+    if not hasattr(handler, "__code__"):
+        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - or a class's
+    return getattr(handler, "__code__", None)
+
+
+# --- what is forked
+
+
+class OwnProcess:
+    """A context in which a user's code runs: what it forks never comes out of it.
+
+    Such a process ends there, as it would if Python had nothing else to do.
+    """
+
+    __slots__ = ("_life",)
+
+    def __enter__(self) -> None:
+        look_at_forks()
+        self._life = life
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if life != self._life:
+            _end_fork(error)
+
+
+def _end_fork(error: BaseException | None) -> NoReturn:
+    """End this process with the exit code that Python would have given.
+
+    Without a lock of ours, or an import: a thread may have held it that is not here.
+    """
+    code = 1
+    try:
+        code = _exit_code(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        os._exit(code)
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """Return the exit code after what ends a program, and say what Python would."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        frames = error.__traceback__  # the first one is ours
+        sys.__excepthook__(type(error), error, frames and frames.tb_next)
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    sys.stderr.write(f"{error.code}\n")
+    return 1
+
+
+# What every forked process does, before it runs a line of a trial's code.
+on_fork: list[Callable[[], object]] = []
+# Changes in every forked process; os.getpid() would be a system call for each trial.
+life = 0
+_masks: dict[int, set[Any]] = {}
+_is_looking = False
+
+
+def look_at_forks() -> None:
+    """Make whatever this process forks from now on a stranger to the run."""
+    global _is_looking  # noqa: PLW0603 - what is registered stays for good
+    if not _is_looking:
+        _is_looking = True
+        os.register_at_fork(
+            before=_block, after_in_parent=_unblock, after_in_child=_become_stranger
+        )
+
+
+def _block() -> None:
+    """Let no signal reach a child before it has handlers of its own.
+
+    Python forgets those that come before; a pool that ends its processes soon after it
+    has started them would wait for ever for one that has heard nothing of it.
+    """
+    _masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _unblock() -> None:
+    mask = _masks.pop(get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _become_stranger() -> None:
+    global life  # noqa: PLW0603 - attempts compare it
+    life += 1
+    for let_go in on_fork:
+        let_go()
+    while _installed:
+        handlers = _installed.pop()
+        handlers.give_way()
+        handlers.on_forked()
+    # Python would raise KeyboardInterrupt here, where nothing hears of it.
+    if signal.SIGINT in signal.sigpending():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _unblock()
