@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .ledger import Status
-from .terminal import width_of
+from .terminal import width_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,7 @@ class Progress:
             f"\nexperimenter_mpi: {reason}: no new trials; running ones {may}. "
             f"Ctrl-C{again} stops at once; run again to go on.\n"
         )
+        text = wrapped(text, sys.stderr)
         # A signal may come while Python writes to stderr, which must not be re-entered.
         os.write(2, text.encode())
 

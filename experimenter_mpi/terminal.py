@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from textwrap import TextWrapper
 from typing import TextIO
 
 from .cluster import processes
@@ -24,6 +25,25 @@ def width_of(stream: TextIO) -> int | None:
         return _launchers_width(stream.fileno())
     except (OSError, ValueError, IndexError):  # closed, or something without a file
         return None
+
+
+def wrapped(text: str, stream: TextIO, hanging: int = 0) -> str:
+    """Return text whose lines end between words, if a terminal shows ``stream``.
+
+    ``hanging`` is by how many columns the lines that follow a first one are indented.
+    """
+    width = width_of(stream)
+    if not width:
+        return text
+    wrapper = TextWrapper(
+        width,
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
+    return "\n".join("\n".join(wrapper.wrap(line)) for line in text.split("\n"))
 
 
 def _launchers_width(number: int) -> int | None:

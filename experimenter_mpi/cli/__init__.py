@@ -103,5 +103,8 @@ def _discard_output() -> None:
 
 
 def _complain(error: object) -> int:
-    print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
+    from ..terminal import wrapped
+
+    line = f"experimenter_mpi: {printable(str(error))}"
+    print(wrapped(line, sys.stderr, hanging=2), file=sys.stderr)
     return EXIT_WRONG

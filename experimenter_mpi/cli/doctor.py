@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import printable
 from ..mpi import launch
 from ..summary import EXIT_FINISHED, EXIT_WRONG
+from ..terminal import wrapped
 from .parser import add_json, verb_parser
 from .run import DEFAULT_DATABASE
 from .table import coloured
@@ -80,10 +82,11 @@ def _print(report: Report) -> None:
 def _line(finding: Finding, width: int, *, is_coloured: bool) -> str:
     style = _COLOURS[finding.state] if is_coloured else ""
     state = coloured(f"{finding.state:7}", style)
+    hanging = width + len("  problem  ")
     line = f"{finding.check:{width}}  {state}  {printable(finding.text)}"
     if finding.remedy:
-        line += f"\n{'':{width}}           -> {printable(finding.remedy)}"
-    return line
+        line += f"\n{'':{hanging}}-> {printable(finding.remedy)}"
+    return wrapped(line, sys.stdout, hanging)
 
 
 def _print_json(report: Report) -> None:

@@ -29,9 +29,9 @@ EXAMPLES = """
       a script to read, to edit and to submit
   experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 --resume --submit
       submit it; when the time is over it runs again, until all is finished
-  experimenter-mpi job sge exp.py --ranks 16 --pe orte --time 8:00:00 --array 10 \\
-      --output sweep.sh
-      ten tasks with a tenth of the trials each, and sweep-merge.sh to follow them
+  experimenter-mpi job sge exp.py --ranks 16 --pe orte --time 8:00:00 \\
+      --array 10 --output sweep.sh
+      ten tasks with a tenth of the trials each; sweep-merge.sh follows them
   experimenter-mpi job pbs exp.py --ranks 96 --nodes 2 --time 1-00:00:00 \\
       --setup 'module load cray-python' --isolate --trial-timeout 10:00
       options of `run` are passed on to it"""

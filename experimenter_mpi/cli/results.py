@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
   experimenter-mpi results experiments/experiments.db heat --csv > heat.csv
-  experimenter-mpi results experiments/experiments.db heat --json | jq '.[0].results'"""
+  experimenter-mpi results experiments/experiments.db heat --json > heat.json"""
 
 
 DOCUMENTS = ("configuration", "results")
@@ -72,7 +72,7 @@ def _print_flat(rows: list[dict[str, Any]], given: Namespace) -> None:
         _print_csv(header, (_cells(row, columns, show, "") for row in rows))
     else:
         show = partial(short, allow_pickle=given.allow_pickle)
-        print_table(header, [_cells(row, columns, show, "-") for row in rows])
+        print_table(header, [_cells(row, columns, show, "-") for row in rows], "--csv")
 
 
 def _columns(rows: list[dict[str, Any]]) -> Columns:

@@ -20,6 +20,7 @@ from ..preparation import find_functions, working_in
 from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
 from .experiments import load_experiments, parsed, read_script
+from .layout import hint, say
 from .overwriting import confirm_overwriting, require_whole
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
@@ -47,10 +48,10 @@ EXAMPLES = """
       the script finds --size 3 in sys.argv, on every rank
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
       start no new trial after 1 h 50 min and exit with 75; run again to go on
-  mpirun -n 64 python -m experimenter_mpi run exp.py --isolate --trial-timeout 10:00
+  experimenter-mpi run exp.py --isolate --trial-timeout 10:00
       a trial that crashes, or takes longer than 10 min, fails alone
   experimenter-mpi run exp.py --share 2/8 --db share-2.db
-      every eighth trial from the second: 'merge' brings the eight databases together
+      every eighth trial from the second; 'merge' joins the eight databases
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
       one trial, with its own traceback"""
 
@@ -271,7 +272,7 @@ def _run_all(
     code = EXIT_FINISHED
     for experiment in experiments:
         summary = _run(experiment, database, script, given)
-        print(summary, flush=True)
+        say(str(summary))
         _print_next(summary, given)
         code = max(code, summary.exit_code)
         if summary.stopped is not None:
@@ -343,8 +344,5 @@ def _options(given: Namespace) -> Options:
 
 def _print_next(summary: RunSummary, given: Namespace) -> None:
     if summary.exit_code == EXIT_FAILED_TRIALS:
-        print(
-            f"see what failed: {program()} status {quote(given.db)} "
-            f"{quote(summary.name)}",
-            flush=True,
-        )
+        status = f"{program()} status {quote(given.db)} {quote(summary.name)}"
+        hint("see what failed", status)

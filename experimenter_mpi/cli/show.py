@@ -6,11 +6,12 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFoundError, TrialProcessError
+from ..errors import NotFoundError, TrialProcessError, printable
+from .layout import broken, say
 from .outline import Outline
 from .parser import add_allow_pickle, add_json, open_existing, program, verb_parser
 from .texts import find_classes, short
-from .values import as_json, leaves, names, plain, say
+from .values import as_json, leaves, names, plain
 
 if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
@@ -21,6 +22,8 @@ EXAMPLES = """
   experimenter-mpi show experiments/experiments.db heat:17 --json"""
 
 
+# Where the values stand, below which they go on.
+_HANGING = 16
 # What this program is called where it is started.
 _PROGRAMS = ("experimenter_mpi", "experimenter-mpi", "__main__.py")
 
@@ -68,22 +71,22 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
 def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:
     say(f"trial {row['index']} of '{row['experiment']}': {row['status']}")
     for name, text in _facts(row):
-        say(f"  {name:13} {text}")
+        say(f"  {name:13} {text}", _HANGING)
     for part in ("configuration", "results"):
         if row[part]:
             print(f"\n{part}")
             found = leaves(row[part])
             for place, name in names(found).items():
                 value = short(found[place], allow_pickle=allow_pickle)
-                say(f"  {name:13} {value}")
+                say(f"  {name:13} {value}", _HANGING)
     if row["error"]:
         print("\ntraceback")
         for line in row["error"].rstrip().splitlines():
-            say(f"  {line}")
+            print(printable(f"  {line}"))
     elif row["error_type"]:  # it was not there to leave one
         print("\nerror")
-        say(f"  {row['error_type']}: {row['error_message']}")
-    say(f"\nrun only this trial again:\n  {_rerun(row, path)}")
+        say(f"  {row['error_type']}: {row['error_message']}", len("  "))
+    print(f"\nrun only this trial again:\n{printable(broken(_rerun(row, path)))}")
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..progress import duration
+from .layout import hint
 from .parser import add_json, open_existing, program, verb_parser
 from .table import print_table
 
@@ -139,7 +140,8 @@ def _print_failures(database: ExperimentDatabase, name: str) -> None:
     if len(failures) > FAILURES_SHOWN:
         print("...")
     trial = quote(f"{name}:{rows[0][0]}")
-    print(f"\nexplain one: {program()} show {quote(database.path or '')} {trial}")
+    print()
+    hint("explain one", f"{program()} show {quote(database.path or '')} {trial}")
 
 
 def _first_line(text: str | None) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..codec import parsed
-from ..errors import CorruptDocumentError, printable
+from ..errors import CorruptDocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,11 +68,6 @@ def is_tagged(value: dict[str, Any]) -> bool:
     """Whether this object is a value that JSON lacks."""
     first = next(iter(value), "")
     return first.startswith("$") and not first.startswith("$$")
-
-
-def say(text: str) -> None:
-    """Print what may be anybody's words, and no commands to the terminal."""
-    print(printable(text))
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
