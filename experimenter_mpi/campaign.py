@@ -18,13 +18,14 @@ from .interruption import draining_on_signals
 from .ledger import Status
 from .preparation import find_functions
 from .remaking import require_remakable
+from .resumption import Resumption
 from .shared_arrays import SharedArrays
 from .summary import RunSummary
 from .sweep import Sweep
 from .terminal import is_interactive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .database.database import ExperimentDatabase
     from .experiment import Experiment
@@ -84,7 +85,8 @@ def conduct(
         suspects = database.deaths.suspects(experiment.id)
         pending = _pending(experiment, database, options, fatal)
         code = _code(experiment, include)
-        _tell_of_other_code(experiment, database, code, progress)
+        others = versions.others(database.versions.of_runs(experiment.id), code)
+        _tell_of_other_code(experiment, database, others, code, progress)
         if pending:
             sweep = _sweep(experiment, database, pending, drain, options, progress)
             # In processes of their own trials kill no rank.
@@ -92,7 +94,8 @@ def conduct(
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
                 _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)
-            _run(sweep, database, crew, progress, options, code)
+            resumption = Resumption(database, others, code, progress.note)
+            _run(sweep, database, crew, progress, options, code, resumption)
         after = database.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
@@ -130,11 +133,11 @@ def _code(experiment: Experiment, include: Script | None) -> provenance.Code:
 def _tell_of_other_code(
     experiment: Experiment,
     database: ExperimentDatabase,
+    others: Mapping[int, versions.Difference],
     code: provenance.Code,
     progress: Progress,
 ) -> None:
     """Say which results are of another commit, or another text of the script."""
-    others = versions.others(database.versions.of_runs(experiment.id), code)
     if not others:  # counting would read all trials
         return
     counts = database.versions.finished_by_run(experiment.id)
@@ -224,6 +227,7 @@ def _run(
     progress: Progress,
     options: Options,
     code: provenance.Code,
+    resumption: Resumption,
 ) -> None:
     experiment, share = sweep.experiment, options.share
     name = experiment.name if share is None else f"{experiment.name}, share {share}"
@@ -241,7 +245,12 @@ def _run(
         excuse = database.deaths.excuse
         if options.isolate:
             excuse(run_id, "trials in processes of their own")
-        ledger = database.ledger(experiment.id, run_id)
+        ledger = database.ledger(
+            experiment.id,
+            run_id,
+            keep_snapshots=options.keep_snapshots,
+            on_resumed=resumption,
+        )
         stopping = partial(excuse, run_id)
         crew.lead(replace(sweep, ledger=ledger, on_stopping=stopping))
 

@@ -39,6 +39,7 @@ def execute(
     isolate: bool = False,
     trial_timeout: float | None = None,
     share: tuple[int, int] | str | None = None,
+    keep_snapshots: int | str = "all",
 ) -> RunSummary:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -70,6 +71,10 @@ def execute(
         share: ``(k, n)`` runs the k-th of n disjoint shares of the trials, those with
             ``index % n == k - 1``; "auto" the one of this task of a job array. Each
             share goes to a database of its own, and ``merge_databases`` joins them.
+        keep_snapshots: "latest", or how many of the newest snapshots of each trial
+            are kept; "all" keeps every one. What is surplus is deleted together with
+            its arrays, when a newer one is stored. The newest stay when a trial has
+            finished, and the one that it went on from until then.
 
     Raises:
         ConfigurationError: an option has a value that means nothing.
@@ -94,6 +99,7 @@ def execute(
         isolate=isolate,
         trial_timeout=trial_timeout,
         share=share,
+        keep_snapshots=keep_snapshots,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)
@@ -170,4 +176,10 @@ def _options(**given: Any) -> Options:
         from .share import as_share
 
         given["share"] = as_share(given["share"])
+    if given["keep_snapshots"] == "all":
+        given["keep_snapshots"] = None
+    else:
+        from .retention import kept_snapshots
+
+        given["keep_snapshots"] = kept_snapshots(given["keep_snapshots"])
     return Options(**given)

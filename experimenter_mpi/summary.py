@@ -76,7 +76,8 @@ class Options(NamedTuple):
     """See ``execute``; limits, ``grace`` and ``trial_timeout`` are in seconds.
 
     ``only`` are the indices of the trials to run, None for all, and ``share`` is the
-    part of them that is this run's.
+    part of them that is this run's. ``keep_snapshots`` is how many of a trial's newest
+    snapshots are kept, None for all.
     """
 
     force_overwrite: bool = False
@@ -88,3 +89,4 @@ class Options(NamedTuple):
     isolate: bool = False
     trial_timeout: float | None = None
     share: Share | None = None
+    keep_snapshots: int | None = None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import NotFoundError
 from ..ledger import Status
 from .outline import Outline
-from .parser import confirm, counted, program
+from .parser import add_kept_snapshots, confirm, counted, program
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..database.database import ExperimentDatabase
     from ..experiment import Experiment
@@ -32,6 +32,17 @@ class Stored(NamedTuple):
         if not self.snapshots:
             return f"'{self.name}' ({finished})"
         return f"'{self.name}' ({finished}, {counted(self.snapshots, 'snapshot')})"
+
+
+def add_what_is_kept(add: Callable[..., object]) -> None:
+    """Add the options that say what is deleted."""
+    add(
+        "--overwrite",
+        action="store_true",
+        help="delete what is stored by that name first; asks if trials have finished",
+    )
+    add("--yes", action="store_true", help="do not ask, with --overwrite")
+    add_kept_snapshots(add)
 
 
 def require_whole(made: Parser, given: Namespace) -> None:

@@ -12,7 +12,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
 from ..cluster import durations
-from ..errors import ExperimenterError, NotFoundError
+from ..errors import ConfigurationError, ExperimenterError, NotFoundError
+from ..retention import kept_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,26 @@ def add_allow_pickle(parser: Parser) -> None:
         action="store_true",
         help="load values that had to be pickled; only for databases you trust",
     )
+
+
+def add_kept_snapshots(
+    add: Callable[..., object], option: str = "--keep-snapshots"
+) -> None:
+    add(
+        option,
+        metavar="N",
+        type=_kept_snapshots,
+        help="how many of the newest snapshots of each trial are kept: latest, a "
+        "number, or all",
+    )
+
+
+def _kept_snapshots(text: str) -> int | None:
+    try:
+        return kept_snapshots(int(text) if text.isdecimal() else text)
+    except ConfigurationError:
+        msg = f"'{text}' is neither all nor latest nor a number of 1 or more"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:

@@ -21,7 +21,7 @@ from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
 from .experiments import load_experiments, parsed, read_script
 from .layout import hint, say
-from .overwriting import confirm_overwriting, require_whole
+from .overwriting import add_what_is_kept, confirm_overwriting, require_whole
 from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
@@ -126,12 +126,7 @@ def _add_how(add: Callable[..., object]) -> None:
     )
     add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
     add("--directory", metavar="DIR", help="work in this folder, on every rank")
-    add(
-        "--overwrite",
-        action="store_true",
-        help="delete what is stored by that name first; asks if trials have finished",
-    )
-    add("--yes", action="store_true", help="do not ask, with --overwrite")
+    add_what_is_kept(add)
     add(
         "--no-retry-failed",
         action="store_true",
@@ -339,6 +334,7 @@ def _options(given: Namespace) -> Options:
         isolate=given.isolate,
         trial_timeout=given.trial_timeout,
         share=given.share,
+        keep_snapshots=given.keep_snapshots,
     )
 
 

@@ -288,9 +288,9 @@ class ExperimentDatabase:
         """Give the number of trials of each status, in the share if there is one."""
         return self._open.trials.counts(experiment_id, share)
 
-    def ledger(self, experiment_id: UUID | str, run_id: int | None = None) -> Ledger:
-        """Give where a run of the experiment records what becomes of its trials."""
-        return self._open.ledger(experiment_id, run_id)
+    def ledger(self, experiment_id: UUID | str, *options: Any, **named: Any) -> Ledger:
+        """Give where a run records what becomes of trials; see ``TrialLedger``."""
+        return self._open.ledger(experiment_id, *options, **named)
 
     def start_run(self, experiment_id: UUID | str, facts: Mapping[str, Any]) -> int:
         """Record that a run begins; give its number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import opening, transfer
 from .deaths import Deaths
@@ -36,8 +36,10 @@ class Session:
         self.reports = Reports(storage)
         self.upkeep = Upkeep(storage)
 
-    def ledger(self, experiment_id: UUID | str, run_id: int | None) -> TrialLedger:
-        return TrialLedger(self.storage, experiment_id, run_id)
+    def ledger(
+        self, experiment_id: UUID | str, *options: Any, **named: Any
+    ) -> TrialLedger:
+        return TrialLedger(self.storage, experiment_id, *options, **named)
 
     def export(self, outfile: str, names: tuple[str, ...]) -> Session:
         transfer.export(self.storage, outfile, names)

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
 
+from ..errors import CorruptDocumentError
 from ..snapshot import Snapshot, checked_label
 from . import documents, timestamps
+from .files import remove_unused
 from .lookup import as_id, no_trial, trial_row
 from .rows import all_checked, checked, checked_value
 from .tables import snapshots, trials
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from ..codec import Encoded
+    from .pruning import Pruning
     from .storage import Storage
 
+_OF_TRIAL = (
+    *(trials.c.id, trials.c.experiment_id, trials.c.status, trials.c.started_at),
+)
 _NEWEST_FIRST = (
     select(snapshots)
     .where(snapshots.c.trial_id == bindparam("trial_id"))
@@ -54,11 +60,11 @@ class Snapshots:
         state: Encoded,
         label: str | None,
         run_id: int | None = None,
+        pruning: Pruning | None = None,
     ) -> None:
+        unused: set[str] = set()
         with self._storage.transaction() as connection:
-            trial = trial_row(
-                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
-            )
+            trial = trial_row(self._storage, connection, trial_id, *_OF_TRIAL)
             documents.keep_arrays(connection, trial.experiment_id, state.arrays)
             connection.execute(
                 insert(snapshots),
@@ -71,6 +77,9 @@ class Snapshots:
                     "run_id": run_id,
                 },
             )
+            if pruning is not None:
+                unused = pruning.after_saving(connection, trial)
+        remove_unused(self._storage, unused)
 
     def get_all(self, trial_id: UUID | str) -> list[Snapshot]:
         """Give a trial's snapshots, newest first."""
@@ -80,12 +89,17 @@ class Snapshots:
             )
             found = connection.execute(_NEWEST_FIRST, {"trial_id": trial.id}).all()
             rows = all_checked(snapshots, found)
-        return [self._snapshot(row, trial.experiment_id) for row in rows]
+        read = (self._unless_gone(row, trial.experiment_id) for row in rows)
+        return [snapshot for snapshot in read if snapshot is not None]
 
     def latest(self, trial_id: UUID | str) -> Snapshot | None:
-        with self._storage.reading() as connection:
-            row = self._latest(connection, trial_id)
-        return None if row is None else self._snapshot(row, row.experiment_id)
+        while True:
+            with self._storage.reading() as connection:
+                row = self._latest(connection, trial_id)
+            if row is None:
+                return None
+            if (found := self._unless_gone(row, row.experiment_id)) is not None:
+                return found
 
     def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
         """Give the latest snapshot's row, and its state with the arrays."""
@@ -103,6 +117,17 @@ class Snapshots:
             raise no_trial(self._storage, text)
         checked_value(trials.c.experiment_id, row.experiment_id)
         return None if row.sequence is None else checked(snapshots, row)
+
+    def _unless_gone(self, row: Row[Any], experiment_id: str) -> Snapshot | None:
+        """Read a snapshot's state; a run that keeps few may have deleted it by now."""
+        try:
+            return self._snapshot(row, experiment_id)
+        except CorruptDocumentError:
+            query = select(snapshots.c.sequence).where(snapshots.c.id == row.id)
+            with self._storage.reading() as connection:
+                if connection.execute(query).first() is not None:
+                    raise
+            return None
 
     def _snapshot(self, row: Row[Any], experiment_id: str) -> Snapshot:
         what = f"state of snapshot {row.id} of trial {row.trial_id}"

@@ -11,13 +11,15 @@ from ..experiment import TrialIds
 from ..ledger import Status, StoredSnapshot, iso
 from . import documents
 from .deaths import Deaths
+from .files import remove_unused
 from .lookup import as_id, trial_row
+from .pruning import Pruning
 from .snapshots import Snapshots
 from .tables import trials
 from .trials import Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -56,13 +58,24 @@ _COUNT_ATTEMPT = (
 
 
 class TrialLedger:
-    """Implements ``Ledger`` for one experiment; see there."""
+    """Implements ``Ledger`` for one experiment; see there.
+
+    Only the newest ``keep_snapshots`` of a trial stay, None for all. ``on_resumed`` is
+    told the trial, and of which run it is, of each snapshot that is asked for.
+    """
 
     def __init__(
-        self, storage: Storage, experiment_id: UUID | str, run_id: int | None = None
+        self,
+        storage: Storage,
+        experiment_id: UUID | str,
+        run_id: int | None = None,
+        *,
+        keep_snapshots: int | None = None,
+        on_resumed: Callable[[str, int | None], object] = lambda *_: None,
     ) -> None:
         self._storage = storage
         self._run_id = run_id
+        self._on_resumed = on_resumed
         run = "NULL" if run_id is None else str(int(run_id))
         self._finish, self._not_finished, self._mark = (
             statement.format(run=run) for statement in (_FINISH, _RECORD, _RUN)
@@ -72,6 +85,11 @@ class TrialLedger:
         self._trials = Trials(storage)
         self._deaths = Deaths(storage)
         self._snapshots = Snapshots(storage)
+        self._pruning = (
+            None
+            if keep_snapshots is None
+            else Pruning(self._experiment_id, keep_snapshots)
+        )
 
     def record(self, entries: Sequence[Entry], running: Iterable[RunningTrial]) -> None:
         marks = [
@@ -86,6 +104,14 @@ class TrialLedger:
                 self._record(connection, list(group), finished=finished)
             if marks:
                 connection.exec_driver_sql(self._mark, marks)
+            unused = self._prune(connection, entries)
+        remove_unused(self._storage, unused)
+
+    def _prune(self, connection: Connection, entries: Sequence[Entry]) -> set[str]:
+        if self._pruning is None:
+            return set()
+        ids = (self._id_of(entry.outcome.index) for entry in entries)
+        return self._pruning.after_attempts(connection, ids)
 
     def _record(
         self, connection: Connection, entries: list[Entry], *, finished: bool
@@ -102,13 +128,15 @@ class TrialLedger:
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         settled = documents.settled(self._storage, state)
-        self._snapshots.save_encoded(trial_id, settled, label, self._run_id)
+        save, pruning = self._snapshots.save_encoded, self._pruning
+        save(trial_id, settled, label, self._run_id, pruning)
 
     def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
         found = self._snapshots.latest_encoded(trial_id)
         if found is None:
             return None
         row, state = found
+        self._on_resumed(row.trial_id, row.run_id)
         return StoredSnapshot(row.id, row.trial_id, state, row.label, row.created_at)
 
     def results_of(self, trial_id: str) -> Encoded | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi import mark_trial_as_incomplete, save_snapshot
+from experimenter_mpi.codec import encode
 from experimenter_mpi.ledger import Place, RunningTrial, Status
 from unit.database.making import PLACE, failed, finished, heat
 
@@ -154,6 +155,21 @@ def test_a_trial_that_saves_the_same_state_again_gets_nowhere(db, stored, crash)
 
     assert {0: 3} != deaths(db, stored)
     assert [] == notes
+    assert {0: 2} == deaths(db, stored)
+
+
+@pytest.mark.parametrize("keep", [None, 1])
+def test_a_trial_that_saves_the_same_states_again_gets_nowhere_with_few_of_them(
+    keep, db, stored, crash
+):
+    """Also where one snapshot is kept the attempt before is not forgotten."""
+    trial_id = str(stored.trial_ids[0])
+    for _ in range(3):
+        keeping = db.ledger(stored.id, crash(0), keep_snapshots=keep)
+        for step in (1, 2):
+            keeping.save_snapshot(trial_id, encode({"step": step}), None)
+        db.deaths.settle(stored.id)
+
     assert {0: 2} == deaths(db, stored)
 
 
