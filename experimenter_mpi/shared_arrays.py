@@ -103,12 +103,16 @@ class SharedArrays:
     def _is_coordinators(self) -> bool:
         if self._lock_token is None:
             return True
-        lock_path = (self._folder or "").removesuffix(".arrays") + ".lock"
+        folder, token = self._folder or "", self._lock_token
         try:
-            with open(lock_path, encoding="utf-8") as file:
-                return bool(json.load(file).get("token") == self._lock_token)
+            with open(f"{folder.removesuffix('.arrays')}.lock", encoding="utf-8") as f:
+                if json.load(f).get("token") == token:
+                    return True
         except (OSError, ValueError, AttributeError):
-            return False
+            pass
+        from .database.linked import is_claimed
+
+        return is_claimed(folder, token)  # it is not beside its lock
 
 
 def _owned(record: ArrayRecord) -> ArrayRecord:

@@ -103,7 +103,8 @@ STAGED_DATABASE = r"""
 #scratch=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
 #database=$scratch/$(basename -- "$shared")
 #[ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
-#[ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+#[ ! -L "$shared.arrays" ] || [ -d "$shared.arrays" ] || exit 3
+#[ ! -d "$shared.arrays" ] || cp -RH -- "$shared.arrays" "$database.arrays" || exit 3
 """
 COPY_BACK = r"""
 # With the database on this node's own disk: copy it back, its arrays first.

@@ -30,8 +30,13 @@ class ArrayFiles:
     file is open across a kill, and whoever knows a name may read it.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(
+        self, folder: str, *, refusal: str | None = None, is_linked: bool = False
+    ) -> None:
+        """``refusal`` says why it is not used; one that ``is_linked`` may hold more."""
         self.folder = folder
+        self._refusal = refusal
+        self._is_linked = is_linked
         # Folders, by name and number, that are on the disk as far as we had it done.
         self._durable: set[tuple[str, int]] = set()
 
@@ -136,7 +141,8 @@ class ArrayFiles:
         if os.path.islink(self.folder):
             return
         for folder in _listed(self.folder):
-            yield from (f"{folder}/{name}" for name in _listed(self.folder, folder))
+            names = (f"{folder}/{name}" for name in _listed(self.folder, folder))
+            yield from (name for name in names if self._may_be_ours(name))
 
     @contextmanager
     def _opened(self, file: str) -> Iterator[BufferedReader]:
@@ -203,24 +209,37 @@ class ArrayFiles:
                 os.unlink(temporary)
             raise
 
+    def _may_be_ours(self, file: str) -> bool:
+        """Whether the file can be one that was written here."""
+        return not self._is_linked or _is_ours(file)
+
     def _path(self, file: str) -> str:
         """Give the path of a file; a database is data, and must not lead elsewhere."""
+        if self._refusal is not None:
+            raise CorruptDocumentError(self._refusal)
         if os.path.islink(self.folder):
             msg = (
-                f"the array folder {self.folder} is a link, and would lead elsewhere: "
-                "put the folder itself there, or link the database instead"
+                f"the array folder {self.folder} is a link, and was none when the "
+                "database was opened: open it again"
             )
             raise CorruptDocumentError(msg)
         folder = os.path.realpath(self.folder)
         is_name = "\x00" not in file
         path = os.path.realpath(os.path.join(folder, file)) if is_name else ""
-        if not path.startswith(folder + os.sep):
+        if not path.startswith(folder + os.sep) or not self._may_be_ours(file):
             msg = (
                 f"the array file {file!r} is outside of {self.folder}: refused; "
                 "nothing of ours says so, do not trust this database"
             )
             raise CorruptDocumentError(msg)
         return path
+
+
+def _is_ours(file: str) -> bool:
+    """Whether ``write`` gives such names, or its copies have them while unfinished."""
+    folder, _, name = file.removesuffix(_TEMPORARY).removesuffix(".h5").partition("/")
+    is_name = len(name) == 32 and set(name) <= set("0123456789abcdef")  # noqa: PLR2004
+    return is_name and folder == name[:2] and ".h5" in file
 
 
 def _elsewhere(record: ArrayRecord, file: str, dataset: str) -> ArrayRecord:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from .arrays import ArrayFiles
 from .garbage import in_groups
 from .rows import checked_value
 from .tables import arrays
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from .linked import ArrayFolder
     from .storage import Storage
+
+
+def files_in(folder: ArrayFolder) -> ArrayFiles:
+    """Return the files of a database's array folder, wherever that is."""
+    return ArrayFiles(folder.path, refusal=folder.refusal, is_linked=folder.is_linked)
 
 
 def used_files(connection: Connection, experiment_id: str | None = None) -> set[str]:

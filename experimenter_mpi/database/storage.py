@@ -19,10 +19,11 @@ from ..errors import (
     DatabaseWriteError,
 )
 from . import engine, failures, filesystem
-from .arrays import ArrayFiles
 from .descriptors import Identity, identity, require_one_name
+from .files import files_in
 from .guard import Guard
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
+from .linked import ArrayFolder
 from .lock import WriterLock
 from .runs import end_open_runs
 
@@ -53,8 +54,9 @@ class Storage:
         self.allow_pickle = allow_pickle
         self.notices: list[str] = []
         self._listener: Callable[[str], None] | None = None
-        self.arrays_folder = None if path is None else f"{path}.arrays"
-        self.files = None if path is None else ArrayFiles(f"{path}.arrays")
+        self._arrays = None if path is None else ArrayFolder(path)
+        self.files = None if self._arrays is None else files_in(self._arrays)
+        self.arrays_folder = None if self.files is None else self.files.folder
         self._lock = None if path is None else WriterLock(path, self.note)
         self._guard = Guard()
         self._sessions = 0
@@ -214,6 +216,8 @@ class Storage:
         require_one_name(self.path)
         took_over = self._lock.acquire(patient=patient)
         try:
+            if self._arrays is not None:
+                self._arrays.claim(self._lock.token)
             connection = self.upgrade_connection(engine.WRITE)
             self._file = identity(self.path)
             with failures.translated(self.path, "written"):

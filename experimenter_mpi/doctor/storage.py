@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..database import filesystem
 from ..database.database import open_db
 from ..database.descriptors import require_one_name
+from ..database.linked import ArrayFolder
 from ..errors import DatabaseWriteError, ExperimenterError, LaunchError
 from .findings import NOTE, OK, PROBLEM, Finding
 
@@ -59,6 +60,8 @@ def _opened(path: str) -> Finding:
         require_one_name(os.path.realpath(path))
     except DatabaseWriteError as error:
         return Finding("database", PROBLEM, str(error))
+    if refusal := ArrayFolder(os.path.realpath(path)).refusal:
+        return Finding("database", PROBLEM, refusal)
     if any(state["is_locked"] for state in states):
         text = f"{path} is being written by another run"
         return Finding("database", PROBLEM, text, f"wait for it to end, or {ELSEWHERE}")

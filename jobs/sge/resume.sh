@@ -54,7 +54,8 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #scratch=$(mktemp -d "${TMPDIR:-${TMP:-/tmp}}/database-XXXXXX") || exit 3
 #database=$scratch/$(basename -- "$shared")
 #[ ! -e "$shared" ] || cp -- "$shared" "$database" || exit 3
-#[ ! -d "$shared.arrays" ] || cp -R -- "$shared.arrays" "$database.arrays" || exit 3
+#[ ! -L "$shared.arrays" ] || [ -d "$shared.arrays" ] || exit 3
+#[ ! -d "$shared.arrays" ] || cp -RH -- "$shared.arrays" "$database.arrays" || exit 3
 
 # ---- Launch ---------------------------------------------------------------------
 launch() { # MPICH

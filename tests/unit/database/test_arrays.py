@@ -317,7 +317,7 @@ def test_reading_an_array_needs_no_hdf5(db, stored, child):
     assert [str(big("f8").shape), "False"] == [reader.line(), reader.line()]
 
 
-def test_a_folder_that_is_a_link_is_refused(db, stored, tmp_path):
+def test_a_folder_that_becomes_a_link_is_refused(db, stored, tmp_path):
     """What a stranger's archive calls the array folder may be anybody's."""
     db.complete_trial(stored.trial_ids[0], {"field": big("f8")})
     folder, elsewhere = tmp_path / "heat.db.arrays", tmp_path / "elsewhere"

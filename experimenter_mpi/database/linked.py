@@ -1,0 +1,155 @@
+"""An array folder that is a link, to a larger disk: followed once, on conditions.
+
+A database may be a stranger's, and come with a link to what is none of its business.
+So the link must be the work of the database's owner, and where that is not who opens
+it, the folder must be the owner's, too. Files in it count by names of ours alone, and
+one database has it at a time, which a file in it says: leftovers of one would be the
+results of another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from contextlib import suppress
+
+from ..errors import DatabaseWriteError
+from .disk import reason
+
+_CLAIM = ".database"
+_LONGEST_CLAIM = 1 << 16
+
+
+class ArrayFolder:
+    """The array folder of the database at ``database``, an absolute path.
+
+    ``path`` is the folder itself, wherever it is. ``refusal`` says why a link is not
+    followed, and what to do about it.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._name = f"{database}.arrays"
+        self.is_linked = os.path.islink(self._name)
+        self.path = os.path.realpath(self._name) if self.is_linked else self._name
+        self.refusal = self._refusal() if self.is_linked else None
+
+    def claim(self, token: str | None) -> None:
+        """Make sure that a linked folder is this database's, and say whose it is.
+
+        Raises:
+            DatabaseWriteError: the link is not followed, or another database is there.
+        """
+        if self.refusal is not None:
+            raise DatabaseWriteError(self.refusal)
+        if not self.is_linked:
+            return
+        self._require_no_neighbour()
+        mine = os.path.join(self.path, _claim_name(self._database))
+        try:
+            _write(mine, {"database": self._database, "token": token})
+        except OSError as error:
+            msg = f"the array folder {self.path} cannot be written: {reason(error)}"
+            raise DatabaseWriteError(msg) from error
+        # After one's own is there: of two that come at once none overlooks the other.
+        for file in _claims(self.path):
+            if file != mine:
+                self._settle(file, mine)
+
+    def _settle(self, file: str, mine: str) -> None:
+        """Refuse a folder that another database has; forget one that has moved on."""
+        other = _read(file).get("database")
+        in_use = isinstance(other, str) and os.path.isfile(other)
+        if in_use and os.path.realpath(f"{other}.arrays") == self.path:
+            with suppress(OSError):
+                os.unlink(mine)
+            raise self._taken(str(other))
+        with suppress(OSError):
+            os.unlink(file)
+
+    def _require_no_neighbour(self) -> None:
+        """Refuse the folder that stands beside a database of its own."""
+        other = self.path.removesuffix(".arrays")
+        if other not in (self.path, self._database) and os.path.isfile(other):
+            raise self._taken(other)
+
+    def _taken(self, other: str) -> DatabaseWriteError:
+        return DatabaseWriteError(
+            f"{self._name} is a link to {self.path}, the array folder of {other}: each "
+            f"database needs one of its own. Copy it with: {self._copy()}"
+        )
+
+    def _refusal(self) -> str | None:
+        link = f"the array folder {self._name} is a link"
+        if not os.path.isdir(self.path):
+            return (
+                f"{link} to {self.path}, and there is no such folder: mount the disk "
+                f"that it is on, or make it with: mkdir -p {shlex.quote(self.path)}"
+            )
+        me = os.geteuid()
+        owner = _owner(self._database) if os.path.exists(self._database) else me
+        if _owner(self._name) != owner:
+            why = "it was not made by the owner of the database"
+        elif owner not in (me, _owner(self.path)):
+            why = "the database is another user's, and the folder is not theirs"
+        else:
+            return None
+        return (
+            f"{link} to {self.path}, and is not followed: {why}. If you trust it, make "
+            f"it a folder with: {self._copy()}"
+        )
+
+    def _copy(self) -> str:
+        name, folder = shlex.quote(self._name), shlex.quote(self.path)
+        return f"rm {name} && cp -R {folder} {name}"
+
+
+def _owner(path: str) -> int:
+    """Return who made the file, the folder, or the link itself."""
+    return os.lstat(path).st_uid
+
+
+def is_claimed(folder: str, token: str) -> bool:
+    """Whether the writer with this token has the folder, as seen from here."""
+    return any(_read(file).get("token") == token for file in _claims(folder))
+
+
+def _claim_name(database: str) -> str:
+    import hashlib  # not on a worker
+
+    return hashlib.sha256(os.fsencode(database)).hexdigest()[:32] + _CLAIM
+
+
+def _claims(folder: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in names if name.endswith(_CLAIM)]
+
+
+def _read(file: str) -> dict[str, object]:
+    """Read a claim; nothing where it is none, or was removed meanwhile."""
+    try:
+        with open(file, encoding="utf-8", opener=_plainly) as claim:
+            found = json.loads(claim.read(_LONGEST_CLAIM))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _plainly(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _write(file: str, claim: dict[str, str | None]) -> None:
+    temporary = f"{file}.{claim['token']}"
+    try:
+        with open(temporary, "w", encoding="utf-8") as new:
+            json.dump(claim, new)
+        os.replace(temporary, file)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
