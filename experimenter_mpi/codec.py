@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .encoder import JSON, Encoder, of_leaves, place
 from .errors import CorruptDocumentError, EncodingError, PickleRefusedError
-from .tags import BY_TAG, ArrayRecord, Rule, from_base64
+from .tags import BY_TAG, NAN_KEY, ArrayRecord, Rule, from_base64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +26,8 @@ __all__ = [
     "encode",
     "for_files",
     "parsed",
+    "plain",
+    "whole",
 ]
 
 # Arrays of at most this many bytes live in the database itself, and equal ones once;
@@ -58,12 +60,17 @@ class Encoded(NamedTuple):
 
 
 def encode(
-    value: Any, *, hash_up_to: int | None = None, extra: Iterable[Rule] = ()
+    value: Any,
+    *,
+    hash_up_to: int | None = None,
+    extra: Iterable[Rule] = (),
+    part: bool = False,
 ) -> Encoded:
     """Encode a value; its arrays may be its own memory, so use them before it changes.
 
     Equal arrays of at most ``hash_up_to`` bytes have equal ids (None: of any size).
-    ``extra`` are rules for types of the caller's own.
+    ``extra`` are rules for types of the caller's own. With ``part`` the document is
+    to be joined with others to one, of which ``whole`` then makes what is stored.
 
     Raises:
         EncodingError: something in the value cannot be stored; says what, and where.
@@ -74,6 +81,9 @@ def encode(
         document = encoded.document
     else:
         encoded = Encoded(document)
+    if not part and "NaN" in document:
+        document = whole(document)
+        encoded = encoded._replace(document=document)
     if len(document) > MAX_DOCUMENT_BYTES:
         msg = (
             f"the value takes {len(document):,} bytes of JSON, more than the "
@@ -111,6 +121,15 @@ def owned(encoded: Encoded, owner: str) -> Encoded:
     return Encoded(document, tuple(records), encoded.pickled)
 
 
+def whole(document: str) -> str:
+    """Return a document that was encoded in parts as it is stored: see ``nans``."""
+    if "NaN" not in document:
+        return document
+    from .nans import with_nulls  # which a worker seldom needs
+
+    return with_nulls(document)
+
+
 def for_files(encoded: Encoded) -> list[ArrayRecord]:
     """Give the arrays that belong into a file: large ones, or all if they are many."""
     inline = [record for record in encoded.arrays if record.data is not None]
@@ -142,11 +161,11 @@ def decode(
         PickleRefusedError: something in it is a pickle.
     """
     try:
-        plain = parsed(document)
+        found = plain(document)
         # By far the most common: nothing in it can be a tag, or a key escaped.
         if "$" not in document and "\\u0024" not in document:
-            return plain
-        return _Decoder(load, extra, allow_pickle=allow_pickle).value(plain)
+            return found
+        return _Decoder(load, extra, allow_pickle=allow_pickle).value(found)
     except RecursionError:
         raise _too_deep() from None
     except MemoryError:
@@ -167,6 +186,24 @@ def parsed(document: str) -> Any:
         raise CorruptDocumentError(msg) from error
     except RecursionError:
         raise _too_deep() from None
+
+
+def plain(document: str) -> Any:
+    """Give the JSON of a document with its NaNs, and with its tags as written.
+
+    Raises:
+        CorruptDocumentError: this is not what ``encode`` writes.
+    """
+    found = parsed(document)
+    if type(found) is not dict or NAN_KEY not in found:
+        return found
+    from .nans import restored
+
+    try:
+        return restored(found)
+    except ValueError as error:
+        msg = f"stored data: {NAN_KEY} is not valid: {error}"
+        raise CorruptDocumentError(msg) from error
 
 
 def _too_deep() -> CorruptDocumentError:

@@ -7,7 +7,7 @@ import pickle
 import sys
 from enum import EnumMeta
 from json.encoder import encode_basestring_ascii as quoted
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
 from .errors import EncodingError
@@ -56,8 +56,12 @@ def _int(value: int) -> str:
 
 
 def _float(value: float) -> str:
-    text = float.__repr__(value)
-    return text if isfinite(value) else f'{{"$float":"{text}"}}'
+    if isfinite(value):
+        return float.__repr__(value)
+    if isnan(value):
+        return "NaN"  # for now: see nans.py
+    # Beyond the largest float: SQLite and Python read it as an infinity.
+    return "9e999" if value > 0 else "-9e999"
 
 
 def _str(value: str) -> str:

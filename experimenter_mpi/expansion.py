@@ -141,7 +141,8 @@ class Expansion:
         """Give every trial's configuration as JSON text, in order.
 
         Each value is encoded once, and each trial only joins the texts: a grid of a
-        million trials would otherwise be encoded a million times.
+        million trials would otherwise be encoded a million times. So ``encode`` gives
+        parts of documents, and these have to be made whole: see ``codec``.
         """
         slots: list[Path] = []
         template = _template(self.configuration, (), slots, encode)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 IMMUTABLE = frozenset(
     {bool, float, int, str, type(None), complex, bytes, range, type(...)}
 )
+# Where a document says which of its nulls are NaN: no tag, but reserved as they are.
+NAN_KEY = "$nan"
 
 
 class Rule(NamedTuple):

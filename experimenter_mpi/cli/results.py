@@ -11,7 +11,7 @@ from ..errors import CorruptDocumentError, printable
 from .parser import add_allow_pickle, open_existing, verb_parser
 from .table import print_table
 from .texts import find_classes, short, text
-from .values import as_json, leaves, names, plain
+from .values import as_json, leaves, names, written
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -139,7 +139,7 @@ def _print_json(rows: Iterable[dict[str, Any]]) -> None:
     opening = "[\n"
     for row in rows:
         with _of_trial(row):
-            documents = {part: plain(row[part]) for part in DOCUMENTS}
+            documents = {part: written(row[part]) for part in DOCUMENTS}
             entry = {key: row[key] for key in ("index", "id", "status")} | documents
             print(opening + as_json(entry), end="")
         opening = ",\n"

@@ -11,7 +11,7 @@ from .layout import broken, say
 from .outline import Outline
 from .parser import add_allow_pickle, add_json, open_existing, program, verb_parser
 from .texts import find_classes, short
-from .values import as_json, leaves, names, plain
+from .values import as_json, leaves, names, written
 
 if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
@@ -65,7 +65,7 @@ def _trial_id(database: ExperimentDatabase, text: str) -> str:
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, **{key: plain(row[key]) for key in ("configuration", "results")}}
+    return {**row, **{key: written(row[key]) for key in ("configuration", "results")}}
 
 
 def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..codec import parsed
+from .. import codec
 from ..errors import CorruptDocumentError
+from ..nans import with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,13 +17,13 @@ Path = tuple[str, ...]
 _DEEPEST = 20
 
 
-def plain(document: str | None) -> Any:
-    """Give a document's JSON, None for none.
+def written(document: str | None) -> Any:
+    """Return a document's JSON as it is written, None for none.
 
     Raises:
         CorruptDocumentError: it is no JSON.
     """
-    return None if document is None else parsed(document)
+    return None if document is None else codec.parsed(document)
 
 
 def leaves(document: str | None) -> dict[Path, Any]:
@@ -31,7 +32,7 @@ def leaves(document: str | None) -> dict[Path, Any]:
     Raises:
         CorruptDocumentError: it is no JSON, or no object.
     """
-    value = plain(document) or {}
+    value = (codec.plain(document) if document else None) or {}
     if not isinstance(value, dict):
         what = as_json(value)
         msg = f"a stored document is no object: {what:.60}; run the trial again"
@@ -71,13 +72,16 @@ def is_tagged(value: dict[str, Any]) -> bool:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """Give JSON text of what was read from JSON.
+    """Give JSON text of what was read from JSON, infinities as they were in it.
 
     Raises:
         CorruptDocumentError: it is nested too deeply.
     """
     try:
-        return json.dumps(value, indent=indent)
+        text = json.dumps(value, indent=indent)
+        if "Infinity" not in text:
+            return text
+        return with_numbers(text, lambda word: word.replace("Infinity", "9e999"))
     except RecursionError:
         msg = "a stored document is nested too deeply to be shown: read it in Python"
         raise CorruptDocumentError(msg) from None

@@ -30,7 +30,8 @@ def is_written_alike(row: Row[Any], given: Experiment) -> bool:
     """
     written = row.function_name, row.init_store_function_name, row.configuration
     names = given.function_name, given.init_store_function_name
-    return (*names, _text(given.configuration)) == written
+    document = encode_configuration(given.configuration).document
+    return (*names, document) == written
 
 
 def differences(stored: Experiment, given: Experiment) -> list[str]:
@@ -70,7 +71,7 @@ def _same_trials(stored: Experiment, given: Experiment) -> bool:
 
 
 def _text(value: Any) -> str:
-    return encode_configuration(value).document
+    return encode_configuration(value, part=True).document
 
 
 def _sorted(document: str) -> str:

@@ -83,9 +83,9 @@ VARIABLE_RULES = tuple(
 )
 
 
-def encode_configuration(value: Any) -> Encoded:
+def encode_configuration(value: Any, *, part: bool = False) -> Encoded:
     """Encode a configuration, or a part of it: equal ones give equal documents."""
-    return codec.encode(value, hash_up_to=None, extra=VARIABLE_RULES)
+    return codec.encode(value, hash_up_to=None, extra=VARIABLE_RULES, part=part)
 
 
 def encode_payload(

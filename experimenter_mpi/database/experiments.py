@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
 
+from ..codec import whole
 from ..errors import (
     ConfigurationError,
     CorruptDocumentError,
@@ -224,7 +225,7 @@ def _delete(connection: Connection, experiment_id: str) -> None:
 
 def _collecting(found: dict[str, ArrayRecord]) -> Callable[[Any], str]:
     def encode(value: Any) -> str:
-        encoded = documents.encode_configuration(value)
+        encoded = documents.encode_configuration(value, part=True)
         for record in encoded.arrays:
             found.setdefault(record.id, record)
         return encoded.document
@@ -237,7 +238,7 @@ def _trial_rows(
 ) -> Iterator[tuple[str, str, int, str]]:
     experiment_id, id_of = str(experiment.id), experiment.trial_ids.text
     for index, document in enumerate(experiment.expansion.documents(encode)):
-        yield id_of(index), experiment_id, index, document
+        yield id_of(index), experiment_id, index, whole(document)
 
 
 def _in_chunks(

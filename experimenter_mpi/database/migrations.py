@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ForeignDatabaseError, SchemaVersionError
-from . import version_1
+from . import version_1, version_5
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,7 @@ STEPS: list[Callable[[Connection], None]] = [
     _count_deaths,
     _name_shares,
     _name_runs,
+    version_5.rewrite,
 ]
 
 

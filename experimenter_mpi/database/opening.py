@@ -74,6 +74,8 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
         with storage.transaction() as connection:
             # Asked again under the lock: another process may have done it meanwhile.
             version = migrations.identify(connection, path)
+            if version:  # a step may write rows, which must run nothing else
+                schema.require_passive(connection, path, before_upgrade=True)
             migrations.upgrade(connection, version)
             schema.require_passive(connection, path)
 

@@ -24,8 +24,12 @@ _WHERE = re.compile(r"\bWHERE\b(.*)", re.IGNORECASE | re.DOTALL)
 _OUR_CONDITIONS = {"status<>'finished'", "fileISNOTNULL", "deaths>0"}
 
 
-def require_passive(connection: Connection, path: str) -> None:
+def require_passive(
+    connection: Connection, path: str, *, before_upgrade: bool = False
+) -> None:
     """Make sure that nothing in the schema runs SQL of its own.
+
+    ``before_upgrade`` columns may be missing that later versions have.
 
     Raises:
         CorruptDocumentError: something does, or a table is not what it should be.
@@ -45,12 +49,15 @@ def require_passive(connection: Connection, path: str) -> None:
                 f"'{table.name}'; use a copy from before, or a new database"
             )
             raise CorruptDocumentError(msg)
-        _check_table(connection, path, table, tables[table.name])
+        there = _check_table(connection, path, table, tables[table.name])
+        if not before_upgrade and not there.issuperset(table.columns.keys()):
+            raise _not_ours(path, table)
 
 
 def _check_table(
     connection: Connection, path: str, table: Table, entry: Row[Any]
-) -> None:
+) -> set[str]:
+    """Return the names of the table's columns."""
     sql = str(entry.sql)
     columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({table.name})").all()
     there = {column.name for column in columns if not column.hidden}
@@ -59,13 +66,17 @@ def _check_table(
         or _ACTIVE.search(sql)
         or any(column.hidden for column in columns)
         or any(_is_computed(column.dflt_value) for column in columns)
-        or not there.issuperset(column.name for column in table.columns)
     ):
-        msg = (
-            f"{path}: the table '{table.name}' is not as this package makes it, and "
-            "was not read; use a copy from before, or a new database"
-        )
-        raise CorruptDocumentError(msg)
+        raise _not_ours(path, table)
+    return there
+
+
+def _not_ours(path: str, table: Table) -> CorruptDocumentError:
+    msg = (
+        f"{path}: the table '{table.name}' is not as this package makes it, and was "
+        "not read; use a copy from before, or a new database"
+    )
+    return CorruptDocumentError(msg)
 
 
 def _is_computed(default: Any) -> bool:

@@ -19,6 +19,7 @@ TAGS = [
     f"${tag}"
     for tag in (
         *(*tags.BY_TAG, *ndarrays.BY_TAG, "array", "pickle", "nonsense", "", "$"),
+        "nan",
         *("LinearVariable", "LogLinearVariable", "RepeatVariable"),
         *("IterableVariable", "MatchIterableVariable"),
     )
@@ -55,10 +56,21 @@ def value(random: Random, depth: int = 0) -> Any:
         return copy.deepcopy(random.choice(DTYPES))
     if kind < 6:
         return [value(random, depth + 1) for _ in range(random.randrange(4))]
+    if random.random() < 0.1:
+        return {random.choice(FIELDS): None, "$nan": nans(random)}
     entries = {random.choice(TAGS): value(random, depth + 1)} if kind < 8 else {}
     for _ in range(random.randrange(3)):
         entries[random.choice(FIELDS)] = value(random, depth + 1)
     return entries
+
+
+def nans(random: Random) -> Any:
+    """Give a list of where the NaNs of a document are, which they seldom are."""
+    steps = [*TAGS, *FIELDS, 0, 1, -1, True, None]
+    return [
+        [random.choice(steps) for _ in range(random.randrange(3))]
+        for _ in range(random.randrange(4))
+    ]
 
 
 def document(random: Random, corpus: list[str]) -> str:
@@ -69,7 +81,9 @@ def document(random: Random, corpus: list[str]) -> str:
     plain = json.loads(text)
     for _ in range(random.choice([1, 1, 2, 3])):
         plain = _with_part_exchanged(random, plain, corpus)
-    return json.dumps(plain)
+    if isinstance(plain, dict) and random.random() < 0.1:
+        plain["$nan"] = nans(random)
+    return json.dumps(plain).replace("Infinity", "9e999")
 
 
 def _with_bytes_exchanged(random: Random, text: str) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 VALUES: list[Any] = [
     {"a": 1, "b": [1.5, None, True, "x"], "$key": {"n": {}}},
     [(1, 2), {3, 4}, frozenset([5]), {1: 2, (3,): 4}, b"ab", bytearray(b"c")],
+    {"a": float("nan"), "b": [None, float("inf")], "c": (float("nan"),)},
     [1j, float("nan"), -float("inf"), 2**70, "\ud83d\ude00"[:1], range(3), slice(1, 2)],
     [uuid.UUID(int=5), deque([1], 3), decimal.Decimal("1.5"), fractions.Fraction(1, 3)],
     [random.Random(1)],
@@ -85,7 +86,7 @@ def make_database(folder: Path) -> None:
             db.ledger(one.id).record([_entry(1, None, failure)], ())
             db.ledger(one.id).record([_entry(2, {"d": 0.5, "a": np.zeros(9)})], ())
             db.complete_trial(ids[0], {"field": np.arange(500.0), "text": "x" * 9000})
-            db.complete_trial(ids[3], {"all": VALUES[2]})
+            db.complete_trial(ids[3], {"all": VALUES[3], **VALUES[2]})
             for step in range(2):
                 state = {"step": step, "spins": np.full(300, float(step))}
                 db.save_snapshot(ids[4], state, "half way")

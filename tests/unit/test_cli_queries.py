@@ -457,6 +457,23 @@ def test_a_column_has_one_meaning_in_all_rows(ask, path):
     )
 
 
+@pytest.mark.parametrize("verb", ["results", "show"])
+def test_json_of_nan_and_infinities_is_as_it_is_stored(ask, path, verb):
+    results = {"a": [float("inf"), "Infinity"], "b": float("nan"), "c": None}
+    keep_one(path, results, low=-float("inf"))
+    trial = "one" if verb == "results" else "one:0"
+    _, out, _ = ask(verb, path, trial, "--json")
+    _, table, _ = ask(verb, path, trial)
+
+    read = json.loads(out, parse_constant=pytest.fail)
+    row = read[0] if verb == "results" else read
+    assert {**results, "b": None, "$nan": [["b"]]} == row["results"]
+    assert {"low": -float("inf")} == row["configuration"]
+    assert "$nan" not in table
+    for word in ("nan", "null", "-inf", '[inf, "Infinity"]'):
+        assert word in table
+
+
 def test_results_as_json_are_one_list(ask, path, heat):
     _, out, _ = ask("results", path, "heat", "--json")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections import deque
 from decimal import Decimal
 from fractions import Fraction
@@ -18,12 +17,12 @@ from experimenter_mpi.cli import table
 from experimenter_mpi.cli.table import print_table
 from experimenter_mpi.cli.texts import LONGEST, short, text
 from experimenter_mpi.cli.values import leaves, names
-from experimenter_mpi.codec import encode
+from experimenter_mpi.codec import encode, plain
 
 
 def stored(value):
     """Give a value as it stands in a document."""
-    return json.loads(encode({"value": value}).document)["value"]
+    return plain(encode({"value": value}).document)["value"]
 
 
 SHORT = {

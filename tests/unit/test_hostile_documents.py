@@ -17,6 +17,7 @@ from support.values import values
 _MANY = settings(deadline=None, max_examples=200)
 
 TAGS = [f"${tag}" for tag in (*tags.BY_TAG, "array", "pickle", "nonsense", "", "$")]
+TAGS.append("$nan")
 FIELDS = ["dtype", "shape", "type", "zone", "fold", "gauss", "maxlen", "name", "a"]
 plain_json = st.recursive(
     st.none()

@@ -45,6 +45,23 @@ def test_configurations_come_back_with_their_variables(any_db):
     )
 
 
+def test_values_that_are_no_numbers_come_back_in_trials_and_experiment(any_db):
+    """The trials' documents are joined of parts, each with a NaN somewhere else."""
+    nan, inf = float("nan"), float("inf")
+    experiment = heat(
+        n=IterableVariable([nan, None, (nan, inf)]),
+        inner={"fixed": nan, "k": RepeatVariable([None, nan], 2), "none": None},
+        m=MatchIterableVariable([nan, 1, 2, 3, 4, -inf]),
+    )
+    any_db.enrol(experiment)
+    trials = any_db.get_trials(experiment.id)
+    again = any_db.get_experiment(experiment.id)
+
+    assert [repr(trial) for trial in experiment] == [repr(trial) for trial in trials]
+    assert repr(experiment.configuration) == repr(again.configuration)
+    assert any_db.restore_from_db(heat(**experiment.configuration)).id == experiment.id
+
+
 def test_trials_come_back_in_order_with_the_ids_that_the_experiment_computes(any_db):
     experiment = heat(**EVERY_VARIABLE)
     any_db.enrol(experiment)
