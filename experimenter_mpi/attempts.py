@@ -8,16 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .attempt import attempt
-from .context import Context
-from .preparation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .attempt import Attempt
-    from .context import Desk, Watch
+    from .context import Context, Desk, Watch
     from .experiment import Experiment
-    from .sweep import Sweep
 
 
 class Attempts(Protocol):
@@ -33,8 +30,8 @@ class Attempts(Protocol):
 class Isolation(Protocol):
     """Starts processes for trials, which ask ``desk`` and ``watch``."""
 
-    def start(self, desk: Desk, watch: Watch) -> Attempts:
-        """Give what runs trials there; the first process is ready when it returns."""
+    def start(self, desk: Desk, watch: Watch, *, warm: bool = True) -> Attempts:
+        """Return what runs trials there; if ``warm``, its first process is ready."""
 
 
 class InProcess:
@@ -52,21 +49,3 @@ class InProcess:
 
     def close(self) -> None:
         """There is nothing to let go."""
-
-
-def in_process(sweep: Sweep, desk: Desk) -> InProcess:
-    """Prepare this process, which rank 0 is, for the sweep's trials.
-
-    Raises:
-        ExperimenterError: a function is not there, or the store cannot be built.
-    """
-    function, store = prepare(sweep.experiment, sweep.include)
-    context = Context(
-        sweep.experiment.name,
-        desk,
-        sweep.arrays,
-        sweep.drain,
-        store,
-        allow_pickle=sweep.allow_pickle,
-    )
-    return InProcess(sweep.experiment, function, context)

@@ -91,6 +91,8 @@ def conduct(
             sweep = _sweep(experiment, database, pending, drain, options, progress)
             # In processes of their own trials kill no rank.
             if not options.isolate:
+                # Of a run of one process no death is counted.
+                crashed = crashed and crew.ranks > 1
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
                 _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)

@@ -105,12 +105,17 @@ class GroupedCommits:
                 raise error
 
     @contextmanager
-    def in_background(self) -> Iterator[None]:
-        """Let nothing wait for long while the calling thread is busy with a trial."""
+    def in_background(
+        self, before: Callable[[], object] = lambda: None
+    ) -> Iterator[None]:
+        """Let nothing wait for long while the calling thread is busy with a trial.
+
+        ``before`` is called before each look, and may add entries.
+        """
         over = threading.Event()
         thread = threading.Thread(
             target=self._keep_committing,
-            args=(over,),
+            args=(over, before),
             name="experimenter_mpi commits",
             daemon=True,
         )
@@ -121,9 +126,12 @@ class GroupedCommits:
             over.set()
             thread.join()
 
-    def _keep_committing(self, over: threading.Event) -> None:
+    def _keep_committing(
+        self, over: threading.Event, before: Callable[[], object]
+    ) -> None:
         while not over.wait(MAX_SECONDS):
             try:
+                before()
                 if self._waiting and self.due():
                     self.flush()
             except Exception as error:  # noqa: BLE001 - raised by the thread that waits

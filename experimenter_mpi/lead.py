@@ -200,7 +200,7 @@ class Lead:
     ) -> None:
         from .mpi.spawn import spawned
 
-        error: ExperimenterError | None = None
+        error: BaseException | None = None
         main = main_of(sweep.experiment, self._script)
         with spawned(workers) as transport:
             self._transport, self._script = transport, script

@@ -131,8 +131,11 @@ class Ledger(Protocol):
 
 
 class RunningTrial(NamedTuple):
-    """A trial that runs now, since when (seconds since the epoch), and where."""
+    """A trial that runs now, since when (seconds since the epoch), and where.
+
+    ``place`` is None while an executor has not said where it runs.
+    """
 
     index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
     started_at: float
-    place: Place
+    place: Place | None

@@ -9,13 +9,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .attempt import Attempt
 from .errors import TrialTimeoutError
 from .ledger import Failure, Outcome, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from .attempt import Attempt
     from .attempts import Attempts
     from .ledger import Place
 
@@ -74,7 +74,7 @@ def ended_without(late: Iterable[int | None], left: int) -> TrialTimeoutError:
 
 
 class Watched:
-    """Implements ``Attempts`` by another one, whose late trials fail.
+    """Implements ``Attempts`` by another one.
 
     While ``looking`` a thread calls ``say`` once for each trial that is overdue.
     """
@@ -90,12 +90,9 @@ class Watched:
     def run(self, index: int) -> Attempt:
         self._running[index] = time.monotonic()
         try:
-            outcome, exception = self._attempts.run(index)
+            return self._attempts.run(index)
         finally:
             self._running.pop(index, None)
-        if isinstance(exception, KeyboardInterrupt):  # not of the trial's own making
-            return Attempt(outcome, exception)
-        return Attempt(judged(outcome, self._limit), exception)
 
     def close(self) -> None:
         self._attempts.close()

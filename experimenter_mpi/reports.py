@@ -29,7 +29,7 @@ class Reports:
     ) -> None:
         self._send = send
         self._held: list[Attempt] = []
-        self._sent: list[int] = []
+        self._sent = 0
         self._guard = allocate_lock()
         self._work_since = time.monotonic()
         self._watched = watched
@@ -43,7 +43,7 @@ class Reports:
     def begin(self) -> None:
         """Begin a batch."""
         with self._guard:
-            self._sent = []
+            self._sent = 0
             self._work_since = time.monotonic()
 
     def add(self, attempt: Attempt) -> None:
@@ -59,23 +59,23 @@ class Reports:
         with self._guard:
             self._flush()
 
-    def take(self) -> tuple[tuple[Attempt, ...], tuple[int, ...]]:
-        """End a batch: give what is held, and the trials of it that were sent."""
+    def take(self) -> tuple[tuple[Attempt, ...], int]:
+        """End a batch: give what is held, and how many of its trials were sent."""
         with self._guard:
             held, self._held = tuple(self._held), []
-            return held, tuple(self._sent)
+            return held, self._sent
 
     def close(self) -> None:
-        """Send what is held, and let the thread end."""
+        """Let the thread end; what is still held is not sent."""
         with self._guard:
-            self._flush()
+            self._held = []
             self._closed = True
             self._open_gate()
 
     def _flush(self) -> None:
         if self._held:
             self._send(tuple(self._held))
-            self._sent += [each.outcome.index for each in self._held]
+            self._sent += len(self._held)
             self._held = []
         self._work_since = time.monotonic()
 

@@ -62,7 +62,7 @@ def follow(transport: Transport) -> None:
                 "alike on every rank"
             )
             line = Line(transport)
-            report_unable(line, transport.hostname, error)
+            report_unable(line, transport.place, error)
 
 
 def serve(transport: Transport) -> None:
@@ -98,12 +98,12 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     except ProtocolError:
         raise
     except ExperimenterError as error:
-        report_unable(line, transport.hostname, error)
+        report_unable(line, transport.place, error)
 
 
 def _work(line: Line, transport: Transport, job: Job, attempts: Attempts) -> None:
     if job.lanes is None:
-        work(line, transport.hostname, attempts)
+        work(line, transport.place, attempts)
         return
     from .mpi.lanes import work_in_lanes
 

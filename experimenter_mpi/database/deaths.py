@@ -147,9 +147,10 @@ def _got_on(connection: Connection, row: Row[Any]) -> bool:
 
 def _fail(connection: Connection, row: Row[Any]) -> str:
     times = f"{row.deaths + 1} times"
+    where = "" if row.rank is None else f", on rank {row.rank}, {row.hostname}"
     message = (
-        f"the job died {times} while it ran, the last time while nothing else did, "
-        f"on rank {row.rank}, {row.hostname}"
+        f"the job died {times} while it ran, the last time while nothing else did"
+        f"{where}"
     )
     values = {"trial_id": row.id, "message": message, "now": timestamps.now()}
     connection.execute(_FAIL, values)

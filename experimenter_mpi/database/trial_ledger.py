@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .arrays import ArrayFiles
     from .storage import Storage
 
+# A trial that runs, and nobody has said where.
+NOWHERE = None, None
+
 # Plain SQL for the driver's executemany, as in experiments.py: 119,000 rows against
 # 65,000 per second of processor time; and 200,000 of those that have finished, for
 # each value that is not bound for every row counts: so {run} is part of the text.
@@ -93,7 +96,7 @@ class TrialLedger:
 
     def record(self, entries: Sequence[Entry], running: Iterable[RunningTrial]) -> None:
         marks = [
-            (iso(each.started_at), *each.place, self._id_of(each.index))
+            (iso(each.started_at), *(each.place or NOWHERE), self._id_of(each.index))
             for each in running
         ]
         payloads = self._payloads(entry.outcome for entry in entries)

@@ -56,14 +56,15 @@ class ChildProcesses:
             job = job._replace(script=job.script or script_of(experiment), main=main)
         self._job = job
 
-    def start(self, desk: Desk, watch: Watch) -> IsolatedAttempts:
-        """Start the first child.
+    def start(self, desk: Desk, watch: Watch, *, warm: bool = True) -> IsolatedAttempts:
+        """Start the first child, if ``warm``; others when they are needed.
 
         Raises:
             ExperimenterError: it cannot load the script or build the store.
         """
         attempts = IsolatedAttempts(self._job, desk, watch)
-        attempts.warm_up()
+        if warm:
+            attempts.warm_up()
         return attempts
 
 

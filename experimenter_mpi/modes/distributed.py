@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from .counts import available_cores, checked_count
 
 if TYPE_CHECKING:
-    from ..errors import ExperimenterError
     from ..mpi.transport import Transport
     from ..sweep import Sweep
 
@@ -46,9 +45,9 @@ class HeterogeneousMode:
 
     def lead(
         self, transport: Transport, ranks: range, sweep: Sweep
-    ) -> ExperimenterError | None:
+    ) -> BaseException | None:
         """Rank 0's part: have the trials run by ``ranks``; see ``lead_ranks``."""
-        from .ranks import lead_ranks
+        from .futures import lead_ranks
 
         return lead_ranks(transport, ranks, self.threads_per_worker, sweep)
 

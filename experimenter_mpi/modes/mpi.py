@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..errors import ExperimenterError
     from ..mpi.transport import Transport
     from ..sweep import Sweep
 
@@ -34,7 +33,7 @@ class MPIMode:
     def __repr__(self) -> str:
         return f"MPIMode(batch_size={self.batch_size!r})"
 
-    def lead(self, transport: Transport, sweep: Sweep) -> ExperimenterError | None:
+    def lead(self, transport: Transport, sweep: Sweep) -> BaseException | None:
         """Rank 0's part: hand the sweep's trials to the workers; see ``coordinate``."""
         from ..mpi.coordinator import coordinate
 

@@ -1,106 +1,149 @@
-"""SerialMode: one trial after the other in this process, without importing MPI."""
+"""The port of SerialMode: its worker is the thread that runs the loop; no MPI."""
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from _thread import allocate_lock
+from collections import deque
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
-from ..attempt import trial_error
-from ..attempts import in_process
-from ..ledger import Entry, Place, RunningTrial, Status
+from ..errors import rebuilt
+from ..ledger import Place, Status
+from ..mpi import messages as m
+from ..mpi.coordinator import Coordinator
+from ..mpi.questions import Questions
+from ..overdue import Watched, notice
+from .local import LocalTrials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..attempts import Attempts
-    from ..codec import Encoded
-    from ..commits import GroupedCommits
-    from ..ledger import Ledger, StoredSnapshot
+    from ..ledger import Outcome
     from ..sweep import Sweep
 
-
-class _LocalDesk:
-    """Answers a trial's requests from the ledger in this process."""
-
-    def __init__(self, ledger: Ledger, commits: GroupedCommits) -> None:
-        self._ledger = ledger
-        self._commits = commits
-
-    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
-        self._commits.warn_of_pickles(state)
-        self._ledger.save_snapshot(trial_id, state, label)
-
-    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
-        return self._ledger.latest_snapshot(trial_id)
-
-    def results_of(self, trial_id: str) -> Encoded | None:
-        self._commits.flush()  # what finished before the question is part of the answer
-        return self._ledger.results_of(trial_id)
-
-    def complete(self, trial_id: str, results: Encoded) -> None:
-        self._commits.warn_of_pickles(results)
-        self._ledger.complete(trial_id, results)
+# The number of the only worker.
+THIS = 1
 
 
 def run_serially(sweep: Sweep) -> None:
-    """Run the sweep's trials in order.
+    """Run the sweep's trials in this thread.
 
     Raises:
         BaseException: what a trial raised, if the sweep is to raise errors.
     """
-    from ..commits import GroupedCommits  # not on workers, which import this mode
-
-    commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
+    trials = LocalTrials(sweep)
     place = Place(0, os.uname().nodename)
-    with _attempts(sweep, _LocalDesk(sweep.ledger, commits), place) as attempts:
-        _run_all(sweep, commits, place, attempts)
+    port = InlinePort(sweep, trials, place)
+    port.loop = Coordinator(port, sweep)
+    try:
+        port.attempts, looking = _watched(
+            sweep, trials.attempts(port, sweep.drain), place
+        )
+        with looking, port.loop.commits.in_background(port.deliver):
+            error = port.loop.run()
+    finally:
+        trials.close()
+    if error is not None:
+        raise error
 
 
-@contextmanager
-def _attempts(sweep: Sweep, desk: _LocalDesk, place: Place) -> Iterator[Attempts]:
-    """Give what runs the trials: children of this process, or it itself."""
-    if sweep.isolation is not None:
-        isolated = sweep.isolation.start(desk, sweep.drain)
-        try:
-            yield isolated
-        finally:
-            isolated.close()
-        return
-    here = in_process(sweep, desk)
+def _watched(
+    sweep: Sweep, attempts: Attempts, place: Place
+) -> tuple[Attempts, AbstractContextManager[None]]:
+    """Have people told of overdue trials while they run."""
     limit = sweep.trial_timeout
     if limit is None:
-        yield here
-        return
-    from ..overdue import Watched, notice
-
-    watched = Watched(here, limit, lambda i: sweep.note(notice(i, place, limit)))
-    with watched.looking():
-        yield watched
+        return attempts, nullcontext()
+    watched = Watched(attempts, limit, lambda i: sweep.note(notice(i, place, limit)))
+    return watched, watched.looking()
 
 
-def _run_all(
-    sweep: Sweep, commits: GroupedCommits, place: Place, attempts: Attempts
-) -> None:
-    from ..mpi.pace import Pace  # not on workers, which import this mode
+class InlinePort(Questions):
+    """Implements ``Port``: ``attempts`` run when the loop asks for messages.
 
-    pace = Pace(1)
-    try:
-        with commits.in_background():
-            for index in sweep.indices():
-                if sweep.drain.requested() or sweep.drain.runs_out(pace.expected(1)):
-                    break
-                if commits.due():
-                    # Also says which trial runs now, for whoever watches the database.
-                    commits.flush([RunningTrial(index, time.time(), place)])
-                # A child can be killed: no reason to end this process.
-                sweep.drain.in_trial = sweep.isolation is None
-                outcome, exception = attempts.run(index)
-                sweep.drain.in_trial = False
-                commits.add([Entry(outcome, place)])
-                pace.learn([outcome])
-                if sweep.raise_errors and outcome.status == Status.FAILED:
-                    raise exception or trial_error(Entry(outcome, place))
-    finally:
-        commits.flush()
+    The ``loop`` waits for them meanwhile. So it answers what they ask in between, and
+    ``deliver`` gives it outcomes that would wait for a long trial.
+    """
+
+    survives_deaths = False
+    loop: Coordinator
+    attempts: Attempts
+
+    def __init__(self, sweep: Sweep, trials: LocalTrials, place: Place) -> None:
+        self._drain = sweep.drain
+        # A child can be killed: no reason to end this process.
+        self._in_process = sweep.isolation is None
+        self._trials = trials
+        self._arrivals: deque[m.Message] = deque([m.Ready(place)])
+        self._given: deque[int] = deque()
+        self._held: list[Outcome] = []
+        self._guard = allocate_lock()
+
+    @property
+    def workers(self) -> list[int]:
+        return [THIS]
+
+    def poll(self) -> tuple[int, m.Message] | None:
+        """Return what was to be said, or the outcomes of trials that are run now."""
+        if self._arrivals:
+            return THIS, self._arrivals.popleft()
+        try:
+            self._run_some()
+        except BaseException:
+            self.deliver()
+            raise
+        with self._guard:
+            held, self._held = self._held, []
+        return (THIS, m.Finished(tuple(held))) if held else None
+
+    def receive(
+        self,
+        timeout: float | None = None,  # noqa: ARG002 - there is nobody to wait for
+        wake: Callable[[], bool] = lambda: False,  # noqa: ARG002
+    ) -> tuple[int, m.Message] | None:
+        return self.poll()
+
+    def _run_some(self) -> None:
+        enough_at = time.monotonic() + m.HOLD_SECONDS
+        while self._given and not self._drain.requested():
+            self._drain.in_trial = self._in_process
+            outcome, _ = self.attempts.run(self._given.popleft())
+            self._drain.in_trial = False
+            with self._guard:
+                self._held.append(outcome)
+            if outcome.status == Status.FAILED or time.monotonic() >= enough_at:
+                return  # the loop may have no more run after a failure
+
+    def deliver(self) -> None:
+        """Give the loop what has ended; also called by another thread."""
+        with self._guard:
+            held, self._held = self._held, []
+            if held:
+                self.loop.take(THIS, m.Finished(tuple(held)))
+
+    def send(self, _worker: int, message: m.Message) -> None:
+        match message:
+            case m.Assign(ranges):
+                self._given += m.indices_of(ranges)
+            case m.Drain():
+                self._given.clear()
+                self._arrivals.append(m.Drained())
+
+    def deaths(self) -> list[int]:
+        return []
+
+    def exception_of(self, index: int) -> BaseException | None:
+        return self._trials.exceptions.get(index)
+
+    def ask(self, question: m.Question, expected: type) -> Any:  # noqa: ARG002
+        """Have the loop answer; threads of a trial ask one at a time."""
+        self.deliver()
+        with self._guard:
+            answer = self.loop.answer(question)
+        if isinstance(answer, m.Refused):
+            raise rebuilt(answer.error, answer.message)
+        return answer

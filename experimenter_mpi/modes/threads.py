@@ -1,111 +1,172 @@
-"""The threads of MultithreadedMode: all they do and ask goes to ``pool``'s loop."""
+"""The port of MultithreadedMode: its workers are threads of this process."""
 
 from __future__ import annotations
 
 import os
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from math import inf
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
-from ..attempt import trial_error
-from ..attempts import in_process
-from ..batches import Station, run_batch
-from ..errors import ProtocolError, rebuilt
+from ..errors import OutsideTrialError
 from ..ledger import Place
 from ..mpi import messages as m
+from ..mpi.coordinator import coordinate
 from ..mpi.executors import thread_pool
-from ..mpi.questions import Questions
-from .pool import REFUSAL, Heard, Inbox, Lane, Tried, run_in_pool
+from ..mpi.worker import Line, work
+from .local import LocalTrials, run_is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
+    from concurrent.futures import Future
 
-    from ..attempt import Attempt
     from ..attempts import Attempts
+    from ..drain import Drain
     from ..sweep import Sweep
+
+Arrivals = SimpleQueue[tuple[int, m.Message | BaseException]]
 
 
 def run_on_threads(
     sweep: Sweep, threads: int, say_busy: Callable[[bool], object]
 ) -> None:
     """Run the sweep's trials on so many threads; see ``MultithreadedMode.run``."""
-    place = Place(0, os.uname().nodename)
-    inbox: Inbox = SimpleQueue()
-    desk = ThreadDesk(inbox, place)
-    if sweep.isolation is None:
-        attempts: Attempts = in_process(sweep, desk)
-    else:
-        attempts = sweep.isolation.start(desk, sweep.drain)
-
-    def say_begun(index: int) -> None:
-        inbox.put(Heard(place, m.Begun(index), lambda _: None))
-
-    station = Station(attempts, sweep.drain, place, say_begun)
+    trials = LocalTrials(sweep)
+    port = ThreadPort(threads, trials)
+    lines = [ThreadLine(each, sweep.drain) for each in port.connections.values()]
+    attempts = [trials.attempts(line, line) for line in lines]
     # One thread each: mpi4py's pool of several may start more than it was told to.
-    pools = [thread_pool(1) for _ in range(threads)]
-    lanes = [_lane(pool, station, inbox) for pool in pools]
+    pools = [thread_pool(1) for _ in lines]
     say_busy(True)
     try:
-        failed = run_in_pool(sweep, lanes, inbox)
+        for number, pool in enumerate(pools):
+            future = pool.submit(_work, lines[number], attempts[number])
+            future.add_done_callback(port.ended)
+        error = coordinate(port, sweep)
     finally:
-        desk.close()
-        attempts.close()
-        busy = any(not each.done() for lane in lanes for each in lane.futures)
+        port.close()
+        busy = trials.close()
         for pool in pools:
-            pool.shutdown(wait=not busy, cancel_futures=True)
+            pool.shutdown(wait=not busy)
         say_busy(busy)
-    if sweep.raise_errors and failed is not None:
-        raise failed.exception or trial_error(failed.entry)
+    if error is not None:
+        raise error
 
 
-def _lane(pool: Executor, station: Station, inbox: Inbox) -> Lane:
-    reports = _Reports(station.place, inbox)
-    return Lane(lambda ranges: pool.submit(run_batch, station, reports, ranges), 1)
+def _work(line: Line, attempts: Attempts) -> None:
+    with suppress(OutsideTrialError):  # the run was interrupted
+        work(line, Place(0, os.uname().nodename), attempts)
 
 
-class _Reports:
-    """Implements ``batches.Reports`` for a thread: each trial is told as it ends."""
+class ThreadPort:
+    """Implements ``Port``; ``connections`` are the threads' ends, by their numbers."""
 
-    def __init__(self, place: Place, inbox: Inbox) -> None:
-        self._place = place
-        self._inbox = inbox
-        self._sent: list[int] = []
+    survives_deaths = False
 
-    def begin(self) -> None:
-        self._sent = []
+    def __init__(self, threads: int, trials: LocalTrials) -> None:
+        self._trials = trials
+        self._arrivals: Arrivals = SimpleQueue()
+        self.connections = {
+            number: ThreadConnection(number, self._arrivals)
+            for number in range(1, threads + 1)
+        }
 
-    def add(self, attempt: Attempt) -> None:
-        self._inbox.put(Tried(self._place, attempt))
-        self._sent.append(attempt.outcome.index)
+    @property
+    def workers(self) -> list[int]:
+        return list(self.connections)
 
-    def take(self) -> tuple[tuple[Attempt, ...], tuple[int, ...]]:
-        return (), tuple(self._sent)
+    def poll(self) -> tuple[int, m.Message] | None:
+        return None if self._arrivals.empty() else self.receive()
 
+    def receive(
+        self,
+        timeout: float | None = None,
+        wake: Callable[[], bool] = lambda: False,  # noqa: ARG002 - wakes by itself
+    ) -> tuple[int, m.Message] | None:
+        """Wait for a message.
 
-class ThreadDesk(Questions):
-    """Lets trials on threads of this process ask the thread that runs the loop."""
+        Raises:
+            BaseException: a thread has ended by it, which is a mistake of ours.
+        """
+        try:
+            worker, message = self._arrivals.get(timeout=timeout)
+        except Empty:
+            return None
+        if isinstance(message, BaseException):
+            raise message
+        return worker, message
 
-    def __init__(self, inbox: Inbox, place: Place) -> None:
-        self._inbox = inbox
-        self._place = place
-        self._closed = False
+    def send(self, worker: int, message: m.Message) -> None:
+        self.connections[worker].orders.put(message)
 
-    def ask(self, question: m.Message, expected: type) -> Any:
-        """Ask the loop's thread, and wait for it."""
-        answers: SimpleQueue[m.Message] = SimpleQueue()
-        self._inbox.put(Heard(self._place, question, answers.put))
-        answer = REFUSAL if self._closed else answers.get()
-        if isinstance(answer, m.Refused):
-            raise rebuilt(answer.error, answer.message)
-        if not isinstance(answer, expected):
-            msg = f"{type(question).__name__} was answered by {answer}"
-            raise ProtocolError(msg)
-        return answer
+    def deaths(self) -> list[int]:
+        return []
+
+    def exception_of(self, index: int) -> BaseException | None:
+        return self._trials.exceptions.get(index)
+
+    def ended(self, future: Future[None]) -> None:
+        """Take note of a thread that has ended."""
+        error = future.exception()
+        if error is not None:
+            self._arrivals.put((0, error))
 
     def close(self) -> None:
-        """Refuse what is still asked: the loop answers no more."""
-        self._closed = True
-        while not self._inbox.empty():
-            event = self._inbox.get()
-            if isinstance(event, Heard):
-                event.refuse()
+        """Let threads end that wait for something, now or later."""
+        for each in self.connections.values():
+            each.close()
+
+
+class ThreadLine(Line):
+    """A thread's line, which need not be told of a drain of its own process."""
+
+    def __init__(self, connection: ThreadConnection, drain: Drain) -> None:
+        super().__init__(connection)
+        self._drain = drain
+
+    def requested(self) -> bool:
+        return self._drain.requested() or super().requested()
+
+    def time_left(self) -> float | None:
+        return self._drain.time_left()
+
+
+class ThreadConnection:
+    """Implements ``Connection``: a thread's end."""
+
+    serves_threads = True  # a trial may have threads of its own
+    survives_deaths = False
+    frame_bytes = inf
+
+    def __init__(self, number: int, arrivals: Arrivals) -> None:
+        self._number = number
+        self._arrivals = arrivals
+        self.orders: SimpleQueue[m.Message | None] = SimpleQueue()
+
+    def send(self, _rank: int, message: m.Message) -> None:
+        self._arrivals.put((self._number, message))
+
+    def poll(self) -> tuple[int, m.Message] | None:
+        if self.orders.empty():
+            return None
+        message = self.orders.get()
+        if message is None:
+            self.orders.put(None)
+            return None
+        return 0, message
+
+    def receive(self) -> tuple[int, m.Message]:
+        """Wait for a message.
+
+        Raises:
+            OutsideTrialError: none comes any more, since the run was interrupted.
+        """
+        message = self.orders.get()
+        if message is None:
+            self.orders.put(None)
+            raise run_is_over()
+        return 0, message
+
+    def close(self) -> None:
+        self.orders.put(m.Drain("the run is over", 0.0))
+        self.orders.put(None)

@@ -25,7 +25,7 @@ class Answers:
         self._ledger = ledger
         self._commits = commits
 
-    def to(self, question: m.Message) -> m.Message:
+    def to(self, question: m.Question) -> m.Answer:
         """Give the answer, or the error that the trial is to see.
 
         Raises:
@@ -39,7 +39,7 @@ class Answers:
         except ExperimenterError as error:
             return m.Refused(type(error).__name__, str(error))
 
-    def _answer(self, question: m.Message) -> m.Message:
+    def _answer(self, question: m.Question) -> m.Answer:
         match question:
             case m.SaveSnapshot(trial_id, state, label):
                 self._commits.warn_of_pickles(state)
@@ -56,11 +56,8 @@ class Answers:
                 return m.Done()
             case m.FetchPiece(file, offset, size):
                 return m.Piece(self._ledger.piece(file, offset, size))
-            case _:
-                msg = f"{type(question).__name__} is no question"
-                raise ProtocolError(msg)
 
-    def _complete(self, trial_id: str, results: Encoded) -> m.Message:
+    def _complete(self, trial_id: str, results: Encoded) -> m.Answer:
         self._commits.warn_of_pickles(results)
         self._ledger.complete(trial_id, results)
         return m.Done()

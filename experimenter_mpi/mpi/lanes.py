@@ -11,38 +11,49 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..batches import Report, Station, run_batch
 from ..errors import ProtocolError
-from ..ledger import Place
 from ..reports import Reports
 from . import executors
 from . import messages as m
+from .worker import run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..attempt import Attempt
     from ..attempts import Attempts
-    from .messages import Ranges
+    from ..ledger import Outcome, Place
     from .transport import Transport
     from .worker import Line
 
 
 class Lane(NamedTuple):
-    """What a lane's thread finds when a task calls: the station, and who waits."""
+    """What a lane's thread runs batches with; ``opened`` is set when it serves."""
 
-    station: Station
+    line: Line
+    place: Place
+    attempts: Attempts
     reports: Reports
     opened: threading.Event
+
+
+class Ended(NamedTuple):
+    """What became of a batch and where, beside what was ``sent`` before its end."""
+
+    place: Place
+    outcomes: tuple[Outcome, ...]
+    sent: int
 
 
 _lane: ContextVar[Lane] = ContextVar("_lane")
 
 
-def run_batch_here(ranges: Ranges) -> Report:
-    """Run a batch at this worker's station: the task that rank 0 submits."""
+def run_batch_here(ranges: m.Ranges) -> Ended:
+    """Run a batch on this worker: the task that rank 0 submits."""
     lane = _lane.get()
-    return run_batch(lane.station, lane.reports, ranges).to_send()
+    run_batch(lane.line, ranges, lane.attempts, lane.reports, announced=True)
+    held, sent = lane.reports.take()
+    return Ended(lane.place, tuple(each.outcome for each in held), sent)
 
 
 def say_opened() -> None:
@@ -54,21 +65,13 @@ def work_in_lanes(
     line: Line, transport: Transport, attempts: Attempts, lanes: int
 ) -> None:
     """Serve in so many lanes until rank 0 releases this rank."""
-    line.send(m.Ready(transport.hostname))
+    place = transport.place
+    line.send(m.Ready(place))
     match line.receive():
         case m.Form(ranks):
-            station = Station(
-                attempts,
-                line,
-                Place(transport.rank, transport.hostname),
-                lambda index: line.send(m.Begun(index)),
-            )
-
-            def send(attempts: tuple[Attempt, ...]) -> None:
-                line.send(m.Finished(tuple(each.outcome for each in attempts)))
-
+            made = [_lane_of(line, place, attempts) for _ in range(lanes)]
             with transport.lanes(ranks, lanes) as communicators:
-                _serve_all(communicators, station, send)
+                _serve_all(communicators, made)
         case m.Release():
             return
         case message:
@@ -79,15 +82,17 @@ def work_in_lanes(
     line.send(m.Drained())  # nothing of this experiment comes after it
 
 
-def _serve_all(
-    communicators: Sequence[Any], station: Station, send: Callable[..., object]
-) -> None:
+def _lane_of(line: Line, place: Place, attempts: Attempts) -> Lane:
+    def send(ended: tuple[Attempt, ...]) -> None:
+        line.send(m.Finished(tuple(each.outcome for each in ended)))
+
+    reports = Reports(send, watched=True)
+    return Lane(line, place, attempts, reports, threading.Event())
+
+
+def _serve_all(communicators: Sequence[Any], lanes: Sequence[Lane]) -> None:
     """Serve each communicator on a thread, the last one on this."""
     threads = []
-    lanes = [
-        Lane(station, Reports(send, watched=True), threading.Event())
-        for _ in communicators
-    ]
     for communicator, lane in zip(communicators[:-1], lanes, strict=False):
         thread = threading.Thread(target=_serve, args=(communicator, lane))
         thread.start()

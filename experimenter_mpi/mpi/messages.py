@@ -20,9 +20,15 @@ from ..ledger import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..ledger import StoredSnapshot
+    from ..ledger import Place, StoredSnapshot
 
 Ranges = tuple[tuple[int, int], ...]
+
+
+def indices_of(ranges: Ranges) -> list[int]:
+    """Return the trials that ranges of indices, without their ends, name."""
+    return [index for start, stop in ranges for index in range(start, stop)]
+
 
 # Finished trials are reported together, but none later than this much other work: one
 # that takes as long is reported by itself.
@@ -161,16 +167,19 @@ class Leave(NamedTuple):
 
 @message(Tag.READY)
 class Ready(NamedTuple):
-    """Worker to coordinator: script loaded, store built, give me trials."""
+    """Worker to coordinator: script loaded, store built, give me trials.
 
-    hostname: str
+    ``place`` is where it runs them; None: that changes, and each ``Begun`` says it.
+    """
+
+    place: Place | None
 
 
 @message(Tag.UNABLE)
 class Unable(NamedTuple):
     """Worker to coordinator: I cannot load the script or build the store."""
 
-    hostname: str
+    place: Place
     error: str
     message: str
 
@@ -230,9 +239,13 @@ class Form(NamedTuple):
 
 @message(Tag.BEGUN)
 class Begun(NamedTuple):
-    """Worker to coordinator: this trial, the first of a batch, runs here now."""
+    """Worker to coordinator: this trial, the first of a batch, runs here now.
+
+    ``place`` is where, of a worker that did not say so when it was ready.
+    """
 
     index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
+    place: Place | None = None
 
 
 @message(Tag.SAVE_SNAPSHOT)
@@ -319,6 +332,11 @@ class Refused(NamedTuple):
     message: str
 
 
+# What a running trial may ask, in every mode, and what it is told.
+Question = (
+    SaveSnapshot | FetchSnapshot | FetchResults | CompleteTrial | AddPiece | FetchPiece
+)
+Answer = Done | SnapshotFound | ResultsFound | Piece | Refused
 Message = (
     Announce
     | Begin
@@ -333,15 +351,6 @@ Message = (
     | Drained
     | Form
     | Begun
-    | SaveSnapshot
-    | FetchSnapshot
-    | FetchResults
-    | CompleteTrial
-    | AddPiece
-    | FetchPiece
-    | Done
-    | SnapshotFound
-    | ResultsFound
-    | Piece
-    | Refused
+    | Question
+    | Answer
 )

@@ -20,7 +20,7 @@ class Questions:
     And ``remote_arrays.Courier``, which brings array files to rank 0 and back.
     """
 
-    def ask(self, question: m.Message, expected: type) -> Any:
+    def ask(self, question: m.Question, expected: type) -> Any:
         """Send a question and give its answer.
 
         Raises:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
+from ..ledger import Place
 from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
 from .messages import Announce, Leave, Message, Tag
 
@@ -42,6 +43,8 @@ class Transport:
     Where MPI survives the death of a worker, rank 0 learns of it from ``deaths``, and
     what is sent to a dead rank is dropped. A worker does not survive rank 0.
 
+    At rank 0 it is the ``Port`` of MPIMode, whose workers are ranks.
+
     ``neighbours`` are the ranks of this one's node, itself among them.
     ``has_launcher`` says that what this rank prints passes through ``mpirun``, and
     ``crowding`` how many ranks share a core; whatever it is, rank 0 answers at once.
@@ -64,7 +67,9 @@ class Transport:
         self.rank: int = communicator.rank
         self._backoff = Backoff(1.0 if self.rank == 0 else crowding)
         self.size: int = communicator.size
+        self.frame_bytes = FRAME_BYTES
         self.hostname = os.uname().nodename
+        self.place = Place(self.rank, self.hostname)
         source = mpi.ANY_SOURCE if self.rank == 0 else 0
         count = RING_AT_COORDINATOR if self.rank == 0 else RING_AT_WORKER
         both = (self._frames, self._payloads)
@@ -106,6 +111,9 @@ class Transport:
     def survives_deaths(self) -> bool:
         """Whether the job goes on when a worker dies."""
         return self._survival.enabled
+
+    def exception_of(self, _index: int) -> None:
+        """Return None: no trial runs in this process."""
 
     @property
     def workers(self) -> list[int]:

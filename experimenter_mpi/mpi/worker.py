@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ProtocolError, rebuilt
 from ..reports import Reports
 from . import messages as m
-from .mail import FRAME_BYTES
 from .questions import Questions
 
 if TYPE_CHECKING:
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
     from ..attempt import Attempt
     from ..attempts import Attempts
-    from ..ledger import Outcome
-    from .transport import Transport
-
+    from ..ledger import Outcome, Place
+    from .port import Connection
 
 # How long what a worker knows of the run's end may be old when a trial begins.
 LOOK_SECONDS = 0.001
@@ -37,7 +35,7 @@ class Line(Questions):
     Trials on several threads may share it: one asks at a time.
     """
 
-    def __init__(self, transport: Transport, time_left: float | None = None) -> None:
+    def __init__(self, transport: Connection, time_left: float | None = None) -> None:
         self._transport = transport
         self._inbox: deque[m.Message] = deque()
         self._in_use = allocate_lock()
@@ -46,6 +44,7 @@ class Line(Questions):
         self._over = False
         self.draining = False
         self.serves_threads = transport.serves_threads
+        self.frame_bytes = transport.frame_bytes
 
     def send(self, message: m.Message) -> None:
         with self._in_use:
@@ -56,7 +55,7 @@ class Line(Questions):
         with self._in_use:
             return self._inbox.popleft() if self._inbox else self._next()
 
-    def ask(self, question: m.Message, expected: type) -> Any:
+    def ask(self, question: m.Question, expected: type) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
         with self._in_use:
             self._transport.send(0, question)
@@ -141,42 +140,51 @@ def _deadline(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def work(line: Line, hostname: str, attempts: Attempts) -> None:
-    """Run what rank 0 assigns until it releases this rank."""
+def work(line: Line, place: Place, attempts: Attempts) -> None:
+    """Run what rank 0 assigns until it releases this worker."""
 
     def send(ended: tuple[Attempt, ...]) -> None:
-        for outcomes in in_frames(each.outcome for each in ended):
+        for outcomes in in_frames((each.outcome for each in ended), line.frame_bytes):
             line.send(m.Finished(outcomes))
 
-    line.send(m.Ready(hostname))
+    line.send(m.Ready(place))
     reports = Reports(send, watched=line.serves_threads)
+    try:
+        _obey(line, attempts, reports)
+    finally:
+        reports.close()
+
+
+def _obey(line: Line, attempts: Attempts, reports: Reports) -> None:
     while True:
         match line.receive():
             case m.Assign(ranges, announced):
-                _run_batch(line, ranges, attempts, reports, announced=announced)
+                run_batch(line, ranges, attempts, reports, announced=announced)
+                reports.flush()
             case m.Drain():
                 line.send(m.Drained())
             case m.Release():
-                reports.close()
                 return
             case message:
                 msg = f"rank 0 sent {type(message).__name__} to a working rank"
                 raise ProtocolError(msg)
 
 
-def in_frames(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, ...]]:
+def in_frames(
+    outcomes: Iterable[Outcome], frame_bytes: float
+) -> Iterator[tuple[Outcome, ...]]:
     """Give outcomes in groups that fit into a frame, if one alone does.
 
     What does not fit is sent once rank 0 is there to receive it, and rank 0 then waits
     for the sender: where ranks share cores, for its turn.
     """
     group: list[Outcome] = []
-    room = FRAME_BYTES
+    room = frame_bytes
     for outcome in outcomes:
         size = _about_bytes(outcome)
         if group and size > room:
             yield tuple(group)
-            group, room = [], FRAME_BYTES
+            group, room = [], frame_bytes
         group.append(outcome)
         room -= size
     if group:
@@ -193,14 +201,14 @@ def _about_bytes(outcome: Outcome) -> int:
     return OUTCOME_BYTES + len(results.document) + arrays
 
 
-def report_unable(line: Line, hostname: str, error: Exception) -> None:
+def report_unable(line: Line, place: Place, error: Exception) -> None:
     """Tell rank 0 that this rank cannot work, and why; returns when released."""
-    line.send(m.Unable(hostname, type(error).__name__, str(error)))
+    line.send(m.Unable(place, type(error).__name__, str(error)))
     while not isinstance(line.receive(), m.Release):
         pass
 
 
-def _run_batch(
+def run_batch(
     line: Line,
     ranges: m.Ranges,
     attempts: Attempts,
@@ -208,11 +216,12 @@ def _run_batch(
     *,
     announced: bool,
 ) -> None:
+    """Run trials in order until the run drains; say so first if ``announced``."""
     reports.begin()
-    for index in (i for start, stop in ranges for i in range(start, stop)):
+    for index in m.indices_of(ranges):
         if line.glance():
             break
         if announced:
             line.send(m.Begun(index))
+            announced = False
         reports.add(attempts.run(index))
-    reports.flush()

@@ -22,18 +22,12 @@ experiment = Experiment(
     "poisonous", function=trial, configuration={"n": LinearVariable(0, 5, 6)}
 )
 """
-TODAY = pytest.mark.xfail(reason="executors do not run suspects alone", strict=False)
-NAMES = [
-    pytest.param(name, marks=() if name == "coordinated" else TODAY)
-    for name, way in WAYS.items()
-    if way.ranks
-]
 # Two to make it a suspect, one in which it runs alone, and one to go on without it.
 MOST_RUNS = 4
 
 
 @pytest.mark.parametrize("library", ["mpich", "openmpi"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name, way in WAYS.items() if way.ranks])
 def test_it_fails_and_all_others_finish(name, library, launches, folder):
     folder.write(POISONOUS)
     for _ in range(MOST_RUNS):

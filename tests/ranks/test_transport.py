@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experimenter_mpi.codec import Encoded
+from experimenter_mpi.ledger import Place
 from experimenter_mpi.mpi import mail
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transports
@@ -61,7 +62,7 @@ def test_messages_of_one_rank_arrive_in_the_order_sent(transport):
     sizes = [10, 50_000, 10, 20, 900_000, 5] * 5
     if transport.rank > 0:
         for number, size in enumerate(sizes):
-            transport.send(0, m.Unable("host", str(number), "x" * size))
+            transport.send(0, m.Unable(Place(1, "host"), str(number), "x" * size))
         return
     seen = {rank: [] for rank in range(1, transport.size)}
     for _ in range(len(sizes) * (transport.size - 1)):
@@ -75,7 +76,7 @@ def test_more_messages_than_the_ring_has_frames_wait_their_turn(transport):
     count = 3 * transports.RING_AT_COORDINATOR
     if transport.rank > 0:
         for number in range(count):
-            transport.send(0, m.Unable("host", str(number), ""))
+            transport.send(0, m.Unable(Place(1, "host"), str(number), ""))
         return
     seen = [receive(transport)[1].error for _ in range(count * (transport.size - 1))]
 

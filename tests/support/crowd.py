@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from experimenter_mpi.ledger import FATAL_DEATHS, Status
+from experimenter_mpi.ledger import FATAL_DEATHS, Place, Status
 from experimenter_mpi.mpi.dispatch import Blame, Dispatcher, Record, Send
 from experimenter_mpi.mpi.messages import (
     Assign,
@@ -106,11 +106,17 @@ class Watched:
 
     def ready(self, *ranks: int) -> list[Instruction]:
         """Let ranks say that they can work."""
-        return [i for rank in ranks for i in self.on(rank, Ready(f"node{rank}"))]
+        return [
+            i
+            for rank in ranks
+            for i in self.on(rank, Ready(Place(rank, f"node{rank}")))
+        ]
 
     def unable(self, rank: int) -> list[Instruction]:
         """Let a rank say that it cannot work."""
-        return self.on(rank, Unable(f"node{rank}", "StoreError", "no data"))
+        return self.on(
+            rank, Unable(Place(rank, f"node{rank}"), "StoreError", "no data")
+        )
 
     def finish(
         self,
@@ -244,7 +250,10 @@ class SimulatedWorker:
 
     def start(self, *, able: bool = True) -> None:
         self.started = True
-        ready, unable = Ready("node"), Unable("node", "StoreError", "no data")
+        ready, unable = (
+            Ready(Place(1, "node")),
+            Unable(Place(1, "node"), "StoreError", "no data"),
+        )
         self.outbox.append(ready if able else unable)
 
     def take_message(self) -> None:

@@ -23,6 +23,7 @@ from experimenter_mpi.ledger import (
     StoredSnapshot,
     iso,
 )
+from experimenter_mpi.mpi.mail import FRAME_BYTES
 from experimenter_mpi.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -193,8 +194,10 @@ class FakeTransport:
         self.size = size
         self.neighbours = list(range(size))
         self.hostname = f"node{rank}"
+        self.place = Place(rank, self.hostname)
         self.library = "FakeMPI 1.0"
         self.serves_threads = False
+        self.frame_bytes = FRAME_BYTES
         self.inbox = deque(arrivals)
         self.sent: list[tuple[int, Message]] = []
         self.on_send = on_send
@@ -211,6 +214,9 @@ class FakeTransport:
         fresh = [rank for rank in self.dead if rank not in self._mourned]
         self._mourned.update(fresh)
         return fresh
+
+    def exception_of(self, _index: int) -> None:
+        return None
 
     def poll(self) -> tuple[int, Message] | None:
         return self.inbox.popleft() if self.inbox else None
@@ -271,8 +277,10 @@ class MemoryTransport:
         self.rank = rank
         self.size = world.size
         self.hostname = f"node{rank}"
+        self.place = Place(rank, self.hostname)
         self.library = "ThreadMPI 1.0"
         self.serves_threads = False
+        self.frame_bytes = FRAME_BYTES
 
     def poll(self) -> tuple[int, Message] | None:
         with self._world.changed:
@@ -303,6 +311,9 @@ class MemoryTransport:
 
     def deaths(self) -> list[int]:
         return []
+
+    def exception_of(self, _index: int) -> None:
+        return None
 
     def send(self, rank: int, message: Message) -> None:
         with self._world.changed:

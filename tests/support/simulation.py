@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experimenter_mpi.commits import MAX_ENTRIES, MAX_SECONDS, SHARE
-from experimenter_mpi.ledger import Outcome, Status
+from experimenter_mpi.ledger import Outcome, Place, Status
 from experimenter_mpi.mpi.coordinator import MOST_WAITING
 from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
 from experimenter_mpi.mpi.messages import HOLD_SECONDS, Assign, Finished, Ready, Release
@@ -173,7 +173,7 @@ class SimulatedRun:
         self.arrived: list[tuple[float, int, float]] = []
         self.busy_then: list[float] = []
         for rank in ranks:
-            self.send(rank, Ready("node"))
+            self.send(rank, Ready(Place(1, "node")))
 
     def run(self) -> SimulatedRun:
         """Run it to its end, at which all trials are durable and all ranks released."""

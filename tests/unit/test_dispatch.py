@@ -14,7 +14,7 @@ from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.dispatch import Blame, Record, Send
 from experimenter_mpi.mpi.pace import BATCHES_HELD, LARGEST_BATCH
 from support.crowd import Watched
-from support.fakes import outcome
+from support.fakes import HERE, outcome
 
 MICROSECOND = 1e-6
 HOUR = 3600.0
@@ -91,7 +91,7 @@ def test_without_workers_there_is_nothing_to_wait_for():
 def test_a_trillion_trials_take_no_memory():
     watched = Watched([], 1)
     dispatcher = type(watched.dispatcher)([range(10**12)], [1])
-    dispatcher.on(1, m.Ready("node1"))
+    dispatcher.on(1, m.Ready(HERE))
 
     assert 10**12 > dispatcher.left > 10**12 - 10
 
@@ -637,7 +637,11 @@ def test_what_only_others_may_say_is_a_protocol_error(message):
 
 @pytest.mark.parametrize(
     "message",
-    [m.Ready("node1"), m.Unable("node1", "StoreError", "no data"), m.Drained()],
+    [
+        m.Ready(HERE),
+        m.Unable(HERE, "StoreError", "no data"),
+        m.Drained(),
+    ],
     ids=["ready", "unable", "drained"],
 )
 def test_what_a_working_rank_says_at_the_wrong_time_is_a_protocol_error(message):

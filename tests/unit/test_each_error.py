@@ -15,6 +15,7 @@ from experimenter_mpi.cli import run
 from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.database import lock
 from experimenter_mpi.database.database import ExperimentDatabase
+from experimenter_mpi.ledger import Place
 from experimenter_mpi.mpi import launch
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.service import serve
@@ -105,7 +106,8 @@ class Meeting:
         Job(scheduler="slurm", ranks=64, nodes=3)
 
     def protocol_error(self):
-        said = types.SimpleNamespace(receive=lambda: (0, m.Ready("node1")), leave=None)
+        ready = m.Ready(Place(1, "node1"))
+        said = types.SimpleNamespace(receive=lambda: (0, ready), leave=None)
         serve(said)
 
     def not_found_error(self):

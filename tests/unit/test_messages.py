@@ -17,7 +17,7 @@ from experimenter_mpi.mpi.transport import FRAME_BYTES
 from experimenter_mpi.mpi.worker import OUTCOME_BYTES
 from experimenter_mpi.shared_arrays import Apart
 from experimenter_mpi.tags import ArrayRecord
-from support.fakes import encoded, outcome
+from support.fakes import HERE, encoded, outcome
 
 ARRAY = ArrayRecord("a1", '"<f8"', (2, 3), "C", bytes(48), "spins")
 STATE = encoded('{"spins":1}', arrays=(ARRAY,), pickled=(("model", "exp.Model"),))
@@ -33,8 +33,8 @@ MESSAGES = [
     m.Assign(((0, 1), (5, 2**60))),
     m.Drain("SIGTERM"),
     m.Release(),
-    m.Ready("node1"),
-    m.Unable("node1", "ScriptError", "no such function"),
+    m.Ready(HERE),
+    m.Unable(HERE, "ScriptError", "no such function"),
     m.Finished(()),
     m.Finished((outcome(3), outcome(4, Status.PENDING))),
     m.Finished((Outcome(5, Status.FAILED, None, FAILURE, iso(1.5), iso(2.5), 1.0),)),
@@ -170,7 +170,7 @@ def test_messages_are_unequal_where_they_are_not_equal():
 
 
 def test_messages_that_are_equal_have_the_same_hash():
-    assert len(MESSAGES) == len(set(MESSAGES) | {m.Release(), m.Ready("node1")})
+    assert len(MESSAGES) == len(set(MESSAGES) | {m.Release(), m.Ready(HERE)})
 
 
 def test_what_is_sent_for_each_trial_is_small():

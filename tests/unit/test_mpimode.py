@@ -9,7 +9,7 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.modes.mpi import MPIMode
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import FakeTransport, ListLedger, outcome, sweep_of
+from support.fakes import HERE, FakeTransport, ListLedger, outcome, sweep_of
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, "many", None, True, "10"])
@@ -33,7 +33,7 @@ def lead(mode):
             return [(1, m.Finished(tuple(outcomes)))]
         return []
 
-    transport = FakeTransport(0, 2, [(1, m.Ready("node1"))], work)
+    transport = FakeTransport(0, 2, [(1, m.Ready(HERE))], work)
     error = mode.lead(transport, sweep_of(experiment, ListLedger(experiment)))
     assert error is None
     return [len(batch_of(assign)) for assign in transport.sent_of(m.Assign)]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 
 import pytest
 
-from experimenter_mpi.attempt import Attempt
-from experimenter_mpi.batches import Report
 from experimenter_mpi.context import (
     get_global_store,
     get_latest_snapshot_from_global_database,
@@ -27,18 +24,15 @@ from experimenter_mpi.errors import (
 )
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
-from experimenter_mpi.modes import pool as pool_module
+from experimenter_mpi.modes import threads
 from experimenter_mpi.modes.multithreaded import MultithreadedMode
-from experimenter_mpi.modes.pool import Lane, Tried, run_in_pool
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import HERE, PATIENCE, ListLedger, outcome, sweep_of
+from support.fakes import PATIENCE, ListLedger, sweep_of
 
 
 @pytest.fixture(autouse=True)
 def pythons_own_threads(monkeypatch):
     """A test run must not start MPI; the launch tests use mpi4py's pool."""
-    from experimenter_mpi.modes import threads
-
     monkeypatch.setattr(threads, "thread_pool", ThreadPoolExecutor)
 
 
@@ -220,42 +214,6 @@ def test_a_long_trial_is_marked_as_running_and_no_other():
     assert '{"marked":true}' == ledger.entries[1].outcome.results.document
 
 
-def test_a_batch_that_turns_out_to_be_long_gives_the_rest_back(monkeypatch):
-    """Short trials come by the hundred; then they are short no more."""
-    from experimenter_mpi import batches
-
-    monkeypatch.setattr(batches, "LONGEST_SECONDS", 0)
-    ledger = run(lambda *_: {}, trials=300, threads=1)
-
-    assert list(range(300)) == sorted(ledger.indices)
-
-
-def test_a_lane_that_is_free_later_than_its_trial_is_told_gets_the_next_one():
-    """Long trials are told as they end, and their executor is done a moment later."""
-    told = threading.Event()
-
-    class Ledger(ListLedger):
-        def record(self, entries, running):
-            super().record(entries, running)
-            told.set()
-
-    experiment = make(lambda *_: {}, trials=3)
-    ledger, inbox = Ledger(experiment), SimpleQueue()
-
-    def run_one(ranges):
-        ((index, _),) = ranges
-        told.clear()
-        inbox.put(Tried(HERE, Attempt(outcome(index, duration=10.0))))
-        told.wait(PATIENCE)
-        return Report(HERE, (), (index,))
-
-    with ThreadPoolExecutor(1) as executor:
-        lane = Lane(lambda ranges: executor.submit(run_one, ranges), 1)
-        run_in_pool(sweep_of(experiment, ledger), [lane], inbox)
-
-    assert [0, 1, 2] == ledger.indices
-
-
 def test_an_interruption_leaves_at_once_and_refuses_what_trials_ask_afterwards(
     monkeypatch,
 ):
@@ -272,19 +230,22 @@ def test_an_interruption_leaves_at_once_and_refuses_what_trials_ask_afterwards(
             refused.append(error)
         return {}
 
-    def interrupted(_):
-        began.wait(PATIENCE)
-        raise KeyboardInterrupt
+    receive = threads.ThreadPort.receive
 
-    monkeypatch.setattr(pool_module._PoolRun, "_take", interrupted)
+    def interrupted(port, *_):
+        if began.is_set():
+            raise KeyboardInterrupt
+        return receive(port, 0.01)
+
+    monkeypatch.setattr(threads.ThreadPort, "receive", interrupted)
     experiment = make(stubborn, 2)
     ledger = ListLedger(experiment)
     with pytest.raises(KeyboardInterrupt):
         MultithreadedMode(1).run(sweep_of(experiment, ledger))
     left.set()
-    threads = [t for t in threading.enumerate() if "ThreadPool" in t.name]
-    for thread in threads:
-        thread.join(PATIENCE)
+    for thread in threading.enumerate():
+        if "ThreadPool" in thread.name:
+            thread.join(PATIENCE)
 
     assert 1 == len(refused)
     assert [] == ledger.entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -22,7 +23,7 @@ from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
 from experimenter_mpi.overdue import Watched, judged
 from experimenter_mpi.runner import execute
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import FakeClock, FakeTransport, ListLedger, outcome, sweep_of
+from support.fakes import HERE, FakeClock, FakeTransport, ListLedger, outcome, sweep_of
 
 
 def kinds(entries):
@@ -66,14 +67,13 @@ def test_the_traceback_of_a_late_failure_is_kept():
 class Slow:
     """Runs a trial for as long as it is told."""
 
-    def __init__(self, exception=None):
+    def __init__(self):
         self.begun, self.go_on = threading.Event(), threading.Event()
-        self.exception = exception
 
     def run(self, index):
         self.begun.set()
         assert self.go_on.wait(20)
-        return Attempt(outcome(index, duration=5.0), self.exception)
+        return Attempt(outcome(index, duration=5.0))
 
     def close(self):
         self.closed = True
@@ -106,12 +106,18 @@ def test_a_trial_that_ended_in_time_is_never_said():
 
 
 def test_a_late_trial_stopped_by_hand_goes_back():
-    slow = Slow(KeyboardInterrupt())
-    slow.go_on.set()
-    done = Watched(slow, 2.0, print).run(7)
+    drain = Drain()
 
-    assert Status.FINISHED == done.outcome.status
-    assert slow.exception is done.exception
+    def trial(configuration, trial_id):
+        time.sleep(0.02)
+        drain.request("SIGINT")
+        raise KeyboardInterrupt
+
+    experiment = Experiment("heat", function=trial, configuration={})
+    ledger = ListLedger(experiment)
+    SerialMode().run(sweep_of(experiment, ledger, drain=drain, trial_timeout=0.01))
+
+    assert [Status.PENDING] == [entry.outcome.status for entry in ledger.entries]
 
 
 def test_serially_a_late_trial_is_said_while_it_runs_and_failed_when_it_ends(
@@ -159,7 +165,7 @@ def expired(index):
 def dispatcher(trials=4, ranks=2, **others):
     made = Dispatcher([range(trials)], range(1, ranks + 1), 1, ahead=False, **others)
     for rank in range(1, ranks + 1):
-        made.on(rank, m.Ready(f"node{rank}"))
+        made.on(rank, m.Ready(Place(rank, f"node{rank}")))
     return made
 
 
@@ -301,7 +307,7 @@ def test_the_run_ends_without_a_rank_that_does_not_come_back(clock, trials, left
     n = LinearVariable(0, max(trials - 1, 1), trials)
     experiment = Experiment("heat", function=print, configuration={"n": n})
     ledger, notes = ListLedger(experiment), []
-    transport = FakeTransport(0, 2, [(1, m.Ready("node1"))])
+    transport = FakeTransport(0, 2, [(1, m.Ready(HERE))])
     transport.on_idle = lambda: setattr(clock, "now", clock.now + 1)
     sweep = sweep_of(
         experiment, ledger, trial_timeout=5.0, note=notes.append, drain=Drain()
@@ -314,7 +320,7 @@ def test_the_run_ends_without_a_rank_that_does_not_come_back(clock, trials, left
 
     assert left == why.value.work_left
     assert [(0, "TrialTimeoutError")] == kinds(ledger.entries)
-    assert [Place(1, "node1")] == [entry.place for entry in ledger.entries]
+    assert [HERE] == [entry.place for entry in ledger.entries]
     assert 1 == len(notes)
     assert "trial 0 on rank 1 (node1) is overdue" in notes[0]
 

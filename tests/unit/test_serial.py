@@ -29,8 +29,9 @@ from experimenter_mpi.errors import (
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
 from experimenter_mpi.modes import SerialMode
+from experimenter_mpi.mpi import pace
 from experimenter_mpi.variables import LinearVariable
-from support.fakes import WITH_PACKAGE, ListLedger, encoded, sweep_of
+from support.fakes import PATIENCE, WITH_PACKAGE, ListLedger, encoded, sweep_of
 
 
 def make(function, trials=4, **others):
@@ -98,7 +99,7 @@ def test_short_trials_share_their_commits(monkeypatch):
 
 def test_a_long_trial_is_marked_as_running_and_the_one_before_it_recorded(monkeypatch):
     """Whoever looks at the database sees what is going on."""
-    monkeypatch.setattr(commits, "MAX_SECONDS", 0)
+    monkeypatch.setattr(pace, "SHORT_SECONDS", 0)
     ledger = run(lambda *_: {}, trials=3)
 
     assert [([], [0]), ([0], [1]), ([1], [2]), ([2], [])] == [
@@ -147,6 +148,23 @@ def test_told_to_raise_a_trial_that_steps_back_raises_nothing():
     ledger = run(step_back, trials=2, raise_errors=True)
 
     assert [(0, Status.PENDING), (1, Status.PENDING)] == statuses(ledger)
+
+
+def test_what_has_ended_does_not_wait_for_a_long_trial():
+    """A crash of that one cannot take it away, and who watches sees it."""
+    recorded = threading.Event()
+
+    class Watched(ListLedger):
+        def record(self, entries, running):
+            super().record(entries, running)
+            if 40 == len(self.entries):
+                recorded.set()
+
+    def last_is_long(configuration, trial_id):
+        assert configuration["n"] < 40 or recorded.wait(PATIENCE)
+        return {}
+
+    assert list(range(41)) == run(last_is_long, 41, Watched).indices
 
 
 # --- stopping early
@@ -206,18 +224,23 @@ def test_what_has_ended_is_committed_whatever_stops_the_run(monkeypatch):
         pass
 
     class StoppingDrain(Drain):
-        looks = 0
+        stops = False
 
         def requested(self):
-            self.looks += 1
-            if self.looks == 3:
+            if self.stops:
                 raise Stopped
             return False
 
-    experiment = make(lambda *_: {})
+    drain = StoppingDrain()
+
+    def stop_in_the_second(configuration, trial_id):
+        drain.stops = configuration["n"] == 1
+        return {}
+
+    experiment = make(stop_in_the_second)
     ledger = ListLedger(experiment)
     with pytest.raises(Stopped):
-        SerialMode().run(sweep_of(experiment, ledger, drain=StoppingDrain()))
+        SerialMode().run(sweep_of(experiment, ledger, drain=drain))
 
     assert [0, 1] == ledger.indices
 

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from experimenter_mpi.errors import LaunchError
+from experimenter_mpi.ledger import Place
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transport_module
 from experimenter_mpi.mpi.mail import FRAME_BYTES, enabled
 from experimenter_mpi.mpi.transport import RING_AT_WORKER, Transport
 from support.fake_mpi import FakeMPI
-from support.fakes import PATIENCE
+from support.fakes import HERE, PATIENCE
 
 LARGE = m.Begin(bytes(10 * FRAME_BYTES))
 
@@ -65,26 +66,26 @@ def test_several_deaths_are_told_together(mpi, ranks):
 
 
 def test_what_a_rank_sent_before_it_died_comes_before_the_news(mpi, ranks):
-    ranks[2].send(0, m.Ready("node2"))
+    ranks[2].send(0, m.Ready(Place(2, "node2")))
     mpi.kill(2)
 
-    assert ([(2, m.Ready("node2"))], [2]) == told(ranks[0])
+    assert ([(2, m.Ready(Place(2, "node2")))], [2]) == told(ranks[0])
 
 
 def test_what_comes_after_the_news_of_a_death_is_dropped(mpi, ranks):
     mpi.kill(2)
     told(ranks[0])
-    ranks[2].send(0, m.Ready("node2"))
-    ranks[3].send(0, m.Ready("node3"))
+    ranks[2].send(0, m.Ready(Place(2, "node2")))
+    ranks[3].send(0, m.Ready(Place(3, "node3")))
 
-    assert [(3, m.Ready("node3"))] == told(ranks[0])[0]
+    assert [(3, m.Ready(Place(3, "node3")))] == told(ranks[0])[0]
 
 
 def test_messages_of_the_living_keep_coming_after_a_death(mpi, ranks):
     mpi.kill(2)
     for count in range(300):
-        ranks[1].send(0, m.Ready(str(count)))
-        assert (1, m.Ready(str(count))) == ranks[0].poll()
+        ranks[1].send(0, m.Ready(Place(1, str(count))))
+        assert (1, m.Ready(Place(1, str(count)))) == ranks[0].poll()
         ranks[0].poll()
 
 
@@ -112,9 +113,9 @@ def test_a_receive_that_a_death_has_broken_is_posted_again(mpi, ranks, monkeypat
     mpi.kill(2)
     monkeypatch.setattr(request, "Test", broken)
     ranks[0].poll()
-    ranks[1].send(0, m.Ready("node1"))
+    ranks[1].send(0, m.Ready(HERE))
 
-    assert [(1, m.Ready("node1"))] == told(ranks[0])[0]
+    assert [(1, m.Ready(HERE))] == told(ranks[0])[0]
 
 
 def test_waiting_ends_when_a_rank_dies(mpi, ranks):

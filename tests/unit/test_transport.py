@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from experimenter_mpi.errors import ProtocolError
+from experimenter_mpi.ledger import Place
 from experimenter_mpi.mpi import mail
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transport_module
@@ -18,7 +19,7 @@ from experimenter_mpi.mpi.transport import (
     Transport,
 )
 from support.fake_mpi import FakeMPI
-from support.fakes import PATIENCE, FakeClock
+from support.fakes import HERE, PATIENCE, FakeClock
 
 LARGE = m.Begin(bytes(10 * FRAME_BYTES))
 
@@ -56,10 +57,10 @@ def test_the_library_is_named_in_one_line(world):
 
 
 def test_a_message_arrives_with_the_rank_it_came_from(world):
-    world[2].send(0, m.Ready("node2"))
+    world[2].send(0, m.Ready(Place(2, "node2")))
     world[0].send(1, m.Drain("SIGTERM"))
 
-    assert (2, m.Ready("node2")) == world[0].receive(PATIENCE)
+    assert (2, m.Ready(Place(2, "node2"))) == world[0].receive(PATIENCE)
     assert (0, m.Drain("SIGTERM")) == world[1].receive(PATIENCE)
 
 
@@ -94,7 +95,14 @@ def test_what_is_too_large_for_one_message_of_mpi_travels_in_chunks(monkeypatch)
 
 
 def test_messages_of_one_rank_come_in_its_order_large_and_small(world):
-    messages = [m.Ready("1"), LARGE, m.Ready("2"), m.Ready("3"), LARGE, m.Ready("4")]
+    messages = [
+        m.Ready(Place(1, "1")),
+        LARGE,
+        m.Ready(Place(1, "2")),
+        m.Ready(Place(1, "3")),
+        LARGE,
+        m.Ready(Place(1, "4")),
+    ]
     on_a_thread(lambda: [world[1].send(0, message) for message in messages])
 
     assert messages == [world[0].receive(PATIENCE)[1] for _ in messages]
@@ -114,10 +122,10 @@ def test_large_messages_of_several_ranks_do_not_mix(world):
 def test_many_more_messages_than_buffers_all_arrive(world):
     count = 3 * RING_AT_COORDINATOR
     for number in range(count):
-        world[1].send(0, m.Ready(str(number)))
+        world[1].send(0, m.Ready(Place(1, str(number))))
 
     assert [str(number) for number in range(count)] == [
-        world[0].poll()[1].hostname for _ in range(count)
+        world[0].poll()[1].place.hostname for _ in range(count)
     ]
 
 
@@ -196,7 +204,7 @@ def test_a_wait_that_gave_nothing_is_gone_on_with(world, sleeps):
 def test_after_a_message_a_rank_looks_often_again(world, sleeps, look):
     world[0].receive(timeout=1)
     patient = len(sleeps)
-    world[1].send(0, m.Ready("node1"))
+    world[1].send(0, m.Ready(HERE))
     look(world[0])
     world[0].receive(timeout=1)
 

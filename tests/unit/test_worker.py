@@ -20,7 +20,7 @@ from experimenter_mpi.context import (
 )
 from experimenter_mpi.errors import NotFoundError, ProtocolError, TrialInterrupted
 from experimenter_mpi.experiment import Experiment
-from experimenter_mpi.ledger import Status, StoredSnapshot
+from experimenter_mpi.ledger import Place, Status, StoredSnapshot
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import worker
 from experimenter_mpi.mpi.mail import FRAME_BYTES, pack
@@ -28,6 +28,7 @@ from experimenter_mpi.mpi.messages import HOLD_SECONDS
 from experimenter_mpi.mpi.worker import Line, in_frames, report_unable, work
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import (
+    HERE,
     PATIENCE,
     FakeClock,
     FakeTransport,
@@ -77,7 +78,7 @@ class Worker:
         self.told(*messages)
         context = Context("heat", self.line, InlineArrays(), self.line)
         function = self.experiment.function
-        work(self.line, "node1", InProcess(self.experiment, function, context))
+        work(self.line, HERE, InProcess(self.experiment, function, context))
         return self
 
     @property
@@ -98,7 +99,7 @@ class Worker:
 
 
 def test_it_begins_by_saying_that_it_is_ready_and_where_it_is():
-    assert [m.Ready("node1")] == Worker().work().sent
+    assert [m.Ready(HERE)] == Worker().work().sent
 
 
 def test_all_it_says_goes_to_rank_0():
@@ -127,7 +128,7 @@ def test_a_trial_that_is_to_be_announced_is_so_before_it_runs():
     worker = Worker(trial)
     worker.work(m.Assign(((7, 8),), announced=True))
 
-    assert [m.Ready("node1"), m.Begun(7)] == seen
+    assert [m.Ready(HERE), m.Begun(7)] == seen
 
 
 def test_what_is_not_to_be_announced_is_not():
@@ -196,7 +197,9 @@ def test_it_ends_when_it_is_released():
     assert [] == list(done.transport.inbox)
 
 
-@pytest.mark.parametrize("message", [m.Ready("node0"), m.Done(), m.Begin(b"")])
+@pytest.mark.parametrize(
+    "message", [m.Ready(Place(0, "node0")), m.Done(), m.Begin(b"")]
+)
 def test_what_nobody_may_say_to_a_working_rank_is_a_protocol_error(message):
     with pytest.raises(
         ProtocolError, match=f"sent {type(message).__name__} to a working"
@@ -209,7 +212,7 @@ def test_what_nobody_may_say_to_a_working_rank_is_a_protocol_error(message):
 
 def test_a_thousand_short_results_travel_in_frames():
     """What is larger makes rank 0 wait until the sender has a core again."""
-    groups = list(in_frames(outcome(index) for index in range(1000)))
+    groups = list(in_frames((outcome(index) for index in range(1000)), FRAME_BYTES))
 
     assert list(range(1000)) == [each.index for group in groups for each in group]
     assert FRAME_BYTES >= max(len(pack(m.Finished(group))[1]) for group in groups)
@@ -218,7 +221,7 @@ def test_a_thousand_short_results_travel_in_frames():
 
 def test_a_result_that_is_larger_than_a_frame_is_sent_by_itself():
     large = outcome(1)._replace(results=encoded(f'"{"x" * FRAME_BYTES}"'))
-    groups = in_frames([outcome(0), large, outcome(2)])
+    groups = in_frames([outcome(0), large, outcome(2)], FRAME_BYTES)
 
     assert [[0], [1], [2]] == [[each.index for each in group] for group in groups]
 
@@ -229,14 +232,14 @@ def test_a_result_that_is_larger_than_a_frame_is_sent_by_itself():
 def test_asked_to_drain_it_starts_no_trial_and_says_so():
     done = Worker().work(m.Drain("SIGTERM"))
 
-    assert [m.Ready("node1"), m.Drained()] == done.sent
+    assert [m.Ready(HERE), m.Drained()] == done.sent
 
 
 def test_a_drain_overtakes_the_batches_that_wait():
     """They came before it, but none of their trials has begun."""
     done = Worker().work(m.Assign(((0, 3),)), m.Assign(((3, 6),)), m.Drain("SIGTERM"))
 
-    assert [m.Ready("node1"), m.Drained()] == done.sent
+    assert [m.Ready(HERE), m.Drained()] == done.sent
 
 
 def test_a_drain_during_a_batch_lets_its_running_trial_end():
@@ -460,9 +463,9 @@ def test_a_wait_without_a_timeout_that_gives_nothing_is_a_protocol_error():
 
 def test_a_rank_that_cannot_work_says_why_and_waits_for_its_release():
     transport = FakeTransport(1, 2, [(0, m.Drain("SIGTERM")), (0, m.Release())])
-    report_unable(Line(transport), "node1", NotFoundError("no data"))
+    report_unable(Line(transport), HERE, NotFoundError("no data"))
 
-    assert [(0, m.Unable("node1", "NotFoundError", "no data"))] == transport.sent
+    assert [(0, m.Unable(HERE, "NotFoundError", "no data"))] == transport.sent
     assert [] == list(transport.inbox)
 
 
@@ -484,7 +487,7 @@ def test_what_was_finished_does_not_wait_for_a_long_trial():
 
     assert arrived.wait(PATIENCE)
     assert [0] == sent
-    assert ((), (0,)) == held.take()
+    assert ((), 1) == held.take()
     held.close()
 
 
@@ -497,7 +500,7 @@ def test_what_was_sent_before_the_end_of_a_batch_is_not_given_again():
     held.add(Attempt(outcome(1)))
     rest, before = held.take()
 
-    assert ([0], [1], (0,)) == (
+    assert ([0], [1], 1) == (
         [each.outcome.index for each in sent],
         [each.outcome.index for each in rest],
         before,

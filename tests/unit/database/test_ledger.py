@@ -57,6 +57,23 @@ def test_the_first_results_stay(db, stored, ledger):
     assert (trial.results, trial.status, trial.attempts) == ({"a": 1}, "finished", 1)
 
 
+def test_where_a_trial_runs_may_be_told_after_that_it_runs(db, stored, ledger):
+    """Of an executor nobody knows before which rank it will choose."""
+    nowhere = running(0)._replace(place=None)
+    ledger.record((), [nowhere])
+    before = db.get_trial(stored.trial_ids[0])
+    ledger.record((), [running(0)])
+    after = db.get_trial(stored.trial_ids[0])
+
+    assert ("running", None, None) == (before.status, before.rank, before.hostname)
+    assert ("running", *PLACE, 1) == (
+        after.status,
+        after.rank,
+        after.hostname,
+        after.attempts,
+    )
+
+
 def test_an_attempt_counts_once_whether_or_not_its_start_was_seen(db, stored, ledger):
     ledger.record((), [running(0)])
     ledger.record((), [running(0)])
