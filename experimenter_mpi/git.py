@@ -65,6 +65,14 @@ class Question:
             self._answer = self._understood(head, status)
         return self._answer
 
+    def abandon(self) -> None:
+        """Leave no process behind whose answer nobody wants."""
+        if self._answer is None:
+            self._answer = Answer()
+            for git in (self._head, self._status):
+                if git is not None:
+                    git.output(0.0)
+
     def _understood(self, head: bytes | None, status: bytes | None) -> Answer:
         if head is None:
             return Answer()

@@ -83,6 +83,8 @@ def _ask(script: str | None, texts: dict[str, bytes]) -> Question | None:
     known = _asked.get("last")
     if known is not None and known[0] == key:
         return known[1]
+    if known is not None and known[1] is not None:
+        known[1].abandon()
     root = sources.root_of(script)
     question = None
     if repository_of(root) == root:

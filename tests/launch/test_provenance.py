@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
+from support.experiments import PACKAGE
 from support.repository import Repository
 from support.ways import WAYS
 
@@ -86,7 +88,9 @@ def test_the_commit_is_known_also_where_mpi_was_up_before(
 
 @pytest.mark.launches
 @pytest.mark.parametrize("way", ["serial", "coordinated"])
-def test_results_of_other_code_are_named_and_kept(start, repository, folder, way):
+def test_results_of_other_code_are_named_and_kept(
+    start, launches, repository, folder, way
+):
     repository.write("exp.py", text_of(way))
     commit = repository.commit("exp.py", "physics.py", ".gitignore")
     repository.write("unrelated.txt", "not used")
@@ -113,6 +117,9 @@ def test_results_of_other_code_are_named_and_kept(start, repository, folder, way
         f"physics.py ({at}){reset}"
     ) == other_text
     assert [("1",)] * 4 == folder.query("SELECT results ->> '$.x' || '' FROM trials")
+    _, *verb = shlex.split(other_text.partition("to run again: ")[2])
+    launches.start_serial(*PACKAGE, *verb, "--yes").wait(60).expect(0)
+    assert {"pending": 4} == folder.statuses()
 
 
 @pytest.mark.launches

@@ -161,6 +161,18 @@ def test_asking_leaves_no_descriptor_and_no_process(repository):
         os.waitpid(-1, os.WNOHANG)
 
 
+def test_a_question_that_is_abandoned_leaves_nothing_either(repository, fake):
+    fake("sleep 60; exit 0")
+    before = len(os.listdir("/proc/self/fd"))
+    question = Question(str(repository.folder), [str(repository.folder / "exp.py")])
+    question.abandon()
+
+    assert question.answer() == Answer(None, None)
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_the_repository_of_a_folder_is_found_above_it(repository, tmp_path):
     inner = repository.folder / "a" / "b"
     inner.mkdir(parents=True)
