@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from .output import say_at_once
 from .signals import SIGNALS, Handlers
 from .summary import EXIT_STOPPED
 
@@ -246,6 +247,7 @@ class _Watch:
 
 def _end_process() -> None:
     """End what nothing interrupts; what was finished is committed by now."""
-    text = "experimenter_mpi: a trial did not stop, and runs again; run again to go on"
-    os.write(2, f"{text}\n".encode())
+    say_at_once(
+        "experimenter_mpi: a trial did not stop, and runs again; run again to go on"
+    )
     os._exit(EXIT_STOPPED)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from . import output
 from . import script as scripts
 from .campaign import Crew, conduct
 from .database.database import ExperimentDatabase
@@ -73,7 +73,7 @@ class Lead:
         self._database = database
         try:
             _require_database(database)
-            with working_in(self._directory):
+            with output.safe(), working_in(self._directory):
                 include = scripts.read_include(experiment)
                 summary = conduct(
                     experiment,
@@ -278,24 +278,30 @@ def _workers_of(mode: HeterogeneousMode, size: int) -> int:
 
 def _leave(code: int) -> NoReturn:
     """End this process although trials run on its threads, which nobody can stop."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    output.flush()
     os._exit(code)
 
 
 def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
     """Say what happened and leave: whoever runs trials is busy and cannot be told."""
-    if isinstance(error, KeyboardInterrupt):
-        print("experimenter_mpi: stopped at once; run again to go on", file=sys.stderr)
-        leave(EXIT_STOPPED)
-    if isinstance(error, ExperimenterError):
-        print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
+    try:
+        _say(error)
+    finally:
         leave(_exit_code(error))
-    traceback.print_exception(error)
-    leave(EXIT_FAILED_TRIALS)
 
 
-def _exit_code(error: ExperimenterError) -> int:
+def _say(error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        output.say("experimenter_mpi: stopped at once; run again to go on")
+    elif isinstance(error, ExperimenterError):
+        output.say(f"experimenter_mpi: {printable(str(error))}")
+    else:
+        output.say("".join(traceback.format_exception(error)).rstrip())
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_STOPPED
     if isinstance(error, TrialTimeoutError):
         return EXIT_STOPPED if error.work_left else EXIT_FAILED_TRIALS
-    return EXIT_WRONG
+    return EXIT_WRONG if isinstance(error, ExperimenterError) else EXIT_FAILED_TRIALS

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from . import output
 from .errors import ConfigurationError
 from .ledger import Status
 from .terminal import width_of, wrapped
@@ -93,11 +93,11 @@ class Progress:
         again = " again" if reason == "SIGINT" else ""
         text = (
             f"\nexperimenter_mpi: {reason}: no new trials; running ones {may}. "
-            f"Ctrl-C{again} stops at once; run again to go on.\n"
+            f"Ctrl-C{again} stops at once; run again to go on."
         )
         text = wrapped(text, sys.stderr)
         # A signal may come while Python writes to stderr, which must not be re-entered.
-        os.write(2, text.encode())
+        output.say_at_once(text)
 
     def on_recorded(self, entries: Sequence[Entry]) -> None:
         """Count what was committed, and show it."""
@@ -154,9 +154,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
-            # One write a line: the launcher mixes what several ranks print.
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            output.say(text)
 
 
 def _trials(count: int) -> str:

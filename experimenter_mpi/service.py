@@ -11,6 +11,7 @@ from .mpi import launch
 from .mpi import messages as m
 from .mpi.job import Job, unpack
 from .mpi.worker import Line, report_unable, work
+from .output import safe
 from .preparation import prepare, working_in
 from .shared_arrays import SharedArrays
 from .signals import outliving_signals
@@ -89,7 +90,7 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     launch.take_place(transport, job.workers)
     line = Line(transport, job.time_left)
     try:
-        with working_in(job.directory), outliving_signals(), line.watching():
+        with safe(), working_in(job.directory), outliving_signals(), line.watching():
             attempts = _attempts(line, job, local)
             try:
                 _work(line, transport, job, attempts)

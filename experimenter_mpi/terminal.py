@@ -23,7 +23,7 @@ def width_of(stream: TextIO) -> int | None:
         if stream.isatty():
             return os.get_terminal_size(stream.fileno()).columns
         return _launchers_width(stream.fileno())
-    except (OSError, ValueError, IndexError):  # closed, or something without a file
+    except (OSError, ValueError, IndexError, AttributeError):  # closed, or no file
         return None
 
 

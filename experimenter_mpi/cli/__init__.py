@@ -6,20 +6,20 @@ what is wrong with it; the others do what it sends them and then go home.
 
 from __future__ import annotations
 
-import os
 import sys
-from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from .. import output
 from ..errors import ExperimenterError, LaunchError, TrialError, printable
 from ..mpi import launch
-from ..summary import EXIT_WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..mpi.transport import Transport
 
+# Verbs whose work is not what they print.
+DOING = ("run", "export", "merge", "reset", "delete")
 VERBS = {
     "run": "run every experiment of a script, or go on where it stopped",
     "status": "how far the experiments of a database are",
@@ -37,14 +37,15 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and give the exit code; see ``summary`` for what they mean."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if isinstance(sys.stdout, TextIOWrapper):  # names may hold what it cannot encode
-        sys.stdout.reconfigure(errors="backslashreplace")
+    # Who only asks must know whether the answer is whole.
+    asks = given[:1] not in [[verb] for verb in DOING] and "--submit" not in given
+    output.make_safe(strict=asks)
     if given[:1] == ["doctor"]:  # connecting may be what does not work
         return run_verb(given)
     try:
         transport = launch.connect()
     except LaunchError as error:
-        return EXIT_WRONG if error.said_by_rank_0 else _complain(error)
+        return _complain(error)
     if transport is None:
         return run_verb(given)
     if transport.rank != 0:
@@ -70,15 +71,26 @@ def _run_before_workers(transport: Transport, arguments: list[str]) -> int:
 
 
 def run_verb(arguments: list[str]) -> int:
+    """Run one verb and give its exit code; what it printed is out then."""
+    try:
+        code = _outcome(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except output.OutputError as error:
+        if error.is_quiet:
+            return 0
+        return _complain(f"cannot write the output: {error.strerror}")
+    return code
+
+
+def _outcome(arguments: list[str]) -> int:
     """Run one verb; a user's mistake becomes one line and an exit code."""
     from .parser import top_parser, verb_of
 
     try:
         if not arguments or arguments[0] not in VERBS:
             top_parser(VERBS).parse_args(arguments or ["--help"])
-        code = verb_of(arguments[0])(arguments[1:])
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return verb_of(arguments[0])(arguments[1:])
     except SystemExit as leave:  # argparse has said why
         return leave.code if isinstance(leave.code, int) else 1
     except TrialError as error:
@@ -90,21 +102,13 @@ def run_verb(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _complain("stopped at once; run again to go on")
         return 75
-    except BrokenPipeError:  # `... | head` has seen enough
-        _discard_output()
-        return 0
-    return code
-
-
-def _discard_output() -> None:
-    """Let Python's last flush succeed: it would complain, and exit with 120."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _complain(error: object) -> int:
+    from ..summary import EXIT_WRONG  # not on workers, which import this file
     from ..terminal import wrapped
 
-    line = f"experimenter_mpi: {printable(str(error))}"
-    print(wrapped(line, sys.stderr, hanging=2), file=sys.stderr)
+    if not getattr(error, "said_by_rank_0", False):
+        line = f"experimenter_mpi: {printable(str(error))}"
+        output.say(wrapped(line, sys.stderr, hanging=2))
     return EXIT_WRONG

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..mpi import launch
+from ..output import say
 from . import launchers, schedulers, walltime
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def init(*, quiet: bool = False) -> Environment:
     if transport is None:
         found = found._replace(seen=1, rank=0)
     if found.rank == 0 and not quiet:
-        sys.stderr.write(f"experimenter_mpi: {found}{_unused(found)}\n")
+        say(f"experimenter_mpi: {found}{_unused(found)}")
     return found
 
 

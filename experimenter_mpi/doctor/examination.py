@@ -6,7 +6,6 @@ Children come first, since MPI forbids them once it has started.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +15,7 @@ from ..cluster.detection import Environment, environment
 from ..cluster.launch_lines import library_of
 from ..mpi import launch, mail, spawn, transport
 from ..mpi import library as libraries
+from ..output import say
 from . import installation, job, mpi_library, probe, ranks, storage
 from .findings import PROBLEM, Finding
 
@@ -146,11 +146,10 @@ def _warn(found: Environment, version: str) -> None:
     if launch.rank_hint() in (0, None):
         lines = launch.working_lines(found.promised, version)
         short = mpi_library.short(version)
-        sys.stderr.write(
+        say(
             f"experimenter_mpi: starting {short}, which {launcher.name} may be unable "
-            f"to. If no report comes after this, launch with {lines}\n"
+            f"to. If no report comes after this, launch with {lines}"
         )
-        sys.stderr.flush()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
+from .. import output
 from ..attempts import InProcess
 from ..context import Context
 from ..errors import ExperimenterError, rebuilt
@@ -41,8 +42,9 @@ def main() -> None:
     die_with_parent(LIFELINE)
     _leave_last_words(LAST_WORDS)
     _close_all_but({0, 1, 2, SOURCE, SINK, LIFELINE, LAST_WORDS})
+    output.make_safe()
     if isinstance(sys.stdout, TextIOWrapper):  # what comes before a crash is seen
-        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+        sys.stdout.reconfigure(line_buffering=True)
     wire = Wire(SOURCE, SINK)
     _outlive_signals(wire)
     with suppress(EOFError):
@@ -66,9 +68,7 @@ def serve(wire: Wire) -> None:
     while True:
         run: m.Run = wire.receive()
         outcome, exception = trials.run(run.index)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
+        output.flush()
         wire.send(m.Ended(outcome, isinstance(exception, KeyboardInterrupt)))
 
 

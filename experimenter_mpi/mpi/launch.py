@@ -11,6 +11,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .. import output
 from ..errors import LaunchError
 
 if TYPE_CHECKING:
@@ -267,9 +268,8 @@ def _end_in_one_line(mistake: LaunchError) -> None:
             previous(kind, error, frames)
             return
         if not mistake.said_by_rank_0:
-            print(f"experimenter_mpi: {mistake}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
+            output.say(f"experimenter_mpi: {mistake}")
+        output.flush()
         # Python would make it 1, and MPI has no other rank to tell.
         os._exit(_EXIT_WRONG)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import processes
 from ..errors import LaunchError
+from ..output import say, say_at_once
 from ..signals import SIGNALS
 from . import launch
 from . import transport as transports
@@ -155,7 +156,7 @@ def try_it() -> int:
         _require_mpiexec()
         parents = _start(transports.load(), 1)
     except LaunchError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return EXIT_WRONG
     transport = Spawner(transports.load(), parents.Merge(high=False))
     transport.send_all(Dismiss())
@@ -264,7 +265,7 @@ def _start(mpi: Any, workers: int) -> Any:
 def _give_up() -> None:
     """End the process: nothing wakes a thread that waits inside MPI_Comm_spawn."""
     text = f"no worker came in {PATIENCE_SECONDS:.0f} s: {INSTEAD}"
-    os.write(2, f"experimenter_mpi: {text}\n".encode())
+    say_at_once(f"experimenter_mpi: {text}")
     os._exit(EXIT_WRONG)
 
 

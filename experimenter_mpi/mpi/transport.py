@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .. import output
 from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
 from ..ledger import Place
 from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
@@ -147,7 +148,7 @@ class Transport:
             if self.rank != min(self.workers):
                 time.sleep(WORD_SECONDS)
             text = "rank 0 has died; what it committed is kept: run again to go on"
-            print(f"experimenter_mpi: {text}", file=sys.stderr)
+            output.say(f"experimenter_mpi: {text}")
             self.abort(EXIT_STOPPED)
 
     def receive(
@@ -244,8 +245,7 @@ def _of_this_node(mpi: Any, world: Any) -> list[int]:
 
 def _let_words_out() -> None:
     """Let what was printed reach the launcher, which on Abort drops what has not."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    output.flush()
     time.sleep(ABORT_SECONDS)
 
 
@@ -345,18 +345,20 @@ def _abort_on_uncaught(communicator: Any) -> None:
         users_mistake = users_mistake and not issubclass(kind, ProtocolError)
         if getattr(error, "said_by_rank_0", False):
             return
-        if users_mistake:
-            print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
-        else:
-            _print_place(communicator)
-            previous(kind, error, frames)
-        _let_words_out()
-        communicator.Abort(3 if users_mistake else 1)
+        try:
+            if users_mistake:
+                output.say(f"experimenter_mpi: {printable(str(error))}")
+            else:
+                _say_place(communicator)
+                previous(kind, error, frames)
+            _let_words_out()
+        finally:  # whatever becomes of the words
+            communicator.Abort(3 if users_mistake else 1)
 
     on_uncaught.aborts_mpi = True  # type: ignore[attr-defined]
     sys.excepthook = on_uncaught
 
 
-def _print_place(communicator: Any) -> None:
+def _say_place(communicator: Any) -> None:
     where = f"rank {communicator.rank} of {communicator.size} on {os.uname().nodename}"
-    print(f"experimenter_mpi: uncaught on {where}:", file=sys.stderr)
+    output.say(f"experimenter_mpi: uncaught on {where}:")

@@ -1,0 +1,147 @@
+"""Printing that fails nothing: a log on a full disk, a closed pipe, no log at all.
+
+A run must not end, nor a trial count as failed, since a line could not be written. What
+only prints, as a query does, must not claim to have printed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import ReadableBuffer
+
+STREAMS = {"stdout": 1, "stderr": 2}
+# What a stream raises that is closed, broken, or None.
+TROUBLE = (OSError, ValueError, AttributeError)
+
+
+class OutputError(OSError):
+    """What a verb prints cannot be written: nobody reads it, or the disk is full."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its reader has seen enough, as in ``... | head``."""
+        import errno
+
+        return self.errno == errno.EPIPE
+
+
+class _Descriptor(FileIO):
+    """Writes to a file descriptor, and drops what cannot be written.
+
+    When ``strict`` the first failure is raised: what comes after it is dropped.
+    """
+
+    def __init__(self, number: int, *, strict: bool) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._strict = strict
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            while (written := super().write(data)) is None:  # the pipe is full
+                _wait_for(self.fileno())
+        except OSError as error:
+            if not self._strict:
+                return memoryview(data).nbytes
+            self._strict = False
+            raise OutputError(error.errno, error.strerror) from None
+        return int(written)
+
+
+def _wait_for(number: int) -> None:
+    import select
+
+    select.select((), (number,), ())
+
+
+def make_safe(*, strict: bool = False) -> None:
+    """Have nothing that is printed fail in this process, up to Python's last flush.
+
+    When ``strict``, what standard output does not take raises OutputError, once.
+    """
+    _fill_gaps()
+    for name, number in STREAMS.items():
+        stream = getattr(sys, name)
+        if stream is None or _is_plain(stream):
+            made = _safe(stream, number, strict=strict and name == "stdout")
+            setattr(sys, name, made)
+            setattr(sys, f"__{name}__", made)
+
+
+@contextmanager
+def safe() -> Iterator[None]:
+    """Have nothing that is printed fail until the end of the block."""
+    before = {}
+    for name, number in STREAMS.items():
+        stream = getattr(sys, name)
+        if stream is not None and _is_plain(stream):
+            with suppress(*TROUBLE):
+                stream.flush()
+            before[name] = stream, _safe(stream, number)
+            setattr(sys, name, before[name][1])
+    try:
+        yield
+    finally:
+        for name, (stream, made) in before.items():
+            made.flush()
+            if getattr(sys, name) is made:
+                setattr(sys, name, stream)
+
+
+def _is_plain(stream: Any) -> bool:
+    """Whether it is Python's own, and not a notebook's, a test's or the user's."""
+    if type(stream) is not TextIOWrapper or stream.closed:
+        return False
+    return type(getattr(stream.buffer, "raw", stream.buffer)) is FileIO
+
+
+def _safe(stream: Any, number: int, *, strict: bool = False) -> TextIOWrapper:
+    """Return a stream as this one, to the same descriptor, that does not fail."""
+    descriptor: Any = _Descriptor(number, strict=strict)
+    descriptor.name = getattr(stream, "name", number)
+    is_buffered = type(getattr(stream, "buffer", None)) is not FileIO  # `python -u`
+    return TextIOWrapper(
+        BufferedWriter(descriptor) if is_buffered else descriptor,
+        encoding=getattr(stream, "encoding", "utf-8"),
+        errors="backslashreplace",  # names may hold what it cannot encode
+        line_buffering=getattr(stream, "line_buffering", True),
+        write_through=getattr(stream, "write_through", False),
+    )
+
+
+def _fill_gaps() -> None:
+    """Let no file or socket be opened as a standard stream that was closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which is given the lowest that is free
+
+
+def say(text: str) -> None:
+    """Print a line to standard error, whatever becomes of it."""
+    # One write a line: the launcher mixes what several ranks print.
+    with suppress(*TROUBLE):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def say_at_once(text: str) -> None:
+    """Print a line where Python's streams may be in use: in a signal's handler."""
+    if sys.__stderr__ is not None:  # else it is somebody's file by now
+        with suppress(OSError):
+            os.write(STREAMS["stderr"], f"{text}\n".encode())
+
+
+def flush() -> None:
+    """Let out what was printed, as far as it can be."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(*TROUBLE):
+            stream.flush()
