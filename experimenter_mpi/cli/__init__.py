@@ -29,6 +29,7 @@ VERBS = {
     "merge": "add to one database what another has and it lacks",
     "reset": "make finished or failed trials run again",
     "delete": "delete an experiment with its trials, snapshots and arrays",
+    "compact": "make a database smaller by what was deleted in it",
     "doctor": "whether a run would work here, and if not, why",
     "job": "a job script for a scheduler, ready to be submitted, or submitted",
 }

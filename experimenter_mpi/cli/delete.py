@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .outline import Outline
 from .parser import add_yes, confirm, counted, open_existing, verb_parser
+from .room import give_room_back
 
 EXAMPLES = """
   experimenter-mpi delete experiments/experiments.db heat
@@ -30,5 +31,6 @@ def main(arguments: list[str]) -> int:
             yes=given.yes,
         )
         database.delete_experiment(experiment.id)
-    print(f"deleted '{given.name}'")
+        print(f"deleted '{given.name}'", flush=True)
+        give_room_back(database)
     return 0

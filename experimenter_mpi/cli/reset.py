@@ -18,6 +18,7 @@ from .parser import (
     open_existing,
     verb_parser,
 )
+from .room import give_room_back
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -63,8 +64,11 @@ def main(arguments: list[str]) -> int:
                 database.upkeep.reset(
                     experiment.id, chosen, keep_snapshots=given.keep_snapshots
                 )
-    verb = "is" if len(chosen) == 1 else "are"
-    print(f"{counted(len(chosen), 'trial')} of '{given.name}' {verb} pending")
+        verb = "is" if len(chosen) == 1 else "are"
+        trials = counted(len(chosen), "trial")
+        print(f"{trials} of '{given.name}' {verb} pending", flush=True)
+        if chosen:
+            give_room_back(database, experiment.id)
     return 0
 
 

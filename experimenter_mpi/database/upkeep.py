@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, null, select, update
@@ -10,15 +10,25 @@ from sqlalchemy import bindparam, func, null, select, update
 from ..experiment import TrialIds
 from ..ledger import Status
 from . import documents
-from .files import remove_unused
-from .garbage import forget_arrays, forget_snapshots, in_groups
+from .files import remove_unused, sweep_leftovers
+from .garbage import (
+    forget_arrays,
+    forget_snapshots,
+    forget_unused_arrays,
+    in_groups,
+)
 from .lookup import as_id, id_range, trial_row
-from .tables import snapshots, trials
+from .room import give_back, room, size_on_disk
+from .rows import all_checked
+from .tables import experiments, snapshots, trials
 from .where import indices_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlalchemy import Connection, Row
+
+    from .room import Room
     from .storage import Storage
 
 _RESET = (
@@ -101,6 +111,66 @@ class Upkeep:
                     unused |= forget_snapshots(connection, row.experiment_id, row.id)
                 connection.execute(_RESET, {"trial_id": row.id})
         remove_unused(self._storage, unused)
+
+    def surplus_snapshots(self, keep: int) -> int:
+        """Return how many snapshots are not among the newest ``keep`` of a trial."""
+        with self._storage.reading() as connection:
+            return sum(row.saved - keep for row in _with_more(connection, keep))
+
+    def compact(self, keep_snapshots: int | None = None) -> tuple[int, int]:
+        """Delete what nothing refers to; return the size on disk before and after.
+
+        And all but the newest ``keep_snapshots`` of each trial.
+        """
+        before = size_on_disk(self._storage)
+        with self._storage.writing():
+            unused: set[str] = set()
+            with self._storage.transaction() as connection:
+                if keep_snapshots is not None:
+                    unused = _forget_surplus(connection, keep_snapshots)
+                for each in connection.execute(select(experiments.c.id)).scalars():
+                    unused |= forget_unused_arrays(connection, each)
+            remove_unused(self._storage, unused)
+            sweep_leftovers(self._storage)
+            give_back(self._storage)
+        return before, size_on_disk(self._storage)
+
+    def tidy(self, experiment_id: UUID | str | None = None) -> Room | None:
+        """Give back the room of what was deleted, if that is quickly done.
+
+        Of an experiment that is still there, arrays that it does not need any more go
+        first. Returns what is free in the file where it stays so, but for a little.
+        """
+        if experiment_id is not None:
+            text = as_id(experiment_id, "an experiment")
+            with self._storage.transaction() as connection:
+                unused = forget_unused_arrays(connection, text)
+            remove_unused(self._storage, unused)
+        left = room(self._storage)
+        if self._storage.path is None or left.is_little:
+            return None
+        if not left.is_soon_given_back(self._storage.path):
+            return left
+        give_back(self._storage)
+        return None
+
+
+def _with_more(connection: Connection, keep: int) -> list[Row[Any]]:
+    """Return the trials with more than ``keep`` snapshots, and how many they have."""
+    query = (
+        select(trials.c.id, trials.c.experiment_id, func.count().label("saved"))
+        .join(snapshots, snapshots.c.trial_id == trials.c.id)
+        .group_by(trials.c.id)
+        .having(func.count() > keep)
+    )
+    return all_checked(trials, connection.execute(query).all())
+
+
+def _forget_surplus(connection: Connection, keep: int) -> set[str]:
+    files: set[str] = set()
+    for row in _with_more(connection, keep):
+        files |= forget_snapshots(connection, row.experiment_id, row.id, keep=keep)
+    return files
 
 
 def _ids(experiment_id: str, indices: Iterable[int]) -> list[str]:

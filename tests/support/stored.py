@@ -163,5 +163,7 @@ VERBS = [
     *(("status",), ("status", "heat"), ("status", "--json"), ("show", "heat:1")),
     *(("show", "heat:0", "--json"), ("results", "heat"), ("results", "heat", "--csv")),
     *(("results", "heat", "--json"), ("reset", "heat", "0", "3", "--yes")),
-    *(("reset", "heat", "--all", "--yes"), ("delete", "heat", "--yes")),
+    *(("reset", "heat", "--failed", "--yes"), ("reset", "heat", "--all", "--yes")),
+    ("reset", "heat", "--where", "configuration ->> '$.N' > 1", "--yes"),
+    *(("compact", "--snapshots", "latest", "--yes"), ("delete", "heat", "--yes")),
 ]

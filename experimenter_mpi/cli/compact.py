@@ -1,0 +1,41 @@
+"""``compact DB``: make a database smaller by what was deleted in it."""
+
+from __future__ import annotations
+
+from .parser import (
+    add_kept_snapshots,
+    add_yes,
+    confirm,
+    counted,
+    open_existing,
+    verb_parser,
+)
+from .room import size
+
+EXAMPLES = """
+  experimenter-mpi compact experiments/experiments.db
+  experimenter-mpi compact experiments/experiments.db --snapshots latest
+      delete all snapshots but the latest of each trial first"""
+
+
+def main(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "compact",
+        "Make a database file smaller by the room of what was deleted in it, and "
+        "delete arrays that nothing needs any more. Needs as much room for a while as "
+        "the database takes in the end. Where it cannot be done, nothing changes. No "
+        "run may be on; on a shared file system readers wait meanwhile.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    add_kept_snapshots(parser.add_argument, "--snapshots")
+    add_yes(parser)
+    given = parser.parse_args(arguments)
+    with open_existing(given.database, write=True) as database:
+        if given.snapshots is not None:
+            surplus = database.upkeep.surplus_snapshots(given.snapshots)
+            if surplus:
+                confirm(f"Delete {counted(surplus, 'snapshot')}?", yes=given.yes)
+        before, after = database.upkeep.compact(given.snapshots)
+    print(f"{given.database}: {size(before)} before, {size(after)} now")
+    return 0

@@ -1,0 +1,38 @@
+"""The room that deleted results leave: given back, or said how."""
+
+from __future__ import annotations
+
+import sys
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from ..errors import DatabaseError, printable
+from .layout import hint
+from .parser import program
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from ..database.database import ExperimentDatabase
+
+
+def give_room_back(
+    database: ExperimentDatabase, experiment_id: UUID | None = None
+) -> None:
+    """Give room back after something was deleted, which it cannot undo any more."""
+    try:
+        left = database.upkeep.tidy(experiment_id)
+    except (DatabaseError, KeyboardInterrupt) as error:
+        reason = printable(str(error)) or "interrupted"
+        print(f"the file stays as large as it was: {reason}", file=sys.stderr)
+    else:
+        if left is None:
+            return
+        print(f"{size(left.free)} of the file are free for new results")
+    path = quote(database.path or "DB")
+    hint("to make it smaller", f"{program()} compact {path}")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as ``12.3 MB``."""
+    return f"{count / 1e6:,.1f} MB"
