@@ -10,11 +10,18 @@ import sys
 from typing import TYPE_CHECKING
 
 from .. import output
-from ..errors import ExperimenterError, LaunchError, TrialError, printable
+from ..errors import (
+    ExperimenterError,
+    LaunchError,
+    TrialError,
+    did_you_mean,
+    printable,
+)
 from ..mpi import launch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from ..mpi.transport import Transport
 
@@ -86,12 +93,13 @@ def run_verb(arguments: list[str]) -> int:
 
 def _outcome(arguments: list[str]) -> int:
     """Run one verb; a user's mistake becomes one line and an exit code."""
-    from .parser import top_parser, verb_of
+    from .parser import verb_of
 
     try:
-        if not arguments or arguments[0] not in VERBS:
-            top_parser(VERBS).parse_args(arguments or ["--help"])
-        return verb_of(arguments[0])(arguments[1:])
+        verb, *others = _explained(arguments)
+        if verb not in VERBS:
+            _end_without_verb([verb, *others] if verb.startswith("-") else [verb])
+        return verb_of(verb)(others)
     except SystemExit as leave:  # argparse has said why
         return leave.code if isinstance(leave.code, int) else 1
     except TrialError as error:
@@ -103,6 +111,29 @@ def _outcome(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _complain("stopped at once; run again to go on")
         return 75
+
+
+def _explained(arguments: list[str]) -> list[str]:
+    """Return the arguments, with `help VERB` as `VERB --help`."""
+    if arguments[:1] == ["help"]:
+        return [*(each for each in arguments[1:2] if each != "help"), "--help"]
+    return arguments or ["--help"]
+
+
+def _end_without_verb(arguments: list[str]) -> NoReturn:
+    """Answer --help and --version, and say what is wrong with all else.
+
+    Raises:
+        SystemExit: always.
+    """
+    from .parser import top_parser
+
+    parser = top_parser(VERBS)
+    verb = parser.parse_known_args(arguments)[0].verb
+    hint = did_you_mean(verb, VERBS)
+    if verb.endswith(".py"):
+        hint = f"; to run a script: {parser.prog} run {verb}"
+    parser.error(f"there is no verb '{verb}'{hint}")
 
 
 def _complain(error: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .databases import add_database, parse
 from .outline import Outline
 from .parser import add_yes, confirm, counted, open_existing, verb_parser
 from .room import give_room_back
@@ -17,10 +18,10 @@ def main(arguments: list[str]) -> int:
         "Delete an experiment with its trials, snapshots and arrays. Asks first.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     parser.add_argument("name", metavar="NAME")
     add_yes(parser)
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, most=1, will_write=True)
     with open_existing(given.database, write=True) as database:
         experiment = Outline(database, given.name)
         finished = experiment.counts.get("finished", 0)

@@ -7,7 +7,6 @@ not work; rank 0 alone prints.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,8 @@ from ..errors import printable
 from ..mpi import launch
 from ..summary import EXIT_FINISHED, EXIT_WRONG
 from ..terminal import wrapped
+from .databases import default_database
 from .parser import add_json, verb_parser
-from .run import DEFAULT_DATABASE
 from .table import coloured
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ EXAMPLES = """
   srun -n 4 python -m experimenter_mpi doctor --db /scratch/me/heat.db
       in a job, with the database where it is to be"""
 
-NOTES = """exit codes: 0 a run would work; 3 it would not\n\n"""
+NOTES = """exit codes: 0 a run would work (see --mpi); 3 it would not\n\n"""
 
 _COLOURS = {"ok": "32", "note": "33", "problem": "31"}
 
@@ -49,15 +48,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--db",
         metavar="PATH",
-        default=os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE,
+        default=default_database(),
         help="where the database is to be (default: $EXPERIMENTER_DB, else "
         "%(default)s)",
+    )
+    parser.add_argument(
+        "--mpi",
+        action="store_true",
+        help="without an MPI library exit with 3, although serial runs would work",
     )
     add_json(parser)
     given = parser.parse_args(arguments)
     from ..doctor.examination import examine
 
-    report = examine(given.db)
+    report = examine(given.db, needs_mpi=given.mpi)
     if report is None:  # rank 0 says it
         return EXIT_FINISHED
     # Of worlds of one each has a report; what the launcher calls rank 0 prints it.
@@ -73,6 +77,8 @@ def _print(report: Report) -> None:
     lines = [_line(finding, width, is_coloured=alone) for finding in report.findings]
     problems = sum(finding.state == "problem" for finding in report.findings)
     end = "a run would work"
+    if report.is_serial:
+        end = "a serial run, or one on threads, would work; one on ranks would not"
     if problems:
         end = f"a run would not work: {problems} problem{'s' * (problems > 1)}"
     # One write: a launcher mixes what several processes print.

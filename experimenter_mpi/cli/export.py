@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
+from .databases import add_database, is_database, parse
 from .parser import counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi export experiments/experiments.db heat-only.db heat
   experimenter-mpi export experiments/experiments.db everything.db --all"""
+
+
+def _names_database(words: list[str]) -> bool:
+    """Whether DB comes before OUT, which is no file yet and not followed by another."""
+    return os.path.isfile(words[0]) or any(map(is_database, words[1:2]))
 
 
 def main(arguments: list[str]) -> int:
@@ -16,11 +24,11 @@ def main(arguments: list[str]) -> int:
         "snapshots and arrays into a new database OUT. Refuses to overwrite.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     parser.add_argument("out", metavar="OUT")
     parser.add_argument("names", metavar="NAME", nargs="*")
     parser.add_argument("--all", action="store_true", help="every experiment")
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, names_database=_names_database)
     if bool(given.names) == given.all:
         parser.error("name the experiments to copy, or say --all")
     with (

@@ -17,6 +17,7 @@ from ..cluster.submit import by_hand, following, submit
 from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
+from .databases import default_database
 from .experiments import parsed
 from .parser import Parser, seconds, verb_parser
 
@@ -113,7 +114,7 @@ def _add_kind(add: Callable[..., object]) -> None:
 
 
 def _add_site(add: Callable[..., object]) -> None:
-    add("--db", metavar="PATH", default=run.default_database(), help="as of `run`")
+    add("--db", metavar="PATH", default=default_database(), help="as of `run`")
     add("--name", metavar="NAME", help="of the job (default: that of the script)")
     add("--queue", metavar="NAME", help="queue or partition")
     add("--account", metavar="NAME", help="account, project or bank")

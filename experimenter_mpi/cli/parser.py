@@ -31,7 +31,30 @@ _WIDTH = 79
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and which command explains it."""
+    """Says what is wrong in one line, and which command explains it.
+
+    ``leaves_out`` is an argument that is always given in the end, but not by users.
+    """
+
+    leaves_out = ""
+
+    def takes_value(self, option: str) -> bool:
+        """Whether the next argument is this option's value."""
+        known = self._option_string_actions
+        named = [known[option]] if option in known else []
+        named = named or [a for o, a in known.items() if o.startswith(option)]
+        return "=" not in option and any(action.nargs != 0 for action in named)
+
+    def format_usage(self) -> str:
+        return self._with_brackets(super().format_usage())
+
+    def format_help(self) -> str:
+        return self._with_brackets(super().format_help())
+
+    def _with_brackets(self, text: str) -> str:
+        # By nargs="?" argparse would give another argument's word to this one.
+        name = f" {self.leaves_out}"
+        return text.replace(name, f" [{name[1:]}]", 1) if self.leaves_out else text
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
@@ -41,15 +64,16 @@ class Parser(argparse.ArgumentParser):
 def top_parser(verbs: dict[str, str]) -> Parser:
     width = max(map(len, verbs))
     lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in verbs.items())
+    more = "'help VERB' and 'VERB --help' say more of one."
     parser = Parser(
         prog="experimenter-mpi",
         usage="experimenter-mpi VERB ...",
         description=fill(_DESCRIPTION, _WIDTH),
-        epilog=f"verbs:\n{lines}\n\nEach has --help of its own.\n\n{EXIT_CODES}",
+        epilog=f"verbs:\n{lines}\n\n{more}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parser.add_argument("verb", metavar="VERB", choices=list(verbs))
+    parser.add_argument("verb", metavar="VERB")
     return parser
 
 

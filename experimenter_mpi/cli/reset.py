@@ -7,6 +7,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseError, NotFoundError
+from .databases import add_database, parse
 from .outline import Outline
 from .parser import (
     Parser,
@@ -46,7 +47,7 @@ _WHERE_HELP = (
 
 def main(arguments: list[str]) -> int:
     made = _parser()
-    given = made.parse_intermixed_args(arguments)
+    given = parse(made, arguments, will_write=True)
     _require_one_choice(made, given)
     listed = _listed(made, [word for word in given.indices if word != "-"])
     with open_existing(given.database, write=True) as database:
@@ -80,7 +81,7 @@ def _parser() -> Parser:
         EXAMPLES,
     )
     add = parser.add_argument
-    add("database", metavar="DB")
+    add_database(parser)
     add("name", metavar="NAME")
     add(
         "indices",

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError, printable
+from .databases import add_database, parse
 from .parser import add_allow_pickle, open_existing, verb_parser
 from .table import print_table
 from .texts import find_classes, short, text
@@ -40,13 +41,13 @@ def main(arguments: list[str]) -> int:
         "gives them whole.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     parser.add_argument("name", metavar="NAME")
     add_allow_pickle(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, most=1)
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as database:

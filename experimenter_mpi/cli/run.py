@@ -19,6 +19,7 @@ from ..mpi import launch
 from ..preparation import find_functions, working_in
 from ..share import as_share, is_share
 from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
+from .databases import default_database
 from .experiments import load_experiments, parsed, read_script
 from .layout import hint, say
 from .overwriting import add_what_is_kept, confirm_overwriting, require_whole
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from ..experiment import Experiment
     from ..script import Script
     from ..summary import RunSummary
-
-DEFAULT_DATABASE = "experiments/experiments.db"
 
 EXAMPLES = """
   experimenter-mpi run exp.py
@@ -73,10 +72,6 @@ def parser() -> Parser:
     _add_how(made.add_argument)
     _add_when_it_goes_wrong(made.add_argument)
     return made
-
-
-def default_database() -> str:
-    return os.environ.get("EXPERIMENTER_DB") or DEFAULT_DATABASE
 
 
 def _add_what(add: Callable[..., object]) -> None:
@@ -232,6 +227,8 @@ def main(arguments: list[str]) -> int:
     given.ends = None if limit is None else time.monotonic() + limit
     if given.mode in _ONE_PROCESS and launch.concerns_mpi():
         launch.set_place(0, 1)  # before the script may look at it
+    if given.mode == "mpi" and not given.dry_run:
+        launch.connect(even_alone=True)  # or say why not, in place of a serial run
     script = read_script(given)
     experiments = load_experiments(script, given.experiment)
     _check_functions(experiments, given.directory)

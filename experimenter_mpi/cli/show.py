@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError, printable
+from .databases import add_database, parse
 from .layout import broken, say
 from .outline import Outline
 from .parser import add_allow_pickle, add_json, open_existing, program, verb_parser
@@ -36,11 +37,11 @@ def main(arguments: list[str]) -> int:
         "only it again.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     parser.add_argument("trial", metavar="TRIAL")
     add_json(parser)
     add_allow_pickle(parser)
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, most=1)
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as database:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..errors import printable
 from ..progress import duration
+from .databases import add_database, parse
 from .layout import hint
 from .parser import add_json, open_existing, program, verb_parser
 from .table import print_table
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from ..database.database import ExperimentDatabase
 
 WATCH_SECONDS = 2.0
+LOOK_SECONDS = 0.25
 FAILURES_SHOWN = 10
 
 EXAMPLES = """
@@ -35,33 +40,51 @@ def main(arguments: list[str]) -> int:
         "the time left. With NAME also the trials that failed.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     parser.add_argument("name", metavar="NAME", nargs="?")
     parser.add_argument(
-        "--watch", action="store_true", help="again every 2 s, until ^C"
+        "--watch",
+        action="store_true",
+        help="again every 2 s, until ^C; waits for the database to be made",
     )
     add_json(parser)
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, most=1)
+    if given.watch:
+        with suppress(KeyboardInterrupt):
+            _watch(given.database, given.name)
+        return 0
     with open_existing(given.database) as database:
-        if given.watch:
-            _watch(database, given.name)
-        elif given.json:
+        if given.json:
             print(json.dumps(_states(database, given.name), indent=2))
         else:
             _print(database, given.name)
     return 0
 
 
-def _watch(database: ExperimentDatabase, name: str | None) -> None:
-    try:
+def _watch(path: str, name: str | None) -> NoReturn:
+    _wait_for(path)
+    with open_existing(path) as database:
         while True:
             if sys.stdout.isatty():
                 print("\x1b[H\x1b[2J", end="")
             _print(database, name)
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
-    except KeyboardInterrupt:
-        pass
+
+
+def _wait_for(path: str) -> None:
+    """Wait for the database of a run that has not begun, and for what is in it."""
+    if not _is_made(path):
+        print(f"waiting for {printable(path)}", file=sys.stderr)
+    while not _is_made(path):
+        time.sleep(LOOK_SECONDS)
+
+
+def _is_made(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:  # which open_existing explains, unless it is not there
+        return os.path.exists(path)
 
 
 def _states(database: ExperimentDatabase, name: str | None) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from ..mpi import launch, mail, spawn, transport
 from ..mpi import library as libraries
 from ..output import say
 from . import installation, job, mpi_library, probe, ranks, storage
-from .findings import PROBLEM, Finding
+from .findings import NOTE, PROBLEM, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,29 +36,39 @@ class Report(NamedTuple):
     def works(self) -> bool:
         return all(finding.state != PROBLEM for finding in self.findings)
 
+    @property
+    def is_serial(self) -> bool:
+        """Whether no MPI library loads, and a serial run needs none."""
+        return any(
+            finding.check == mpi_library.CHECK and finding.state == NOTE
+            for finding in self.findings
+        )
 
-def examine(path: str) -> Report | None:
+
+def examine(path: str, *, needs_mpi: bool = False) -> Report | None:
     """Look at everything that a run with its database at ``path`` needs.
+
+    A process by itself can run serially without MPI; ``needs_mpi`` wants it there, too.
 
     Collective under a launcher; only rank 0 gets a report, and every process that is
     alone in its world.
     """
     found = environment()
     if found.launcher is None and not launch.launched():
-        return _examine_alone(path, found)
+        return _examine_alone(path, found, needs_mpi=needs_mpi)
     return _examine_ranks(path, found)
 
 
 # --- started by itself: on a login node, or in a job before anything is launched
 
 
-def _examine_alone(path: str, found: Environment) -> Report:
+def _examine_alone(path: str, found: Environment, *, needs_mpi: bool) -> Report:
     facts, died = probe.ask()
     version, family = facts["version"], mpi_library.family_of(facts["version"])
     findings = [
         *_here(),
         *_job(found),
-        mpi_library.library(version, facts["error"], died),
+        mpi_library.library(version, facts["error"], died, is_needed=needs_mpi),
         *_without_launcher(found, version, family, died),
         *_storage(path),
     ]

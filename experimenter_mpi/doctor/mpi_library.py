@@ -14,6 +14,7 @@ from .findings import NOTE, OK, PROBLEM, Finding
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CHECK = "MPI library"
 ASK_SECONDS = 20.0
 WITHOUT = "without it 'run' works with --mode serial and multithreaded alone"
 _FAMILIES = {"openmpi": "Open MPI", "mpich": "MPICH or a relative of it"}
@@ -26,6 +27,8 @@ def library(
     error: str | None,
     died: str = "",
     variables: Mapping[str, str] = os.environ,
+    *,
+    is_needed: bool = True,
 ) -> Finding:
     """Name the library, or why there is none; ``died``: last words of starting it."""
     chosen = [f"{name}={variables[name]}" for name in _CHOICES if variables.get(name)]
@@ -37,13 +40,14 @@ def library(
                 f"unset {' '.join(c.partition('=')[0] for c in chosen)}, or {remedy}"
             )
         remedy = f"{remedy or 'reinstall mpi4py'}; {WITHOUT}"
-        return Finding("MPI library", PROBLEM, f"{reason}{said}", remedy)
+        state = PROBLEM if is_needed else NOTE
+        return Finding(CHECK, state, f"{reason}{said}", remedy)
     text = f"{short(version)}{said}"
     if died:
         text = f"{text} does not start here: {died}"
         remedy = "on a login node that forbids it, run doctor inside a job"
-        return Finding("MPI library", PROBLEM, text, remedy)
-    return Finding("MPI library", OK, text)
+        return Finding(CHECK, PROBLEM, text, remedy)
+    return Finding(CHECK, OK, text)
 
 
 def short(version: str) -> str:

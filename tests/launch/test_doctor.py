@@ -127,11 +127,24 @@ def test_a_step_of_worlds_of_one_is_one_problem_where_a_database_is(serial, fold
 
 
 def test_without_a_library_that_loads_nothing_is_started(serial, mpirun):
-    for done in (serial(*DOCTOR, env=BROKEN), mpirun(2, *DOCTOR, env=BROKEN)):
-        _, found = report_of(done.expect(3))
+    runs = (
+        serial(*DOCTOR, env=BROKEN).expect(0),
+        serial(*DOCTOR, "--mpi", env=BROKEN).expect(3),
+        mpirun(2, *DOCTOR, env=BROKEN).expect(3),
+    )
+    for done, state in zip(runs, ("note", "problem", "problem"), strict=True):
+        _, found = report_of(done)
 
+        assert state == found["MPI library"]["state"]
         assert "MPI4PY_LIBMPI=/no/such/libmpi.so" in found["MPI library"]["text"]
         assert "unset MPI4PY_LIBMPI" in found["MPI library"]["remedy"]
+
+
+def test_without_a_library_it_says_that_serial_runs_work(serial):
+    done = serial(*PACKAGE, "doctor", env=BROKEN).expect(0)
+
+    last = done.stdout.splitlines()[-1]
+    assert "a serial run, or one on threads, would work; one on ranks would not" == last
 
 
 def test_for_people_each_finding_is_a_line_with_its_remedy_below(mpirun, tmp_path):

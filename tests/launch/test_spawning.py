@@ -225,6 +225,24 @@ def test_an_mpi_that_refuses_to_spawn_is_explained(launches, folder):
 
 # --- where no MPI library loads
 
+
+def test_a_mode_that_needs_mpi_is_refused_without_it(serial, folder):
+    """A serial run in its place would take ages, and nobody would know why."""
+    folder.write("""
+from experimenter_mpi import Experiment
+experiment = Experiment("one", function=lambda c, trial_id: {}, configuration={})
+""")
+    broken = {"MPI4PY_LIBMPI": "/no/such/libmpi.so"}
+
+    for mode in ("mpi", "distributed"):
+        verb = (*PACKAGE, "run", "exp.py", "--mode", mode)
+        done = serial(*verb, env=broken).expect(3)
+
+        assert "no MPI library can be loaded" in done.stderr
+        assert 1 == done.stderr.count("\n")
+    serial(*verb[:-1], "mpi", "--dry-run", env=broken).expect(0)
+
+
 NO_MPI = 'raise RuntimeError("cannot load MPI library\\nno libmpi.so")\n'
 
 

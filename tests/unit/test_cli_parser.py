@@ -66,13 +66,16 @@ def test_one_is_counted_without_an_s():
 
 
 MISTAKES = {
-    "an unknown verb": (["frob"], "invalid choice: 'frob'"),
+    "an unknown verb": (["frob"], "there is no verb 'frob'"),
+    "a mistyped verb": (["stauts", "x"], "no verb 'stauts'; did you mean status "),
+    "help of no verb": (["help", "rum"], "there is no verb 'rum'; did you mean run?"),
+    "no verb": (["--frob"], "arguments are required: VERB"),
+    "a script": (["a.py"], "no verb 'a.py'; to run a script: experimenter-mpi run a.p"),
     "no script": (["run"], "arguments are required: SCRIPT"),
-    "no database": (["status"], "arguments are required: DB"),
     "no trial": (["show", "x.db"], "arguments are required: TRIAL"),
     "no name": (["results", "x.db"], "arguments are required: NAME"),
     "no second database": (["merge", "x.db"], "arguments are required: SECONDARY"),
-    "no file to export to": (["export", "x.db"], "arguments are required: OUT"),
+    "no file to export to": (["export"], "arguments are required: OUT"),
     "no experiment to reset": (["reset", "x.db"], "arguments are required: NAME"),
     "no experiment to delete": (["delete", "x.db"], "arguments are required: NAME"),
     "an unknown option": (["delete", "x.db", "n", "--no"], "arguments: --no"),
@@ -108,7 +111,7 @@ def test_version_is_printed_with_the_name(capsys):
     assert (0, f"experimenter_mpi {__version__}\n") == (code, capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["help"], ["help", "help"]])
 def test_without_a_verb_the_help_lists_all_of_them(arguments, capsys):
     code = run_verb(arguments)
 
@@ -117,6 +120,13 @@ def test_without_a_verb_the_help_lists_all_of_them(arguments, capsys):
     assert 0 == code
     assert list(VERBS) == [line.split()[0] for line in listed.splitlines()]
     assert "75 stopped early" in text
+
+
+@pytest.mark.parametrize("verb", ["run", "doctor"])
+def test_help_of_a_verb_is_its_help(verb, capsys):
+    assert 0 == run_verb(["help", verb])
+
+    assert capsys.readouterr().out == help_of(verb, capsys)
 
 
 def help_of(verb, capsys):
@@ -162,7 +172,8 @@ def test_the_examples_of_a_verb_can_be_typed(verb, capsys, tmp_path, monkeypatch
     if verb == "doctor":
         pytest.skip("its examples work with nothing there: see launch/test_doctor.py")
     monkeypatch.chdir(tmp_path)
-    commands = list(example_commands(help_of(verb, capsys)))
+    typed = example_commands(help_of(verb, capsys))
+    commands = [words for words in typed if "--watch" not in words]  # which waits
 
     codes = [run_verb(command) for command in commands]
 
