@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .context import (
+        Snapshot,
         complete_trial_in_global_database,
         get_global_store,
         get_latest_snapshot_from_global_database,
@@ -89,9 +90,6 @@ if TYPE_CHECKING:
     )
     from .runner import (
         execute,
-    )
-    from .snapshot import (
-        Snapshot,
     )
     from .summary import (
         RunSummary,
@@ -180,7 +178,7 @@ __all__ = [
 
 # Which module each name is looked up in.
 _NAMES = {
-    "context": """complete_trial_in_global_database get_global_store
+    "context": """Snapshot complete_trial_in_global_database get_global_store
         get_latest_snapshot_from_global_database get_results_from_trial_global_database
         save_snapshot_in_global_database stop_requested time_left""",
     "database.database": """ExperimentDatabase complete_trial delete_experiment
@@ -202,7 +200,6 @@ _NAMES = {
     "modes.mpi": "MPIMode",
     "modes.multithreaded": "MultithreadedMode",
     "runner": "execute",
-    "snapshot": "Snapshot",
     "summary": "RunSummary",
     "variables": """IterableVariable LinearVariable LogLinearVariable
         MatchIterableVariable RepeatVariable Variable""",

@@ -1,5 +1,8 @@
 """One attempt at one trial: call the function, time it, catch what it raises.
 
+Modes and workers know the protocol ``Attempts`` alone: who runs trials is this process
+itself, or a child of it.
+
 Whatever a trial does ends in an ``Outcome``: results, a failure with its traceback,
 or the trial back in the queue. Nothing it raises reaches the loop that runs trials.
 A full disk is not the trial's failure: it goes back, with why the run is to end.
@@ -8,7 +11,7 @@ A full disk is not the trial's failure: it goes back, with why the run is to end
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import script, signals
 from .context import Context, current
@@ -29,8 +32,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .context import Watch
-    from .experiment import Trial
+    from .experiment import Experiment, Trial
     from .ledger import Entry
+    from .mpi.questions import Questions
 
 MESSAGE_LENGTH, TRACEBACK_LENGTH = 10_000, 100_000
 # A longer message is not repeated whole in the traceback.
@@ -46,6 +50,40 @@ class Attempt(NamedTuple):
 
     outcome: Outcome
     exception: BaseException | None = None
+
+
+class Attempts(Protocol):
+    """Runs trials by their index; several threads may call ``run`` at once."""
+
+    def run(self, index: int) -> Attempt:
+        """Run a trial; never raises for what the trial does."""
+
+    def close(self) -> None:
+        """Let go of what runs them."""
+
+
+class Isolation(Protocol):
+    """Starts processes for trials, which ask ``desk`` and ``watch``."""
+
+    def start(self, desk: Questions, watch: Watch, *, warm: bool = True) -> Attempts:
+        """Return what runs trials there; if ``warm``, its first process is ready."""
+
+
+class InProcess:
+    """Implements ``Attempts`` in this process and the calling thread."""
+
+    def __init__(
+        self, experiment: Experiment, function: Callable[..., Any], context: Context
+    ) -> None:
+        self._experiment = experiment
+        self._function = function
+        self._context = context
+
+    def run(self, index: int) -> Attempt:
+        return attempt(self._function, self._experiment[index], self._context)
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Attempt:

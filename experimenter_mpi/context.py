@@ -19,7 +19,6 @@ from .errors import (
     OutsideTrialError,
     StoreError,
 )
-from .snapshot import Snapshot, checked_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +26,20 @@ if TYPE_CHECKING:
     from .codec import ArrayRecord, Encoded
     from .ledger import StoredSnapshot
     from .store import Store
+
+
+class Snapshot(NamedTuple):
+    """State that a trial saved, to go on from after an interruption.
+
+    ``created_at`` is an ISO 8601 time in UTC, for people; which snapshot of a trial
+    is the latest is decided by a sequence number, never by a clock.
+    """
+
+    id: UUID
+    trial_id: UUID
+    state: dict[str, Any]
+    label: str | None
+    created_at: str
 
 
 class Desk(Protocol):
@@ -212,6 +225,21 @@ def _context(function: str) -> Context:
             "in Thread(target=contextvars.copy_context().run, args=(work,))"
         )
         raise OutsideTrialError(msg) from None
+
+
+def checked_label(label: object) -> str | None:
+    """Give a label as plain text: a class of the user's is not known everywhere.
+
+    Raises:
+        EncodingError: it is no text.
+    """
+    if label is None:
+        return None
+    if not isinstance(label, str):
+        kind = type(label).__name__
+        msg = f"a snapshot's label must be text, not {kind}: give str({label!r:.40})"
+        raise EncodingError(msg)
+    return str.__str__(label)
 
 
 def _checked(what: str, value: Any) -> dict[str, Any]:

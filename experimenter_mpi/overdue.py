@@ -15,8 +15,7 @@ from .ledger import Failure, Outcome, Status, iso
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .attempt import Attempt
-    from .attempts import Attempts
+    from .attempt import Attempt, Attempts
     from .ledger import Place
 
 LOOK_SECONDS = 0.25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .attempts import InProcess
+from .attempt import InProcess
 from .context import Context
 from .errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
 from .mpi import launch
@@ -17,7 +17,7 @@ from .shared_arrays import SharedArrays
 from .signals import outliving_signals
 
 if TYPE_CHECKING:
-    from .attempts import Attempts
+    from .attempt import Attempts
     from .experiment import Experiment
     from .mpi.transport import Transport
     from .summary import RunSummary

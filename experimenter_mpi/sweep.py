@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .attempts import Isolation
+    from .attempt import Isolation
     from .context import Arrays
     from .drain import Drain
     from .experiment import Experiment

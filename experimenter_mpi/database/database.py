@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ..context import Snapshot
     from ..experiment import Experiment, Trial
     from ..ledger import Ledger
     from ..share import Share
-    from ..snapshot import Snapshot
     from .deaths import Deaths
     from .session import Session
     from .upkeep import Upkeep

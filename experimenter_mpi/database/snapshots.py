@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
 
+from ..context import Snapshot, checked_label
 from ..errors import CorruptDocumentError
-from ..snapshot import Snapshot, checked_label
 from . import documents, timestamps
 from .files import remove_unused
 from .lookup import as_id, no_trial, trial_row

@@ -21,6 +21,7 @@ from ..errors import (
     rebuilt,
 )
 from ..ledger import Failure, Outcome, Status, iso
+from ..mpi.messages import Question
 from ..overdue import overran
 from ..remaking import main_of, require_remakable, script_of
 from . import messages as m
@@ -28,16 +29,13 @@ from .endings import users_frames
 from .process import Child
 
 if TYPE_CHECKING:
-    from ..context import Desk, Watch
+    from ..context import Watch
     from ..experiment import Experiment
     from ..mpi.job import Job
+    from ..mpi.questions import Questions
 
 # A process that closes its pipes is about to end, and how is worth knowing.
 _ENDING_SECONDS = 1.0
-# What a trial may ask for, by the names of the methods that answer.
-_OF_DESK = {"save_snapshot", "latest_snapshot", "results_of", "complete"}
-_OF_DESK |= {"add_piece", "piece"}  # where this rank does not see the array files
-_OF_WATCH = {"requested", "time_left"}
 
 
 class ChildProcesses:
@@ -56,7 +54,9 @@ class ChildProcesses:
             job = job._replace(script=job.script or script_of(experiment), main=main)
         self._job = job
 
-    def start(self, desk: Desk, watch: Watch, *, warm: bool = True) -> IsolatedAttempts:
+    def start(
+        self, desk: Questions, watch: Watch, *, warm: bool = True
+    ) -> IsolatedAttempts:
         """Start the first child, if ``warm``; others when they are needed.
 
         Raises:
@@ -71,7 +71,7 @@ class ChildProcesses:
 class IsolatedAttempts:
     """Implements ``Attempts``: a child for each trial that runs at the same time."""
 
-    def __init__(self, job: Job, desk: Desk, watch: Watch) -> None:
+    def __init__(self, job: Job, desk: Questions, watch: Watch) -> None:
         self._job = job
         self._limit = job.trial_timeout
         self._desk = desk
@@ -166,22 +166,14 @@ class IsolatedAttempts:
             match child.wire.receive():
                 case m.Ended() as ended:
                     return ended
-                case m.Ask() as question:
-                    child.wire.send(self._answer(question))
+                case m.FetchRunState():
+                    left = self._watch.time_left()
+                    child.wire.send(m.RunState(self._watch.requested(), left))
+                case question if isinstance(question, Question):
+                    child.wire.send(self._desk.forward(question))
                 case message:
                     msg = f"a process for trials sent {type(message).__name__}"
                     raise ProtocolError(msg)
-
-    def _answer(self, question: m.Ask) -> m.Answer | m.Refused:
-        """Give the answer, or the error that the trial is to see."""
-        method, arguments, named = question
-        if method not in _OF_DESK | _OF_WATCH:
-            return m.Refused(ProtocolError.__name__, f"nobody answers {method}")
-        asked = self._watch if method in _OF_WATCH else self._desk
-        try:
-            return m.Answer(getattr(asked, method)(*arguments, **named))
-        except Exception as error:  # noqa: BLE001 - as it would end a trial right here
-            return m.Refused(type(error).__name__, str(error))
 
 
 def _died(child: Child) -> TrialProcessError:

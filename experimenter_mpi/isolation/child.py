@@ -17,10 +17,12 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from .. import output
-from ..attempts import InProcess
+from ..attempt import InProcess
 from ..context import Context
 from ..errors import ExperimenterError, rebuilt
 from ..mpi.job import unpack
+from ..mpi.messages import Question, Refused
+from ..mpi.questions import Questions
 from ..preparation import prepare
 from ..remaking import experiment_of
 from ..shared_arrays import SharedArrays
@@ -29,8 +31,6 @@ from . import messages as m
 from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
-    from ..codec import Encoded
-    from ..ledger import StoredSnapshot
     from ..mpi.job import Job
 
 # A trial may look in its innermost loop: the answer "no" is that old at most.
@@ -84,8 +84,8 @@ def _prepared(job: Job, parent: Parent) -> InProcess:
     return InProcess(experiment, function, context)
 
 
-class Parent:
-    """The rank at the other end: ``context.Desk`` and ``Watch``, and ``Courier``."""
+class Parent(Questions):
+    """The rank at the other end: what a trial may ask of rank 0, and ``Watch``."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -93,44 +93,29 @@ class Parent:
         self._draining = False
         self._look_again_at = 0.0
 
-    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
-        self._ask("save_snapshot", trial_id, state, label)
-
-    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
-        found: StoredSnapshot | None = self._ask("latest_snapshot", trial_id)
-        return found
-
-    def results_of(self, trial_id: str) -> Encoded | None:
-        found: Encoded | None = self._ask("results_of", trial_id)
-        return found
-
-    def complete(self, trial_id: str, results: Encoded) -> None:
-        self._ask("complete", trial_id, results)
-
-    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
-        self._ask("add_piece", file, offset, data, is_last=is_last)
-
-    def piece(self, file: str, offset: int, size: int) -> bytes:
-        data: bytes = self._ask("piece", file, offset, size)
-        return data
-
     def requested(self) -> bool:
         if not self._draining and time.monotonic() >= self._look_again_at:
-            self._draining = self._ask("requested")
+            self._draining = self._run_state().stopping
             self._look_again_at = time.monotonic() + WATCH_SECONDS
         return self._draining
 
     def time_left(self) -> float | None:
-        left: float | None = self._ask("time_left")
-        return left
+        return self._run_state().seconds_left
 
-    def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
-        with self._in_use:
-            self._wire.send(m.Ask(method, arguments, named))
-            answer = self._wire.receive()
-        if isinstance(answer, m.Refused):
+    def _run_state(self) -> m.RunState:
+        state: m.RunState = self._told(m.FetchRunState())
+        return state
+
+    def ask(self, question: Question, expected: Any) -> Any:  # noqa: ARG002
+        answer = self._told(question)
+        if isinstance(answer, Refused):
             raise rebuilt(answer.error, answer.message)
-        return answer.value
+        return answer
+
+    def _told(self, question: Any) -> Any:
+        with self._in_use:
+            self._wire.send(question)
+            return self._wire.receive()
 
 
 def die_with_parent(lifeline: int) -> None:

@@ -1,12 +1,13 @@
 """The whole conversation between a rank and the child process that runs its trials.
 
 The child is told to ``Begin``, says ``Ready``, and is given one trial after the other.
-While one runs it may ask what a trial may ask for. The end of the pipe ends the child.
+While one runs it may ask whether the run is stopping, and what a trial may ask of rank
+0 (see ``mpi.messages``). The end of the pipe ends the child.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ..ledger import Outcome
@@ -44,22 +45,12 @@ class Ended(NamedTuple):
     interrupted: bool
 
 
-class Ask(NamedTuple):
-    """Child to parent: call this method of the trial's desk, courier or watch."""
-
-    method: str
-    arguments: tuple[Any, ...]
-    named: dict[str, Any]
+class FetchRunState(NamedTuple):
+    """Child to parent: is the run stopping? Answer: RunState."""
 
 
-class Answer(NamedTuple):
-    """Parent to child: what it returned, after what was to be kept is durable."""
+class RunState(NamedTuple):
+    """Parent to child: whether it is, and the seconds left, None if nobody knows."""
 
-    value: Any
-
-
-class Refused(NamedTuple):
-    """Parent to child: it raised this error, which the trial is to see."""
-
-    error: str
-    message: str
+    stopping: bool
+    seconds_left: float | None

@@ -5,15 +5,15 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from ..attempts import InProcess
+from ..attempt import InProcess
 from ..context import Context
 from ..errors import OutsideTrialError
 from ..preparation import prepare
 
 if TYPE_CHECKING:
-    from ..attempt import Attempt
-    from ..attempts import Attempts
-    from ..context import Desk, Watch
+    from ..attempt import Attempt, Attempts
+    from ..context import Watch
+    from ..mpi.questions import Questions
     from ..preparation import Prepared
     from ..sweep import Sweep
 
@@ -38,7 +38,7 @@ class LocalTrials:
         self._closed = False
         self.exceptions: dict[int, BaseException] = {}
 
-    def attempts(self, desk: Desk, watch: Watch) -> Attempts:
+    def attempts(self, desk: Questions, watch: Watch) -> Attempts:
         """Return what runs trials for a worker; what they ask goes to these two.
 
         The first one's child process is started now, the others' when they have a
@@ -54,7 +54,7 @@ class LocalTrials:
         self._made.append(made)
         return _Noting(made, self)
 
-    def _in_process(self, desk: Desk, watch: Watch) -> Attempts:
+    def _in_process(self, desk: Questions, watch: Watch) -> Attempts:
         sweep = self._sweep
         self._prepared = self._prepared or prepare(sweep.experiment, sweep.include)
         function, store = self._prepared

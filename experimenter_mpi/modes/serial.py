@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ..attempts import Attempts
+    from ..attempt import Attempts
     from ..ledger import Outcome
     from ..sweep import Sweep
 
@@ -139,7 +139,7 @@ class InlinePort(Questions):
     def exception_of(self, index: int) -> BaseException | None:
         return self._trials.exceptions.get(index)
 
-    def ask(self, question: m.Question, expected: type) -> Any:  # noqa: ARG002
+    def ask(self, question: m.Question, expected: Any) -> Any:  # noqa: ARG002
         """Have the loop answer; threads of a trial ask one at a time."""
         self.deliver()
         with self._guard:

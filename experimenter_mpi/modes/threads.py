@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from ..attempts import Attempts
+    from ..attempt import Attempts
     from ..drain import Drain
     from ..sweep import Sweep
 

@@ -20,8 +20,7 @@ from .worker import run_batch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..attempt import Attempt
-    from ..attempts import Attempts
+    from ..attempt import Attempt, Attempts
     from ..ledger import Outcome, Place
     from .transport import Transport
     from .worker import Line

@@ -20,13 +20,21 @@ class Questions:
     And ``remote_arrays.Courier``, which brings array files to rank 0 and back.
     """
 
-    def ask(self, question: m.Question, expected: type) -> Any:
-        """Send a question and give its answer.
+    def ask(self, question: m.Question, expected: Any) -> Any:
+        """Send a question and return its answer, which is of the type ``expected``.
 
         Raises:
             ExperimenterError: rank 0 refused, with its reason.
         """
         raise NotImplementedError
+
+    def forward(self, question: m.Question) -> m.Answer:
+        """Return the answer to another process's question, or why there is none."""
+        try:
+            answer: m.Answer = self.ask(question, m.Answer)
+        except Exception as error:  # noqa: BLE001 - as it would end a trial right here
+            return m.Refused(type(error).__name__, str(error))
+        return answer
 
     def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
         self.ask(m.SaveSnapshot(trial_id, state, label), m.Done)

@@ -16,8 +16,7 @@ from .questions import Questions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..attempt import Attempt
-    from ..attempts import Attempts
+    from ..attempt import Attempt, Attempts
     from ..ledger import Outcome, Place
     from .port import Connection
 
@@ -55,7 +54,7 @@ class Line(Questions):
         with self._in_use:
             return self._inbox.popleft() if self._inbox else self._next()
 
-    def ask(self, question: m.Question, expected: type) -> Any:
+    def ask(self, question: m.Question, expected: Any) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
         with self._in_use:
             self._transport.send(0, question)

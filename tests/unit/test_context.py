@@ -116,6 +116,8 @@ def test_every_function_for_trials_is_tried_outside_of_one():
         and name[0].islower()
     }
 
+    # The database asks for one of them, too.
+    offered.remove("checked_label")
     assert offered == {function.__name__ for function in CALLS}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from experimenter_mpi import commits
 from experimenter_mpi import drain as drain_module
-from experimenter_mpi.attempts import InProcess
+from experimenter_mpi.attempt import InProcess
 from experimenter_mpi.context import (
     Context,
     get_results_from_trial_global_database,

@@ -14,7 +14,9 @@ from experimenter_mpi.errors import DatabaseWriteError, ScriptError
 from experimenter_mpi.experiment import TrialIds
 from experimenter_mpi.isolation.attempts import ChildProcesses
 from experimenter_mpi.ledger import Status, StoredSnapshot
+from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.job import Job
+from experimenter_mpi.mpi.questions import Questions
 from experimenter_mpi.script import Script
 from support.fakes import PATIENCE, encoded
 from support.launch import wait_until
@@ -37,7 +39,7 @@ ID = uuid.UUID(int=7)
 TRIALS = TrialIds(ID)
 
 
-class Desk:
+class Desk(Questions):
     """Answers from lists, and refuses what it does not know."""
 
     def __init__(self):
@@ -45,21 +47,20 @@ class Desk:
         self.snapshots = []
         self.pieces = []
 
-    def save_snapshot(self, trial_id, state, label):
-        self.snapshots.append(StoredSnapshot(ID.hex, trial_id, state, label, "2026"))
-
-    def latest_snapshot(self, trial_id):
-        return self.snapshots[-1] if self.snapshots else None
-
-    def results_of(self, trial_id):
-        self.asked.append(trial_id)
-        raise ScriptError("nobody knows")
-
-    def add_piece(self, file, offset, data, *, is_last):
-        self.pieces.append((file, offset, data, is_last))
-
-    def complete(self, trial_id, results):
-        self.asked.append((trial_id, results))
+    def ask(self, question, expected):
+        match question:
+            case m.SaveSnapshot(trial_id, state, label):
+                saved = StoredSnapshot(ID.hex, trial_id, state, label, "2026")
+                self.snapshots.append(saved)
+            case m.FetchSnapshot():
+                return m.SnapshotFound(self.snapshots[-1] if self.snapshots else None)
+            case m.FetchResults():
+                raise ScriptError("nobody knows")
+            case m.AddPiece():
+                self.pieces.append(question)
+            case m.CompleteTrial():
+                self.asked.append(question)
+        return m.Done()
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def trial(configuration, trial_id):
     assert [(TRIALS.text(0), encoded('{"step":3}'))] == [
         (each.trial_id, each.state) for each in desk.snapshots
     ]
-    assert [(TRIALS.text(0), encoded('{"early":1}'))] == desk.asked
+    assert [m.CompleteTrial(TRIALS.text(0), encoded('{"early":1}'))] == desk.asked
 
 
 def test_a_trial_sees_the_error_of_what_it_asks(start):
@@ -156,7 +157,7 @@ def test_a_trial_sees_the_error_of_what_it_asks(start):
 
 def test_a_full_disk_is_no_failure_of_the_trial(start):
     class FullDisk(Desk):
-        def save_snapshot(self, trial_id, state, label):
+        def ask(self, question, expected):
             raise DatabaseWriteError("the disk is full")
 
     attempts = start(

@@ -16,6 +16,7 @@ from experimenter_mpi.isolation import endings
 from experimenter_mpi.isolation import messages as m
 from experimenter_mpi.isolation.wire import LENGTH_BYTES, MARK, Wire
 from experimenter_mpi.mpi.launch import launched
+from experimenter_mpi.mpi.messages import AddPiece, Piece
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def ends():
     [
         m.Ready(),
         m.Run(3),
-        m.Ask("piece", ("a.h5", 0), {"is_last": True}),
-        m.Answer({"a": [1.5]}),
+        m.RunState(stopping=True, seconds_left=1.5),
+        AddPiece("a.h5", 0, b"bytes", is_last=True),
     ],
 )
 def test_a_message_arrives_as_it_was_sent(ends, message):
@@ -56,12 +57,12 @@ def test_messages_arrive_one_by_one_in_order(ends):
 def test_a_message_larger_than_the_pipe_arrives_whole(ends):
     one, other = ends
     large = bytes(range(256)) * 40_000
-    thread = threading.Thread(target=one.send, args=[m.Answer(large)])
+    thread = threading.Thread(target=one.send, args=[Piece(large)])
     thread.start()
     received = other.receive()
     thread.join()
 
-    assert m.Answer(large) == received
+    assert Piece(large) == received
 
 
 def test_the_end_of_the_pipe_is_the_end_of_the_conversation(ends):

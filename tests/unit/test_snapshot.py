@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from experimenter_mpi.snapshot import Snapshot
+from experimenter_mpi.context import Snapshot
 
 
 def test_a_snapshot_does_not_change():

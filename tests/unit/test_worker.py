@@ -7,8 +7,7 @@ import threading
 import pytest
 
 from experimenter_mpi import reports
-from experimenter_mpi.attempt import Attempt
-from experimenter_mpi.attempts import InProcess
+from experimenter_mpi.attempt import Attempt, InProcess
 from experimenter_mpi.context import (
     Context,
     complete_trial_in_global_database,
