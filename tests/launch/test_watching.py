@@ -42,4 +42,5 @@ def test_whoever_stops_waiting_sees_no_traceback(start_serial, folder):
     watching.send_signal(signal.SIGINT)
 
     done = watching.wait(30).expect(0)
-    assert "waiting for heat.db\n" == done.stderr
+    # Not counted: Python writes a line twice if a signal comes while it is written.
+    assert {"waiting for heat.db"} == set(done.stderr.splitlines())
