@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .databases import add_database, parse
 from .parser import (
     add_kept_snapshots,
     add_yes,
@@ -22,15 +23,15 @@ def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "compact",
         "Make a database file smaller by the room of what was deleted in it, and "
-        "delete arrays that nothing needs any more. Needs as much room for a while as "
-        "the database takes in the end. Where it cannot be done, nothing changes. No "
+        "delete arrays that nothing needs any more. Needs as much room for a while "
+        "as the database takes in the end; without it the file stays as it is. No "
         "run may be on; on a shared file system readers wait meanwhile.",
         EXAMPLES,
     )
-    parser.add_argument("database", metavar="DB")
+    add_database(parser)
     add_kept_snapshots(parser.add_argument, "--snapshots")
     add_yes(parser)
-    given = parser.parse_args(arguments)
+    given = parse(parser, arguments, most=0, will_write=True)
     with open_existing(given.database, write=True) as database:
         if given.snapshots is not None:
             surplus = database.upkeep.surplus_snapshots(given.snapshots)

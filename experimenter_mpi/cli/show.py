@@ -15,6 +15,8 @@ from .texts import find_classes, short
 from .values import as_json, leaves, names, written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..database.database import ExperimentDatabase
 
 EXAMPLES = """
@@ -87,7 +89,8 @@ def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:
     elif row["error_type"]:  # it was not there to leave one
         print("\nerror")
         say(f"  {row['error_type']}: {row['error_message']}", len("  "))
-    print(f"\nrun only this trial again:\n{printable(broken(_rerun(row, path)))}")
+    for how, command in _again(row, path):
+        print(f"\n{how}:\n{printable(broken(command))}")
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
@@ -114,6 +117,20 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
+def _again(row: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Say how to run the trial again: from its latest snapshot, or from scratch."""
+    run = _rerun(row, path)
+    name, database = shlex.quote(row["experiment"]), _quoted(path)
+    anew = f"{program()} reset {database} {name} {row['index']} --yes && {run}"
+    if row["status"] == "finished":
+        yield "run only this trial again", anew
+    elif not row["snapshots"]:
+        yield "run only this trial again", run
+    else:
+        yield "run only this trial again, from its latest snapshot", run
+        yield "or from scratch", anew
+
+
 def _rerun(row: dict[str, Any], path: str) -> str:
     name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
     # Without a process of its own it would take the whole program along.
@@ -122,13 +139,10 @@ def _rerun(row: dict[str, Any], path: str) -> str:
     how = " --isolate" if crashed or suspected else ""
     script, arguments = _script(row["command_line"])
     passed = f" -- {shlex.join(arguments)}" if arguments else ""
-    run = (
+    return (
         f"{program()} run {script} --db {database} --experiment {name} "
         f"--trial {index} --on-error raise{how}{passed}"
     )
-    if row["status"] != "finished":
-        return run
-    return f"{program()} reset {database} {name} {index} --yes && {run}"
 
 
 def _quoted(path: str) -> str:

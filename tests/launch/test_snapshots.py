@@ -111,3 +111,15 @@ def test_the_recipe_of_show_starts_a_finished_trial_from_scratch(serial, folder)
         serial(*PACKAGE, *command.removesuffix(" && python ").split()).expect(0)
 
     assert [5, 500, 5] == totals(folder)
+
+
+@pytest.mark.launches
+def test_show_offers_to_go_on_and_to_start_from_scratch(serial, folder):
+    write(folder, 1, "raise ValueError('wrong')")
+    serial(*PACKAGE, "run", "exp.py").expect(1)
+    shown = serial(*PACKAGE, "show", folder.database, "growth:1").expect(0).stdout
+
+    on, anew = shown.splitlines()[-5:-3], shown.splitlines()[-2:]
+    assert "run only this trial again, from its latest snapshot:" == on[0]
+    assert "or from scratch:" == anew[0]
+    assert anew[1].endswith(f"--yes && {on[1].strip()}")

@@ -128,6 +128,13 @@ def test_compact_says_how_large_it_was_and_is(path, ask):
     assert after == round(os.path.getsize(path) / MB, 1)
 
 
+def test_compact_finds_the_one_database_there_is(path, capsys, monkeypatch):
+    monkeypatch.setenv("EXPERIMENTER_DB", str(path))
+
+    assert 0 == run_verb(["compact"])
+    assert capsys.readouterr().out.startswith(f"{path}: ")
+
+
 def test_compact_deletes_snapshots_only_if_it_is_told_and_asks(path, ask, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     first = ask("compact"), snapshots(path)
