@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi.cli import VERBS
-from support.launch import clean_environment
+from support.libraries import clean_environment, python_of
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -56,18 +56,18 @@ def normal(text):
     return " ".join(text.split())
 
 
-def environment():
+def environment(python=sys.executable):
     env = clean_environment()
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    env["PATH"] = f"{Path(python).parent}{os.pathsep}{env['PATH']}"
     env["COLUMNS"] = "100"
     return env
 
 
-def run(command, folder):
+def run(command, folder, **chosen):
     done = subprocess.run(
         ["bash", "-c", f"exec 2>&1\n{command.line}"],
         cwd=folder,
-        env=environment(),
+        env=environment(**chosen),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -97,6 +97,23 @@ def test_every_console_block_prints_what_it_shows(tmp_path):
 
         told = "\n".join(printed)
         assert [] == missing_lines(command.shown, printed), f"{command.line}\n{told}"
+
+
+def test_the_mpirun_lines_work_with_open_mpi_and_what_is_to_be_added(tmp_path):
+    added = "mpirun --oversubscribe --allow-run-as-root "
+    assert "`mpirun --oversubscribe -n 4 ...`" in README.read_text()
+    for source in blocks("python"):
+        if named := FILE.match(source):
+            (tmp_path / named[1]).write_text(source)
+
+    launched = [c for c in commands() if re.match("mpirun|cat >", c.line)]
+    for command in launched:
+        command.line = command.line.replace("mpirun ", added, 1)
+        printed = run(command, tmp_path, python=python_of("openmpi"))
+
+        told = "\n".join(printed)
+        assert [] == missing_lines(command.shown, printed), f"{command.line}\n{told}"
+    assert 4 <= sum(added in command.line for command in launched)
 
 
 def test_every_python_block_that_is_no_file_runs_after_the_blocks_before(tmp_path):
