@@ -10,11 +10,12 @@ A full disk is not the trial's failure: it goes back, with why the run is to end
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import script, signals
-from .context import Context, current
+from .context import Context, begun, current
 from .errors import (
     EncodingError,
     ExperimenterError,
@@ -24,6 +25,7 @@ from .errors import (
     TrialTimeoutError,
     text_of,
 )
+from .experiment import Trial
 from .ledger import Failure, Outcome, Status, iso
 from .signals import OwnProcess
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .context import Watch
-    from .experiment import Experiment, Trial
+    from .experiment import Experiment
     from .ledger import Entry
     from .mpi.questions import Questions
 
@@ -80,10 +82,31 @@ class InProcess:
         self._context = context
 
     def run(self, index: int) -> Attempt:
-        return attempt(self._function, self._experiment[index], self._context)
+        try:
+            trial = self._experiment[index]
+            self._give_stream(trial)
+        except BaseException as error:  # noqa: BLE001 - as where a copy needs memory
+            ids = self._experiment.trial_ids[index], self._experiment.id
+            return attempt(_raising(error), Trial(*ids, index, {}), self._context)
+        return attempt(self._function, trial, self._context)
+
+    def _give_stream(self, trial: Trial) -> None:
+        reseed = self._experiment.reseed
+        begun.set(trial.id if reseed else None)
+        if reseed and ("random" in sys.modules or "numpy" in sys.modules):
+            from .streams import seed  # which other workers need not
+
+            seed(trial.id.int)
 
     def close(self) -> None:
         """There is nothing to let go."""
+
+
+def _raising(error: BaseException) -> Callable[..., Any]:
+    def function(*_: Any) -> Any:
+        raise error
+
+    return function
 
 
 def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Attempt:

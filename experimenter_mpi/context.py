@@ -114,6 +114,9 @@ class Context(NamedTuple):
 
 
 current: ContextVar[Context] = ContextVar("current")
+# The id of a trial that has its own random stream, from its start until it saves a
+# snapshot or asks for its latest.
+begun: ContextVar[UUID | None] = ContextVar("begun", default=None)
 
 
 class _Denied:
@@ -163,12 +166,14 @@ def save_snapshot_in_global_database(
     encoded = context.encode(_checked("a snapshot's state", state), str(trial_id))
     with _keeping():
         context.desk.save_snapshot(str(trial_id), encoded, label)
+    _goes_on(str(trial_id))
 
 
 def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot | None:
     """Give the trial's latest snapshot, or None if it has saved none."""
     context = _context("get_latest_snapshot_from_global_database")
     stored = context.desk.latest_snapshot(str(trial_id))
+    _goes_on(str(trial_id), stored)
     if stored is None:
         return None
     state = context.decode(stored.state)
@@ -203,6 +208,21 @@ def stop_requested() -> bool:
 def time_left() -> float | None:
     """Give the seconds until the run's time limit, None without one."""
     return _context("time_left").watch.time_left()
+
+
+def _goes_on(trial_id: str, stored: StoredSnapshot | None = None) -> None:
+    """Give a trial that goes on from a snapshot other random numbers from here on.
+
+    Else it would draw again what it has drawn before the snapshot.
+    """
+    running = begun.get()
+    if running is None or str(running) != trial_id:
+        return
+    begun.set(None)
+    if stored is not None:
+        from .streams import seed
+
+        seed(running.int ^ UUID(stored.id).int)
 
 
 @contextmanager

@@ -152,6 +152,10 @@ class Experiment:
     Names are looked up in ``include_file`` (relative to ``execute``'s ``directory``)
     or, without it, in the file that creates the experiment.
 
+    Before each trial the global generators of ``random`` and ``numpy.random``, if they
+    are imported, are seeded from the trial's id, so that trials draw the same numbers
+    in every mode and on any number of ranks; ``reseed=False`` leaves them alone.
+
     Iterating yields ``Trial`` objects, ``len()`` is their number, ``experiment[i]``
     computes trial *i* alone. The id is random unless given.
 
@@ -171,6 +175,7 @@ class Experiment:
         init_store_function_name: str | None = None,
         init_store: Callable[..., Any] | None = None,
         id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
+        reseed: bool = True,
     ) -> None:
         self.name = _checked_name(name)
         self.function = function
@@ -185,6 +190,7 @@ class Experiment:
             raise ConfigurationError(msg)
         # As it is now: a trial, or the rest of the script, may change what it holds.
         self._expansion = Expansion(configuration)
+        self.reseed = reseed
         self.has_given_id = id is not None
         self.id = _experiment_id(id)
         maker = sys._getframe(1)  # noqa: SLF001

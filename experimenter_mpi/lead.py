@@ -230,6 +230,7 @@ class Lead:
             None,
             self._options.isolate,
             self._options.trial_timeout,
+            reseed=experiment.reseed,
         )
 
     # --- the end

@@ -142,4 +142,5 @@ def _experiment(job: Job, local: Experiment | None) -> Experiment:
         raise ScriptError(msg)
     configuration = None if job.configuration is None else unpack(job.configuration)
     local.become(job.experiment_id, configuration)
+    local.reseed = job.reseed
     return local

@@ -76,6 +76,7 @@ def _prepared(job: Job, parent: Parent) -> InProcess:
     experiment = experiment_of(job)
     configuration = None if job.configuration is None else unpack(job.configuration)
     experiment.become(job.experiment_id, configuration)
+    experiment.reseed = job.reseed
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token, parent)
     context = Context(

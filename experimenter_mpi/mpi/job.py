@@ -37,7 +37,8 @@ class Job(NamedTuple):
     database's folder. ``time_left`` and ``trial_timeout`` are in seconds. ``lanes`` is
     in how many the workers serve executors, None where rank 0 itself hands out the
     trials. ``main`` is for workers that were not started with the script. ``workers``
-    is how many ranks work, None where all but rank 0 do.
+    is how many ranks work, None where all but rank 0 do. ``reseed`` says that trials
+    have random streams of their own.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Job(NamedTuple):
     isolate: bool = False
     trial_timeout: float | None = None
     workers: int | None = None
+    reseed: bool = True
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
