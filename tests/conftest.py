@@ -12,7 +12,7 @@ import pytest
 from support.launch import Launches
 
 HERE = Path(__file__).parent
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 240
 
 
 def pytest_configure():

@@ -8,6 +8,7 @@ import pytest
 
 from experimenter_mpi import (
     Experiment,
+    ExperimentDatabase,
     IterableVariable,
     SerialMode,
     execute,
@@ -22,6 +23,22 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def examples():
     """Say where the examples are."""
     return EXAMPLES
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch):
+    """Close what a test opens: Python 3.13 warns of databases that are left open."""
+    opened = []
+    init = ExperimentDatabase.__init__
+
+    def noting(self, session):
+        init(self, session)
+        opened.append(self)
+
+    monkeypatch.setattr(ExperimentDatabase, "__init__", noting)
+    yield
+    for database in opened:
+        database.close()
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def mpiexec_of(python: Path) -> tuple[str, ...]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     if "Open MPI" in version.stdout:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
@@ -519,7 +519,8 @@ def test_verbs_need_no_pickle_to_be_loaded(ask, path, pickled):
 
 
 def statuses_of(path):
-    rows = sqlite3.connect(path).execute("SELECT status FROM trials ORDER BY id")
+    with closing(sqlite3.connect(path)) as plain:
+        rows = plain.execute("SELECT status FROM trials ORDER BY id").fetchall()
     return [status for (status,) in rows]
 
 
@@ -703,7 +704,7 @@ def test_a_value_that_the_terminal_cannot_show_is_escaped(path):
         env=clean_environment() | WITH_PACKAGE | {"PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 

@@ -265,7 +265,7 @@ def test_trials_on_several_threads_do_not_see_each_others_context(inside):
 
     def trial(name):
         def look():
-            both_inside.wait(10)
+            both_inside.wait(60)
             seen[name] = get_global_store()["name"]
 
         inside(look, store=Store({"name": name}))

@@ -166,7 +166,7 @@ def test_a_child_gets_the_flags_of_the_interpreter(flags):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     parent, child = done.stdout.splitlines()
 

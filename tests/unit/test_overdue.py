@@ -72,7 +72,7 @@ class Slow:
 
     def run(self, index):
         self.begun.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(120)
         return Attempt(outcome(index, duration=5.0))
 
     def close(self):
@@ -84,12 +84,12 @@ def test_an_overdue_trial_is_said_once_while_it_runs():
     watched = Watched(slow, 2.0, said.append)
     thread = threading.Thread(target=watched.run, args=[7])
     thread.start()
-    assert slow.begun.wait(20)
+    assert slow.begun.wait(120)
     began = watched._running[7]
     for seconds in (1.9, 2.1, 5.0):
         watched.look(began + seconds)
     slow.go_on.set()
-    thread.join(20)
+    thread.join(120)
     watched.look(began + 99)
 
     assert [7] == said
@@ -133,7 +133,7 @@ def test_serially_a_late_trial_is_said_while_it_runs_and_failed_when_it_ends(
 
     def trial(configuration, trial_id):
         if configuration["n"] == 1:
-            assert said.wait(20)
+            assert said.wait(120)
         return {}
 
     n = LinearVariable(0, 2, 3)
@@ -331,7 +331,7 @@ def test_so_it_does_on_threads(monkeypatch):
 
     def trial(configuration, trial_id):
         if configuration["n"] == 1:
-            assert let_go.wait(20)
+            assert let_go.wait(120)
         return {}
 
     n = LinearVariable(0, 3, 4)
@@ -354,7 +354,7 @@ def test_a_late_thread_comes_back_and_its_outcome_does_not_count_again():
 
     def trial(configuration, trial_id):
         if configuration["n"] == 1:
-            assert said.wait(20)
+            assert said.wait(120)
         return {}
 
     n = LinearVariable(0, 3, 4)

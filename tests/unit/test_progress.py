@@ -340,7 +340,7 @@ def show(style, columns=120):
         pass
     finally:
         os.close(master)
-        stdout, _ = process.communicate(timeout=30)
+        stdout, _ = process.communicate(timeout=120)
     assert 0 == process.returncode, shown.decode()
     return shown.decode(), stdout.decode()
 

@@ -60,7 +60,7 @@ def run(*command, stderr):
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     return done.stdout.strip()

@@ -84,7 +84,7 @@ class Stage:
     def run(self, scheduler="slurm", **asked):
         """Give the exit code of a job's script, and what it said."""
         job = self.start(scheduler, **asked)
-        said, _ = job.communicate(timeout=30)
+        said, _ = job.communicate(timeout=120)
         return job.returncode, said
 
 
@@ -123,7 +123,7 @@ def test_a_job_that_is_cancelled_before_it_launches_launches_nothing(stage):
         time.sleep(0.01)
     job.send_signal(signal.SIGTERM)
     (stage.folder / "slow").unlink()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
 
     assert 143 == job.returncode
     assert [] == stage.asked("mpiexec")

@@ -91,7 +91,7 @@ def test_open_mpi_is_told_the_hosts_of_a_scheduler_that_it_does_not_know(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
 
