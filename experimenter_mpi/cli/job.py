@@ -37,7 +37,8 @@ EXAMPLES = """
       --setup 'module load cray-python' --isolate --trial-timeout 10:00
       options of `run` are passed on to it"""
 
-NOTES = """Options of `run` (see its --help), here or after --, are passed on to it.
+NOTES = """Options of `run` (see its --help), here or after --, are passed on to it;
+after a second -- the arguments of the script.
 
 """
 

@@ -172,15 +172,17 @@ def _wrong_kinds(job: Job) -> Iterable[str]:
             "Grid Engine places ranks by its parallel environment: leave --nodes out, "
             "and choose one with --pe (qconf -spl lists them)"
         )
-    if job.resume and any(word.startswith("--ov") for word in job.options):
+    end = job.options.index("--") if "--" in job.options else None
+    options = job.options[:end]  # what follows is for the script
+    if job.resume and any(word.startswith("--ov") for word in options):
         yield (
             "--overwrite would begin anew with each run of a resuming job; run "
             "'experimenter-mpi reset' or 'delete' once instead"
         )
-    if job.array is not None and any(word.startswith("--sh") for word in job.options):
+    if job.array is not None and any(word.startswith("--sh") for word in options):
         yield "--array gives each task its --share; leave that one out"
 
-    if any(word == "--db" or word.startswith("--db=") for word in job.options):
+    if any(word == "--db" or word.startswith("--db=") for word in options):
         yield "the job itself must know the database: give --db before any --"
 
 

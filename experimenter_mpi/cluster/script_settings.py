@@ -71,7 +71,10 @@ def _share(job: Job) -> Iterator[str]:
     yield f"shares={job.array} # as many as the array above has tasks"
     yield f"share={described(job.scheduler).script.share}"
     yield 'database="$database.parts/$share.db" # one for each task'
-    yield 'options+=(--share "$share/$shares")'
+    if "--" in job.options:  # what follows that is for the script
+        yield 'options=(--share "$share/$shares" "${options[@]}")'
+    else:
+        yield 'options+=(--share "$share/$shares")'
 
 
 def _chain(job: Job) -> Iterator[str]:

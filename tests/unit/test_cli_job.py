@@ -83,6 +83,17 @@ def test_options_of_run_are_passed_on_by_name_and_after_two_dashes(job):
     assert "options=(--grace 30 --isolate --experiment 'a b')" in out
 
 
+@pytest.mark.parametrize("options", [("--isolate",), ()])
+def test_arguments_of_the_script_follow_a_second_pair_of_dashes(job, options):
+    more = ("--", *options, "--", "--share", "1/2", "--db", "x")
+
+    code, out, err = job("slurm", *ASK, "--array", "3", *more)
+
+    assert 0 == code, err
+    assert f"options=({' '.join([*options, *more[-5:]])})" in out
+    assert 'options=(--share "$share/$shares" "${options[@]}")' in out
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
