@@ -60,7 +60,10 @@ def main(arguments: list[str]) -> int:
             confirm(_question(len(chosen), snapshots, given), yes=given.yes)
             with database.writing():
                 if _chosen(database, experiment, given, listed) != chosen:
-                    msg = "other trials would be reset by now: nothing was changed"
+                    msg = (
+                        "the database was changed meanwhile, and other trials are "
+                        "chosen now; nothing was reset: run the command again"
+                    )
                     raise DatabaseError(msg)
                 database.upkeep.reset(
                     experiment.id, chosen, keep_snapshots=given.keep_snapshots

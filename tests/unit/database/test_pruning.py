@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 
 import numpy as np
 import pytest
@@ -164,3 +166,52 @@ def test_a_snapshot_without_its_file_is_still_an_error(
 
     with pytest.raises(CorruptDocumentError, match="is missing"):
         db.latest_snapshot(stored.trial_ids[0])
+
+
+# Saves snapshots of the first trial in the file argv[1] until it is killed.
+SAVING = """
+import sys
+import numpy as np
+from experimenter_mpi import open_db
+from experimenter_mpi.codec import INLINE_BYTES, encode, owned
+from experimenter_mpi.database import filesystem
+if sys.argv[2] == "shared":
+    filesystem.is_local = lambda path: False
+with open_db(sys.argv[1], "") as db, db.writing():
+    experiment = db.get_experiment_by_name("heat")
+    trial_id = str(experiment.trial_ids[0])
+    ledger = db.ledger(experiment.id, keep_snapshots=1)
+    latest = db.latest_snapshot(trial_id)
+    step = latest.state["step"] if latest else 0
+    while True:
+        step += 1
+        state = {"step": step, "few": np.full(9, step), "many": np.full(140_000, step)}
+        encoded = owned(encode(state, hash_up_to=INLINE_BYTES), trial_id)
+        ledger.save_snapshot(trial_id, encoded, None)
+        print(step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["local", "shared"])
+def test_a_kill_leaves_the_newest_snapshot_whole(
+    kind, db, stored, child, open_here, tmp_path
+):
+    """At any moment of saving it, and of removing the one before."""
+    db.close()
+    rng = random.Random(kind)
+    for _ in range(6):
+        process = child(SAVING, str(tmp_path / "heat.db"), kind)
+        for _ in range(rng.randint(1, 5)):
+            durable = int(process.line())
+        time.sleep(rng.uniform(0, 0.02))  # whenever that is: nothing depends on it
+        process.kill()
+        with open_here(read_only=True) as reader:
+            (snapshot,) = reader.get_snapshots(stored.trial_ids[0])
+        step = snapshot.state["step"]
+        assert step >= durable
+        assert {step} == {*snapshot.state["few"], *snapshot.state["many"]}
+
+    with open_here() as again:
+        again.sweep_leftovers()
+        assert 2 == len(array_rows(again))
+    assert 1 == len(array_files(tmp_path))
