@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,11 @@ from .sweep import Sweep
 from .terminal import is_interactive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .database.database import ExperimentDatabase
     from .experiment import Experiment
+    from .modes import Workforce
     from .progress import Progress
     from .script import Script
     from .share import Share
@@ -37,26 +38,10 @@ if TYPE_CHECKING:
 SUSPECTS_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """Who runs the trials: what is recorded of it, and the function that does it.
-
-    ``where`` says it to people: 4 ranks, 2 workers of 8 threads. ``may_be_left`` says
-    that a run can be stopped at once without ending the process.
-    """
-
-    mode: str
-    ranks: int
-    library: str | None
-    lead: Callable[[Sweep], None]
-    where: str
-    may_be_left: bool = False
-
-
 def conduct(
     experiment: Experiment,
     database: ExperimentDatabase,
-    crew: Crew,
+    workforce: Workforce,
     options: Options,
     progress: Progress,
     include: Script | None = None,
@@ -92,12 +77,12 @@ def conduct(
             # In processes of their own trials kill no rank.
             if not options.isolate:
                 # Of a run of one process no death is counted.
-                crashed = crashed and crew.ranks > 1
+                crashed = crashed and workforce.ranks > 1
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
                 _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)
             resumption = Resumption(database, others, code, progress.note)
-            _run(sweep, database, crew, progress, options, code, resumption)
+            _run(sweep, database, workforce, progress, options, code, resumption)
         after = database.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
@@ -225,7 +210,7 @@ def _of_share(options: Options, indices: list[int]) -> list[int]:
 def _run(
     sweep: Sweep,
     database: ExperimentDatabase,
-    crew: Crew,
+    workforce: Workforce,
     progress: Progress,
     options: Options,
     code: provenance.Code,
@@ -233,13 +218,15 @@ def _run(
 ) -> None:
     experiment, share = sweep.experiment, options.share
     name = experiment.name if share is None else f"{experiment.name}, share {share}"
-    progress.start(name, sum(map(len, sweep.pending)), crew.where)
+    progress.start(name, sum(map(len, sweep.pending)), workforce.where)
     with (
-        _recorded_run(database, experiment, crew, share, sweep.drain, code) as run_id,
+        _recorded_run(
+            database, experiment, workforce, share, sweep.drain, code
+        ) as run_id,
         draining_on_signals(
             sweep.drain,
             progress.on_drain,
-            bounded=crew.may_be_left or not is_interactive(),
+            bounded=workforce.may_be_left or not is_interactive(),
             may_end_process=not is_interactive(),
         ),
         progress,
@@ -254,14 +241,14 @@ def _run(
             on_resumed=resumption,
         )
         stopping = partial(excuse, run_id)
-        crew.lead(replace(sweep, ledger=ledger, on_stopping=stopping))
+        workforce.run(replace(sweep, ledger=ledger, on_stopping=stopping))
 
 
 @contextmanager
 def _recorded_run(
     database: ExperimentDatabase,
     experiment: Experiment,
-    crew: Crew,
+    workforce: Workforce,
     share: Share | None,
     drain: Drain,
     code: provenance.Code,
@@ -270,7 +257,9 @@ def _recorded_run(
 
     Its counts are of the whole experiment, whatever share of it is run.
     """
-    facts: dict[str, Any] = provenance.facts(crew.mode, crew.ranks, crew.library)
+    facts: dict[str, Any] = provenance.facts(
+        workforce.mode, workforce.ranks, workforce.library
+    )
     facts |= code.facts()
     before = database.counts(experiment.id)
     facts["finished_before"] = before.get(Status.FINISHED, 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import output
 from . import script as scripts
-from .campaign import Crew, conduct
+from .campaign import conduct
 from .database.database import ExperimentDatabase
 from .errors import (
     ConfigurationError,
@@ -17,11 +18,6 @@ from .errors import (
     TrialTimeoutError,
     printable,
 )
-from .modes import SerialMode
-from .modes.distributed import HeterogeneousMode
-from .modes.mpi import MPIMode
-from .modes.multithreaded import MultithreadedMode
-from .mpi import launch
 from .mpi import messages as m
 from .mpi.job import Job, pack_if_possible
 from .preparation import working_in
@@ -31,11 +27,12 @@ from .summary import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from .terminal import is_interactive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import NoReturn
 
     from .experiment import Experiment
     from .modes import Mode
+    from .mpi.job import Main
     from .mpi.transport import Transport
     from .script import Script
     from .summary import Options, RunSummary
@@ -56,7 +53,7 @@ class Lead:
         directory: str | None,
         script: Script | None,
     ) -> None:
-        self._transport = transport
+        self.transport = transport
         self._mode = mode
         self._options = options
         self._progress = Progress(use_progress)
@@ -65,12 +62,13 @@ class Lead:
         self._database: ExperimentDatabase | None = None
         self._workers = WAITING
         self._threads_busy = False
+        self._main: Main | None = None
 
     def conduct(
         self, experiment: Experiment, database: ExperimentDatabase
     ) -> RunSummary:
         """Run the experiment; whatever happens, no worker is left waiting."""
-        self._database = database
+        self._database, self._experiment = database, experiment
         try:
             _require_database(database)
             with output.safe(), working_in(self._directory):
@@ -78,7 +76,7 @@ class Lead:
                 summary = conduct(
                     experiment,
                     database,
-                    self._crew(experiment),
+                    self._mode.workforce(self),
                     self._options,
                     self._progress,
                     include,
@@ -89,51 +87,15 @@ class Lead:
         self._dismiss(m.Dismiss(summary.packed()))
         return summary
 
-    # --- who runs the trials
+    # --- what modes ask for (see ``modes.Lead``)
 
-    def _crew(self, experiment: Experiment) -> Crew:
-        mode, transport = self._mode, self._transport
-        if isinstance(mode, HeterogeneousMode):
-            return self._ranks(mode, experiment)
-        if isinstance(mode, MPIMode) and transport is not None:
-            return self._crew_of(_counted(transport.size, "rank"), self._lead)
-        if isinstance(mode, MPIMode):
-            self._progress.note("there is one rank only: running serially")
-            mode = SerialMode()
-        if transport is not None:
-            name = type(mode).__name__
-            self._progress.note(
-                f"{name} uses 1 of {transport.size} ranks; MPIMode() uses them all"
-            )
-            launch.set_place(0, 1)
-        if isinstance(mode, MultithreadedMode):
-            where = _counted(mode.threads, "thread")
-            name, run = type(mode).__name__, self._on_threads(mode)
-            return Crew(name, 1, self._library, run, where, may_be_left=True)
-        run = self._run_serially
-        mode_name, size = "SerialMode", self._size
-        return Crew(mode_name, size, self._library, run, "1 rank", may_be_left=True)
+    def note(self, text: str) -> None:
+        self._progress.note(text)
 
-    def _crew_of(self, where: str, lead: Callable[[Sweep], None]) -> Crew:
-        name = type(self._mode).__name__
-        threads = os.environ.get("OMP_NUM_THREADS")
-        # Said since it may have been set by mpi.launch, and explains a slow trial.
-        where += "" if threads is None else f" (OMP_NUM_THREADS={threads})"
-        return Crew(name, self._size, self._library, lead, where)
+    def say_busy(self, busy: bool) -> None:
+        self._threads_busy = busy
 
-    @property
-    def _size(self) -> int:
-        return 1 if self._transport is None else self._transport.size
-
-    @property
-    def _library(self) -> str | None:
-        return None if self._transport is None else self._transport.library
-
-    def _run_serially(self, sweep: Sweep) -> None:
-        SerialMode().run(self._isolated(sweep))
-
-    def _isolated(self, sweep: Sweep) -> Sweep:
-        """Have trials of this process run in children of it, if they are to."""
+    def isolated(self, sweep: Sweep) -> Sweep:
         if not self._options.isolate:
             return sweep
         from .isolation.attempts import ChildProcesses
@@ -141,79 +103,33 @@ class Lead:
         children = ChildProcesses(self._job(sweep), sweep.experiment)
         return replace(sweep, isolation=children)
 
-    def _lead(self, sweep: Sweep) -> None:
-        transport, mode = self._transport, self._mode
-        if transport is None or not isinstance(mode, MPIMode):
-            return
-        transport.send_all(m.Begin(self._job(sweep).pack()))
-        self._workers = WORKING
-        error = mode.lead(transport, sweep)
-        self._workers = RELEASED
-        if error is not None:
-            raise error
-
-    def _on_threads(self, mode: MultithreadedMode) -> Callable[[Sweep], None]:
-        def say_busy(busy: bool) -> None:
-            self._threads_busy = busy
-
-        return lambda sweep: mode.run(self._isolated(sweep), say_busy)
-
-    # --- executors over worker ranks
-
-    def _ranks(self, mode: HeterogeneousMode, experiment: Experiment) -> Crew:
-        transport = self._transport
-        if transport is None:
-            workers = mode.workers_when_alone
-            script = self._script or script_of(experiment)
-            return Crew(
-                type(mode).__name__,
-                1 + workers,
-                None,
-                lambda sweep: self._lead_spawned(mode, workers, script, sweep),
-                _described(workers, mode.threads_per_worker),
-            )
-        workers = _workers_of(mode, transport.size)
-        return self._crew_of(
-            _described(workers, mode.threads_per_worker),
-            lambda sweep: self._lead_ranks(mode, transport, workers, sweep),
-        )
-
-    def _lead_ranks(
-        self, mode: HeterogeneousMode, transport: Transport, workers: int, sweep: Sweep
-    ) -> None:
-        job = self._job(sweep, mode.threads_per_worker)
-        order = m.Begin(job._replace(workers=workers).pack())
-        for rank in range(1, 1 + workers):
+    @contextmanager
+    def working(
+        self, sweep: Sweep, transport: Transport, ranks: Iterable[int], **facts: Any
+    ) -> Iterator[None]:
+        order = m.Begin(self._job(sweep)._replace(**facts).pack())
+        for rank in ranks:
             transport.send(rank, order)
         self._workers = WORKING
-        error = mode.lead(transport, range(1, 1 + workers), sweep)
+        yield
         self._workers = RELEASED
-        if error is not None:
-            raise error
 
-    def _lead_spawned(
-        self,
-        mode: HeterogeneousMode,
-        workers: int,
-        script: Script | None,
-        sweep: Sweep,
-    ) -> None:
+    def script_of_workers(self) -> Script | None:
+        return self._script or script_of(self._experiment)
+
+    @contextmanager
+    def spawned(
+        self, workers: int, script: Script | None, sweep: Sweep
+    ) -> Iterator[Transport]:
         from .mpi.spawn import spawned
 
-        error: BaseException | None = None
-        main = main_of(sweep.experiment, self._script)
+        self._main = main_of(sweep.experiment, self._script)
         with spawned(workers) as transport:
-            self._transport, self._script = transport, script
-            job = self._job(sweep, mode.threads_per_worker)
-            transport.send_all(m.Begin(job._replace(main=main).pack()))
-            self._workers = WORKING
-            error = mode.lead(transport, range(1, transport.size), sweep)
-            self._workers = RELEASED
-        self._transport = None
-        if error is not None:
-            raise error
+            self.transport, self._script = transport, script
+            yield transport
+        self.transport = None
 
-    def _job(self, sweep: Sweep, lanes: int | None = None) -> Job:
+    def _job(self, sweep: Sweep) -> Job:
         database, experiment = self._database, sweep.experiment
         return Job(
             experiment.name,
@@ -226,24 +142,23 @@ class Lead:
             database.lock_token if database else None,
             sweep.drain.time_left(),
             sweep.allow_pickle,
-            lanes,
-            None,
-            self._options.isolate,
-            self._options.trial_timeout,
+            main=self._main,
+            isolate=self._options.isolate,
+            trial_timeout=self._options.trial_timeout,
             reseed=experiment.reseed,
         )
 
     # --- the end
 
     def _dismiss(self, message: m.Dismiss) -> None:
-        if self._transport is not None and self._workers != WORKING:
-            self._transport.send_all(message)
+        if self.transport is not None and self._workers != WORKING:
+            self.transport.send_all(message)
 
     def _tell(self, error: BaseException) -> None:
         """Let no worker wait for a rank 0 that has stopped, and no thread hold it."""
         busy = self._workers == WORKING or self._threads_busy
-        if self._transport is not None and busy:
-            end_all(error, self._transport.abort)
+        if self.transport is not None and busy:
+            end_all(error, self.transport.abort)
         elif busy and not is_interactive():
             end_all(error, _leave)
         self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
@@ -253,28 +168,6 @@ def _require_database(database: object) -> None:
     if not isinstance(database, ExperimentDatabase):
         msg = f"execute() needs what open_db() returned, not {database!r}"
         raise ConfigurationError(msg)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _described(workers: int, threads: int) -> str:
-    described = _counted(workers, "worker")
-    return described if threads == 1 else f"{described} of {threads} threads"
-
-
-def _workers_of(mode: HeterogeneousMode, size: int) -> int:
-    """Give how many of mpirun's ranks are to work."""
-    there = size - 1
-    if mode.workers is not None and mode.workers > there:
-        msg = (
-            f"{mode!r} asks for {_counted(mode.workers, 'worker')}, and mpirun started "
-            f"{there} beside rank 0: use `mpirun -n {mode.workers + 1}`, or leave "
-            "workers out"
-        )
-        raise ConfigurationError(msg)
-    return mode.workers or there
 
 
 def _leave(code: int) -> NoReturn:

@@ -142,7 +142,7 @@ def _leave_together(transport: Transport) -> None:
 
 def _connect(mode: Mode) -> Transport | None:
     """Connect to the other ranks; None where this process is alone."""
-    if type(mode).__name__ != "MPIMode" or launch.concerns_mpi():
+    if not mode.needs_ranks or launch.concerns_mpi():
         return launch.connect()
     try:
         return launch.connect(even_alone=True)
@@ -153,7 +153,7 @@ def _connect(mode: Mode) -> Transport | None:
 def as_mode(mode: Any) -> Mode:
     """Give an instance of a mode that was named by class or instance."""
     kind = mode if isinstance(mode, type) else type(mode)
-    if kind.__name__ not in MODES or not kind.__module__.startswith(f"{__package__}."):
+    if not hasattr(kind, "workforce"):
         msg = f"mode must be one of {', '.join(MODES)}, not {mode!r}"
         raise ConfigurationError(msg)
     try:

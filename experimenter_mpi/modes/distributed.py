@@ -6,13 +6,16 @@ started with ``MPI_Comm_spawn``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .counts import available_cores, checked_count
+from ..errors import ConfigurationError
+from . import Workforce, on_ranks
+from .counts import available_cores, checked_count, counted
 
 if TYPE_CHECKING:
     from ..mpi.transport import Transport
     from ..sweep import Sweep
+    from . import Lead
 
 # Each is three communicators on every rank, of which MPI libraries have two thousand.
 MOST_THREADS = 256
@@ -29,6 +32,8 @@ class HeterogeneousMode:
             256 threads.
     """
 
+    needs_ranks = False
+
     def __init__(self, threads_per_worker: int, workers: int | None = None) -> None:
         self.threads_per_worker = checked_count(
             "threads_per_worker", threads_per_worker, MOST_THREADS
@@ -38,10 +43,55 @@ class HeterogeneousMode:
     def __repr__(self) -> str:
         return f"HeterogeneousMode({self.threads_per_worker}, workers={self.workers})"
 
-    @property
-    def workers_when_alone(self) -> int:
-        """How many workers to start where no ``mpirun`` did."""
-        return self.workers or available_cores()
+    def workforce(self, lead: Lead) -> Workforce:
+        """Choose ranks of ``mpirun``, or workers that are started; see ``Mode``."""
+        transport = lead.transport
+        if transport is None:
+            return self._to_be_spawned(lead)
+        ranks = range(1, 1 + self._workers_among(transport.size - 1))
+
+        def run(sweep: Sweep) -> None:
+            error = self._error(lead, transport, ranks, sweep, workers=len(ranks))
+            if error is not None:
+                raise error
+
+        return on_ranks(self, lead, self._described(len(ranks)), run)
+
+    def _to_be_spawned(self, lead: Lead) -> Workforce:
+        workers = self.workers or available_cores()
+        script = lead.script_of_workers()
+
+        def run(sweep: Sweep) -> None:
+            with lead.spawned(workers, script, sweep) as transport:
+                ranks = range(1, transport.size)
+                error = self._error(lead, transport, ranks, sweep)
+            if error is not None:
+                raise error
+
+        name, where = type(self).__name__, self._described(workers)
+        return Workforce(name, 1 + workers, None, where, run)
+
+    def _error(
+        self, lead: Lead, transport: Transport, ranks: range, sweep: Sweep, **facts: Any
+    ) -> BaseException | None:
+        facts["lanes"] = self.threads_per_worker
+        with lead.working(sweep, transport, ranks, **facts):
+            return self.lead(transport, ranks, sweep)
+
+    def _described(self, workers: int) -> str:
+        described, threads = counted(workers, "worker"), self.threads_per_worker
+        return described if threads == 1 else f"{described} of {threads} threads"
+
+    def _workers_among(self, there: int) -> int:
+        """Return how many of the ranks beside rank 0 are to work."""
+        if self.workers is not None and self.workers > there:
+            msg = (
+                f"{self!r} asks for {counted(self.workers, 'worker')}, and mpirun "
+                f"started {there} beside rank 0: use `mpirun -n {self.workers + 1}`, "
+                "or leave workers out"
+            )
+            raise ConfigurationError(msg)
+        return self.workers or there
 
     def lead(
         self, transport: Transport, ranks: range, sweep: Sweep

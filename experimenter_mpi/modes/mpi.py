@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from . import SerialMode, on_ranks
+from .counts import counted
 
 if TYPE_CHECKING:
     from ..mpi.transport import Transport
     from ..sweep import Sweep
+    from . import Lead, Workforce
 
 
 class MPIMode:
@@ -22,6 +25,8 @@ class MPIMode:
         ConfigurationError: ``batch_size`` is neither "auto" nor a whole number >= 1.
     """
 
+    needs_ranks = True
+
     def __init__(self, batch_size: int | str = "auto") -> None:
         size = batch_size
         whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
@@ -32,6 +37,21 @@ class MPIMode:
 
     def __repr__(self) -> str:
         return f"MPIMode(batch_size={self.batch_size!r})"
+
+    def workforce(self, lead: Lead) -> Workforce:
+        """Choose all ranks, or this one where there are no others; see ``Mode``."""
+        transport = lead.transport
+        if transport is None:
+            lead.note("there is one rank only: running serially")
+            return SerialMode().workforce(lead)
+
+        def run(sweep: Sweep) -> None:
+            with lead.working(sweep, transport, transport.workers):
+                error = self.lead(transport, sweep)
+            if error is not None:
+                raise error
+
+        return on_ranks(self, lead, counted(transport.size, "rank"), run)
 
     def lead(self, transport: Transport, sweep: Sweep) -> BaseException | None:
         """Rank 0's part: hand the sweep's trials to the workers; see ``coordinate``."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .counts import available_cores, checked_count
+from . import in_process
+from .counts import available_cores, checked_count, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..sweep import Sweep
+    from . import Lead, Workforce
 
 
 class MultithreadedMode:
@@ -23,12 +25,24 @@ class MultithreadedMode:
         ConfigurationError: ``threads`` is no whole number >= 1.
     """
 
+    needs_ranks = False
+
     def __init__(self, threads: int | None = None) -> None:
         given = available_cores() if threads is None else threads
         self.threads = checked_count("threads", given)
 
     def __repr__(self) -> str:
         return f"MultithreadedMode(threads={self.threads})"
+
+    def workforce(self, lead: Lead) -> Workforce:
+        """Choose this process; see ``Mode``."""
+
+        def run(sweep: Sweep) -> None:
+            self.run(lead.isolated(sweep), lead.say_busy)
+
+        # One rank, however many mpirun has started: whoever started it sees it die.
+        made = in_process(self, lead, counted(self.threads, "thread"), run)
+        return made._replace(ranks=1)
 
     def run(
         self, sweep: Sweep, say_busy: Callable[[bool], object] = lambda _: None
