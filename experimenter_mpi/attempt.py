@@ -147,6 +147,7 @@ def _judged(
     except BaseException as error:  # noqa: BLE001 - of what the trial has raised
         return Status.FAILED, describe(error)
     finally:
+        signals.stop_timer()
         signals.put_back(handlers)
 
 

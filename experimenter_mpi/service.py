@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .attempt import InProcess
@@ -17,6 +18,8 @@ from .shared_arrays import SharedArrays
 from .signals import outliving_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .attempt import Attempts
     from .experiment import Experiment
     from .mpi.transport import Transport
@@ -30,10 +33,11 @@ def assist(transport: Transport, experiment: Experiment) -> RunSummary:
         ExperimenterError: what stopped rank 0.
         SystemExit: rank 0 has left the script.
     """
-    order = _order(transport)
-    if isinstance(order, m.Begin):
-        _work_at(transport, Job.unpack(order.job), experiment)
+    with _never_in_silence(transport):
         order = _order(transport)
+        if isinstance(order, m.Begin):
+            _work_at(transport, Job.unpack(order.job), experiment)
+            order = _order(transport)
     match order:
         case m.Dismiss(tuple(fields)):
             from .summary import RunSummary  # not on workers that serve a run
@@ -56,22 +60,34 @@ def follow(transport: Transport) -> None:
 
     Until then rank 0 may begin experiments, and must not wait for this rank.
     """
-    while transport.is_open and transport.leave is None:
-        if isinstance(_order(transport), m.Begin):
-            error = ScriptError(
-                "its script has ended while rank 0 calls execute(): call execute() "
-                "alike on every rank"
-            )
-            line = Line(transport)
-            report_unable(line, transport.place, error)
+    with _never_in_silence(transport):
+        while transport.is_open and transport.leave is None:
+            if isinstance(_order(transport), m.Begin):
+                error = ScriptError(
+                    "its script has ended while rank 0 calls execute(): call execute() "
+                    "alike on every rank"
+                )
+                line = Line(transport)
+                report_unable(line, transport.place, error)
 
 
 def serve(transport: Transport) -> None:
     """Work at whatever rank 0 begins until it sends this rank home."""
-    with outliving_signals():
+    with outliving_signals(), _never_in_silence(transport):
         while (order := _order(transport)) != m.Dismiss():
             if isinstance(order, m.Begin):
                 _work_at(transport, Job.unpack(order.job), None)
+
+
+@contextmanager
+def _never_in_silence(transport: Transport) -> Iterator[None]:
+    """End the job where this rank cannot go on: rank 0 would wait for it for ever."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - a trial's handler may raise any
+        from .mpi.ending import end_job
+
+        end_job(transport, error)
 
 
 def _order(transport: Transport) -> m.Message:
@@ -88,9 +104,15 @@ def _order(transport: Transport) -> m.Message:
 
 def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     launch.take_place(transport, job.workers)
+    transport.is_needed = True
     line = Line(transport, job.time_left)
     try:
-        with safe(), working_in(job.directory), outliving_signals(), line.watching():
+        with (
+            safe(),
+            working_in(job.directory),
+            outliving_signals(),
+            line.watching(),
+        ):
             attempts = _attempts(line, job, local)
             try:
                 _work(line, transport, job, attempts)
@@ -100,6 +122,7 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
         raise
     except ExperimenterError as error:
         report_unable(line, transport.place, error)
+    transport.is_needed = False
 
 
 def _work(line: Line, transport: Transport, job: Job, attempts: Attempts) -> None:

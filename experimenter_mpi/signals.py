@@ -53,9 +53,12 @@ class Handlers:
         Raises:
             ValueError: this is not the main thread, which alone can have handlers.
         """
+        global _alarm_before, _main_thread
         look_at_forks()
         for number in _NUMBERS:
             self._previous[number] = signal.signal(number, self.handler)
+        if not _installed:
+            _alarm_before, _main_thread = getsignal(signal.SIGALRM), get_ident()
         _installed.append(self)
 
     def remove(self) -> None:
@@ -82,6 +85,8 @@ def _or_default(handler: Any) -> Any:
 
 
 _installed: list[Handlers] = []
+_alarm_before: Any = None
+_main_thread = 0
 
 
 @contextmanager
@@ -120,6 +125,14 @@ def put_back(trials: dict[int, Any]) -> None:
         _installed[-1].on_replaced()
 
 
+def stop_timer() -> None:
+    """Stop what ``signal.alarm`` has begun in a trial: it would end another one."""
+    if not _installed or getsignal(signal.SIGALRM) is _alarm_before:
+        return
+    if get_ident() == _main_thread:  # which alone can have begun it
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def stepped_back(error: BaseException, trials: dict[int, Any], watch: Watch) -> bool:
     """Whether a trial has left since the run is to stop, and not since it failed.
 
@@ -138,6 +151,16 @@ def stepped_back(error: BaseException, trials: dict[int, Any], watch: Watch) -> 
             return bool(taken)
         time.sleep(LOOK_SECONDS)
     return True
+
+
+def deafen() -> None:
+    """Call no handler any more: this process ends."""
+    if get_ident() != _main_thread:
+        return
+    for number in range(1, signal.NSIG):
+        while callable(getsignal(number)):
+            with suppress(BaseException):  # of the handler itself
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _pass_on(number: int) -> None:

@@ -11,9 +11,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ..errors import LaunchError, ProtocolError
+from ..mpi import executors
 from ..mpi import messages as m
 from ..mpi.coordinator import LOOK_SECONDS, coordinate
-from ..mpi.executors import lead_pool
 from ..mpi.lanes import run_batch_here, say_opened
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def lead_ranks(
     able = tuple(sorted(places))
     for rank in able:
         transport.send(rank, m.Form(able))
-    with transport.lanes(able, lanes) as communicators:
-        pools = [lead_pool(each, say_opened) for each in communicators]
+    with executors.lanes(transport.world, able, lanes) as communicators:
+        pools = [executors.lead_pool(each, say_opened) for each in communicators]
         port = FuturesPort(transport, places, pools)
         error = coordinate(port, sweep)
         port.close()

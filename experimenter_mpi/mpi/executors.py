@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
 
@@ -18,6 +19,20 @@ def thread_pool(threads: int) -> Executor:
 
         return futures.ThreadPoolExecutor(threads)
     return ThreadPoolExecutor(threads)
+
+
+@contextmanager
+def lanes(world: Any, ranks: Sequence[int], count: int) -> Iterator[list[Any]]:
+    """Return communicators of rank 0 and these ``ranks``, all of which come here."""
+    everyone = world.Get_group()
+    chosen = everyone.Incl([0, *ranks])
+    made = [world.Create_group(chosen)]
+    made += [made[0].Dup() for _ in range(count - 1)]
+    everyone.Free()
+    chosen.Free()
+    yield made
+    for communicator in made:
+        communicator.Free()
 
 
 def lead_pool(communicator: Any, on_each_rank: Callable[[], object]) -> Executor:

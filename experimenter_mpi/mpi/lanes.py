@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import ProtocolError
 from ..reports import Reports
@@ -18,7 +18,7 @@ from . import messages as m
 from .worker import run_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..attempt import Attempt, Attempts
     from ..ledger import Outcome, Place
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 
 class Lane(NamedTuple):
-    """What a lane's thread runs batches with; ``opened`` is set when it serves."""
+    """What a lane's thread runs batches with.
+
+    ``opened`` is set when it serves; ``end_job`` takes what it cannot go on after.
+    """
 
     line: Line
     place: Place
     attempts: Attempts
     reports: Reports
     opened: threading.Event
+    end_job: Callable[[BaseException], NoReturn]
 
 
 class Ended(NamedTuple):
@@ -50,9 +54,12 @@ _lane: ContextVar[Lane] = ContextVar("_lane")
 def run_batch_here(ranges: m.Ranges) -> Ended:
     """Run a batch on this worker: the task that rank 0 submits."""
     lane = _lane.get()
-    run_batch(lane.line, ranges, lane.attempts, lane.reports, announced=True)
-    held, sent = lane.reports.take()
-    return Ended(lane.place, tuple(each.outcome for each in held), sent)
+    try:
+        run_batch(lane.line, ranges, lane.attempts, lane.reports, announced=True)
+        held, sent = lane.reports.take()
+        return Ended(lane.place, tuple(each.outcome for each in held), sent)
+    except BaseException as error:  # noqa: BLE001 - rank 0 would take it for its own
+        lane.end_job(error)
 
 
 def say_opened() -> None:
@@ -68,8 +75,8 @@ def work_in_lanes(
     line.send(m.Ready(place))
     match line.receive():
         case m.Form(ranks):
-            made = [_lane_of(line, place, attempts) for _ in range(lanes)]
-            with transport.lanes(ranks, lanes) as communicators:
+            made = [_lane_of(line, transport, place, attempts) for _ in range(lanes)]
+            with executors.lanes(transport.world, ranks, lanes) as communicators:
                 _serve_all(communicators, made)
         case m.Release():
             return
@@ -81,12 +88,20 @@ def work_in_lanes(
     line.send(m.Drained())  # nothing of this experiment comes after it
 
 
-def _lane_of(line: Line, place: Place, attempts: Attempts) -> Lane:
+def _lane_of(
+    line: Line, transport: Transport, place: Place, attempts: Attempts
+) -> Lane:
     def send(ended: tuple[Attempt, ...]) -> None:
         line.send(m.Finished(tuple(each.outcome for each in ended)))
 
     reports = Reports(send, watched=True)
-    return Lane(line, place, attempts, reports, threading.Event())
+
+    def end_job(error: BaseException) -> NoReturn:
+        from .ending import end_job
+
+        end_job(transport, error)
+
+    return Lane(line, place, attempts, reports, threading.Event(), end_job)
 
 
 def _serve_all(communicators: Sequence[Any], lanes: Sequence[Lane]) -> None:
@@ -106,6 +121,8 @@ def _serve(communicator: Any, lane: Lane) -> None:
     token = _lane.set(lane)
     try:
         executors.serve_pool(communicator)
+    except BaseException as error:  # noqa: BLE001 - a thread ends with it in silence
+        lane.end_job(error)
     finally:
         _lane.reset(token)
         lane.reports.close()

@@ -12,28 +12,23 @@ import atexit
 import os
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .. import output
-from ..errors import ExperimenterError, LaunchError, ProtocolError, printable
+from .. import signals
+from ..errors import LaunchError
 from ..ledger import Place
 from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
 from .messages import Announce, Leave, Message, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
 # What every MPI sends at once or not at all: a rank that dies in the middle of a frame
 # would leave the receive that it is for waiting for ever.
 SURE_BYTES = 1024
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
-# How long what explains an abort is given to pass through the launcher's pipes.
-ABORT_SECONDS = 0.5
-# How long all ranks but one leave it to that one to say why they end: it may be inside
-# a trial, and notice later.
-WORD_SECONDS = 1.5
 # How long a rank that leaves waits for what nobody may be there to receive.
 CLOSE_SECONDS = 5.0
 
@@ -79,29 +74,18 @@ class Transport:
         self._frame_limit = SURE_BYTES if self._survival.enabled else FRAME_BYTES
         # Rank 0's last word to a worker of a script, once it has come.
         self.leave: Leave | None = None
+        self.is_needed = False  # as it is while trials run
+        self._is_closed = False
 
     @property
     def serves_threads(self) -> bool:
         """Whether several threads of a rank may use MPI at once."""
         return bool(self._mpi.Query_thread() >= self._mpi.THREAD_MULTIPLE)
 
-    @contextmanager
-    def lanes(self, ranks: Sequence[int], count: int) -> Iterator[list[Any]]:
-        """Give communicators of rank 0 and these ``ranks``, all of which come here."""
-        world = self.world.Get_group()
-        chosen = world.Incl([0, *ranks])
-        made = [self.world.Create_group(chosen)]
-        made += [made[0].Dup() for _ in range(count - 1)]
-        world.Free()
-        chosen.Free()
-        yield made
-        for communicator in made:
-            communicator.Free()
-
     @property
     def is_open(self) -> bool:
-        """Whether messages can still be sent: nobody has ended MPI."""
-        return not self._mpi.Is_finalized()
+        """Whether messages can be sent: nobody has ended MPI, and this is no fork."""
+        return not (self._is_closed or self._mpi.Is_finalized())
 
     @property
     def library(self) -> str:
@@ -143,13 +127,9 @@ class Transport:
         """Learn of deaths; leave if it is rank 0's, without which nothing goes on."""
         self._survival.notice(error)
         if self.rank != 0 and 0 in self._survival.dead:
-            from ..summary import EXIT_STOPPED
+            from .ending import leave_without_rank_0
 
-            if self.rank != min(self.workers):
-                time.sleep(WORD_SECONDS)
-            text = "rank 0 has died; what it committed is kept: run again to go on"
-            output.say(f"experimenter_mpi: {text}")
-            self.abort(EXIT_STOPPED)
+            leave_without_rank_0(self)
 
     def receive(
         self, timeout: float | None = None, wake: Callable[[], bool] = lambda: False
@@ -200,12 +180,17 @@ class Transport:
         """Let go what is sent, and take back the posted receives, for MPI_Finalize."""
         if not self.is_open:
             return
+        self._is_closed = True
         self.flush(CLOSE_SECONDS)
         if self.survives_deaths:
             from .survival import leave_without_the_dead
 
             leave_without_the_dead()
         self._inbox.close()
+
+    def abandon(self) -> None:
+        """Leave MPI to the process that this one was forked from."""
+        self._is_closed = True
 
     def free(self) -> None:
         """Give the communicators back; all ranks do so together."""
@@ -214,10 +199,14 @@ class Transport:
 
     def abort(self, code: int) -> NoReturn:
         """End every rank at once: the last resort against a silent hang."""
-        if self.has_launcher:
-            _let_words_out()
-        self.world.Abort(code)
-        os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
+        try:
+            if self.has_launcher:
+                from .ending import let_words_out
+
+                let_words_out()
+        finally:
+            self.world.Abort(code)
+            os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
 
 
 def _private(mpi: Any, world: Any) -> tuple[Any, tuple[Any, Any, list[int]]]:
@@ -241,12 +230,6 @@ def _of_this_node(mpi: Any, world: Any) -> list[int]:
     for each in (here, everywhere, node):
         each.Free()
     return ranks
-
-
-def _let_words_out() -> None:
-    """Let what was printed reach the launcher, which on Abort drops what has not."""
-    output.flush()
-    time.sleep(ABORT_SECONDS)
 
 
 _connected: list[Transport] = []
@@ -279,14 +262,31 @@ def connect(crowding: float = 1.0) -> Transport | None:
         return None
     transport = Transport(load(), communicator, crowding=crowding)
     atexit.register(transport.close)
-    _connected.append(transport)
+    _keep(transport)
     return transport
 
 
 def adopt(transport: Transport) -> None:
     """Make this the process's transport: a spawned worker's world is not its own."""
     _abort_on_uncaught(transport.world)
+    _keep(transport)
+
+
+def _keep(transport: Transport) -> None:
+    """Use this transport from now on, until MPI ends, and in this process alone."""
     _connected.append(transport)
+    signals.look_at_forks()
+    signals.on_fork.append(transport.abandon)
+
+    def on_finalize(*_: object) -> None:
+        if transport.is_open:
+            from .ending import before_finalize
+
+            before_finalize(transport)
+
+    # MPI_Finalize begins by freeing this communicator, and what is kept with it.
+    mpi = load()
+    mpi.COMM_SELF.Set_attr(mpi.Comm.Create_keyval(delete_fn=on_finalize), None)
 
 
 def adopted() -> Transport | None:
@@ -331,34 +331,22 @@ def load() -> Any:
 
 
 def _abort_on_uncaught(communicator: Any) -> None:
-    """Let an uncaught exception on any rank end them all.
-
-    Otherwise the others would wait for this one for ever. A worker that was told of
-    an error by rank 0 leaves quietly: rank 0 says it.
-    """
-    previous = sys.excepthook
+    """Let an uncaught exception on any rank end them all, which would wait for it."""
+    previous, life = sys.excepthook, signals.life
     if getattr(previous, "aborts_mpi", False):
         return
 
     def on_uncaught(kind: Any, error: Any, frames: Any) -> None:
-        users_mistake = issubclass(kind, ExperimenterError)
-        users_mistake = users_mistake and not issubclass(kind, ProtocolError)
-        if getattr(error, "said_by_rank_0", False):
-            return
-        try:
-            if users_mistake:
-                output.say(f"experimenter_mpi: {printable(str(error))}")
-            else:
-                _say_place(communicator)
-                previous(kind, error, frames)
-            _let_words_out()
-        finally:  # whatever becomes of the words
-            communicator.Abort(3 if users_mistake else 1)
+        if signals.life != life:  # forked from a rank
+            previous(kind, error, frames)
+        elif not getattr(error, "said_by_rank_0", False):
+            code = 1
+            try:
+                from .ending import say_uncaught
+
+                code = say_uncaught(communicator, error, previous)
+            finally:  # whatever becomes of the words
+                communicator.Abort(code)
 
     on_uncaught.aborts_mpi = True  # type: ignore[attr-defined]
     sys.excepthook = on_uncaught
-
-
-def _say_place(communicator: Any) -> None:
-    where = f"rank {communicator.rank} of {communicator.size} on {os.uname().nodename}"
-    output.say(f"experimenter_mpi: uncaught on {where}:")

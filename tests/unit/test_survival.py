@@ -8,6 +8,7 @@ import pytest
 
 from experimenter_mpi.errors import LaunchError
 from experimenter_mpi.ledger import Place
+from experimenter_mpi.mpi import ending
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transport_module
 from experimenter_mpi.mpi.mail import FRAME_BYTES, enabled
@@ -142,14 +143,14 @@ def test_a_worker_whose_rank_0_has_died_ends_the_job(mpi, ranks, capsys, monkeyp
     slept, expected = [], []
     monkeypatch.setattr(transport_module.time, "sleep", slept.append)
     monkeypatch.setattr(transport_module.os, "_exit", sys.exit)
-    monkeypatch.setattr(transport_module, "ABORT_SECONDS", 0)
+    monkeypatch.setattr(ending, "ABORT_SECONDS", 0)
     mpi.kill(0)
     for worker in ranks[1:]:
         with pytest.raises(SystemExit) as caught:
             worker.poll()
         assert 75 == caught.value.code
-        waited = [] if worker is ranks[1] else [transport_module.WORD_SECONDS]
-        expected += [*waited, transport_module.ABORT_SECONDS]
+        waited = [] if worker is ranks[1] else [ending.WORD_SECONDS]
+        expected += [*waited, ending.ABORT_SECONDS]
 
     text = "experimenter_mpi: rank 0 has died; what it committed is kept: run again"
     assert 75 == mpi.aborted
