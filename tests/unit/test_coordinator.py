@@ -27,7 +27,7 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
 from experimenter_mpi.mpi import coordinator
 from experimenter_mpi.mpi import messages as m
-from experimenter_mpi.mpi.coordinator import coordinate
+from experimenter_mpi.mpi.coordinator import FROZEN_BY_A_SCRIPT, coordinate
 from experimenter_mpi.mpi.worker import Line, report_unable, work
 from experimenter_mpi.variables import LinearVariable
 from support.fakes import (
@@ -128,7 +128,7 @@ class GarbageLedger(ListLedger):
 def test_the_garbage_collector_leaves_older_objects_alone_during_the_run():
     done = Script(ready(1), obedient, ledger_kind=GarbageLedger).run()
 
-    assert done.ledger.frozen > 0
+    assert done.ledger.frozen > FROZEN_BY_A_SCRIPT
     assert 0 == gc.get_freeze_count()
 
 
