@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         RunSummary,
     )
     from .variables import (
+        IntegerVariable,
         IterableVariable,
         LinearVariable,
         LogLinearVariable,
@@ -117,6 +118,7 @@ __all__ = [
     "ExperimenterError",
     "ForeignDatabaseError",
     "HeterogeneousMode",
+    "IntegerVariable",
     "IsolationError",
     "IterableVariable",
     "JobScriptError",
@@ -201,8 +203,8 @@ _NAMES = {
     "modes.multithreaded": "MultithreadedMode",
     "runner": "execute",
     "summary": "RunSummary",
-    "variables": """IterableVariable LinearVariable LogLinearVariable
-        MatchIterableVariable RepeatVariable Variable""",
+    "variables": """IntegerVariable IterableVariable LinearVariable
+        LogLinearVariable MatchIterableVariable RepeatVariable Variable""",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

@@ -134,7 +134,7 @@ class Experiment:
     """A named experiment: call ``function`` for each trial of ``configuration``.
 
         Experiment("walk", function=walk, configuration={
-            "N": IterableVariable([100, 1000]), "seed": LinearVariable(1, 4, 4),
+            "N": IterableVariable([100, 1000]), "seed": IntegerVariable(1, 4),
             "sigma": 0.1,
         })
 

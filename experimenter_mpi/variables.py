@@ -61,10 +61,9 @@ class Variable:
 
 
 class LinearVariable(Variable):
-    """``n`` evenly spaced values from ``min`` to ``max``, both ends exact.
+    """``n`` evenly spaced floats from ``min`` to ``max``, both ends exact.
 
-    With integer ends the values are integers wherever all of them are whole, so that
-    ``LinearVariable(1, 10, 10)`` can be a loop count. ``n=1`` gives ``min``.
+    ``n=1`` gives ``min``. For whole numbers see ``IntegerVariable``.
 
     Raises:
         ConfigurationError: ``n < 1``, or an end that is no finite number.
@@ -84,16 +83,16 @@ class LinearVariable(Variable):
         low, high, n = self.min, self.max, self.n
         if _whole(low, high) and (n == 1 or (high - low) % (n - 1) == 0):
             step = 0 if n == 1 else (high - low) // (n - 1)
-            return tuple(low + i * step for i in range(n))
+            return tuple(float(low + i * step) for i in range(n))
         inner = [_between(float(low), float(high), i, n - 1) for i in _inner(n)]
         return _with_ends(low, inner, high, n)
 
 
 class LogLinearVariable(Variable):
-    """``n`` values from ``min`` to ``max``, evenly spaced in the logarithm.
+    """``n`` floats from ``min`` to ``max``, evenly spaced in the logarithm.
 
-    Ends are exact: ``LogLinearVariable(1, 100, 3)`` is 1, 10, 100. With integer ends
-    the values are integers wherever all of them are whole. ``n=1`` gives ``min``.
+    Ends are exact: ``LogLinearVariable(1, 100, 3)`` is 1.0, 10.0, 100.0. ``n=1`` gives
+    ``min``.
 
     Raises:
         ConfigurationError: ``n < 1``, or an end that is not finite and positive.
@@ -117,8 +116,52 @@ class LogLinearVariable(Variable):
         low, high, n = math.log10(self.min), math.log10(self.max), self.n
         inner = [10 ** (low + (high - low) * (i / (n - 1))) for i in _inner(n)]
         if _whole(self.min, self.max) and all(map(_nearly_whole, inner)):
-            inner = [round(value) for value in inner]
+            inner = [float(round(value)) for value in inner]
         return _with_ends(self.min, inner, self.max, n)
+
+
+class IntegerVariable(Variable):
+    """The whole numbers from ``min`` to ``max``, or every ``step``-th of them.
+
+    Both ends are among them: ``IntegerVariable(10, 50, 20)`` is 10, 30, 50.
+
+    Raises:
+        ConfigurationError: an argument is no whole number, ``max < min``,
+            ``step < 1``, or the steps do not lead to ``max``.
+    """
+
+    __slots__ = ("min", "max", "step")  # noqa: RUF023 - the order of arguments
+
+    min: int
+    max: int
+    step: int
+
+    def __init__(self, min: int, max: int, step: int = 1) -> None:  # noqa: A002
+        numbers = {"min": min, "max": max, "step": step}
+        self._set(**{name: _whole_number(name, numbers[name]) for name in numbers})
+        if self.step < 1 or self.max < self.min:
+            what = "step must be 1 or more" if self.step < 1 else "max is below min"
+            raise ConfigurationError(f"{self!r}: {what}")
+        if last := (self.max - self.min) % self.step:
+            near = self.max - last
+            msg = (
+                f"{self!r}: these steps lead to {near} and {near + self.step}, not to "
+                f"{self.max}; choose one of them as max"
+            )
+            raise ConfigurationError(msg)
+
+    def __repr__(self) -> str:
+        step = "" if self.step == 1 else f", {self.step}"
+        return f"IntegerVariable({self.min}, {self.max}{step})"
+
+    @property
+    def n(self) -> int:
+        """How many values there are."""
+        return (self.max - self.min) // self.step + 1
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return tuple(range(self.min, self.max + 1, self.step))
 
 
 class RepeatVariable(Variable):
@@ -228,6 +271,14 @@ def _count(variable: str, n: Any) -> int:
     return count
 
 
+def _whole_number(name: str, value: Any) -> int:
+    number = _number(value)
+    if not isinstance(number, int):
+        msg = f"IntegerVariable: {name} must be a whole number, not {value!r}"
+        raise ConfigurationError(msg)
+    return number
+
+
 def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
     try:
         entries = tuple(iterable)
@@ -256,16 +307,10 @@ def _inner(n: int) -> range:
     return range(1, n - 1)
 
 
-def _with_ends(low: Any, inner: list[Any], high: Any, n: int) -> tuple[Any, ...]:
-    if n == 1:
-        return (low,)
-    if any(isinstance(value, float) for value in (low, *inner, high)):
-        low, high = _as_float(low), _as_float(high)  # one type for all of them
-    return (low, *inner, high)
-
-
-def _as_float(bound: Any) -> Any:
-    return float(bound) if float(bound) == bound else bound
+def _with_ends(
+    low: float, inner: list[float], high: float, n: int
+) -> tuple[float, ...]:
+    return (float(low),) if n == 1 else (float(low), *inner, float(high))
 
 
 def _whole(*bounds: float) -> bool:

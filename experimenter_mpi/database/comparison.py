@@ -20,6 +20,8 @@ _LONGEST_VALUE = 60
 # Where an object lies in this process tells nobody anything.
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _LONGEST_LIST = 10
+# The largest float has 256 hexadecimal digits.
+_MOST_DIGITS = 300
 
 
 def is_written_alike(row: Row[Any], given: Experiment) -> bool:
@@ -38,7 +40,8 @@ def differences(stored: Experiment, given: Experiment) -> list[str]:
     """Give one line per difference that matters to results, none if they match.
 
     Configurations match when they expand to the same trials, however they are
-    written: ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``.
+    written: ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``. Numbers are
+    compared by value, 4 as 4.0: whether some are floats was different in the past.
     """
     lines = [
         f"{what}: {getattr(stored, what)} -> {getattr(given, what)}"
@@ -71,7 +74,24 @@ def _same_trials(stored: Experiment, given: Experiment) -> bool:
 
 
 def _text(value: Any) -> str:
-    return encode_configuration(value, part=True).document
+    """Return JSON text that is equal for equal values."""
+    document = encode_configuration(value, part=True).document
+    return json.dumps(_by_value(document), separators=(",", ":"))
+
+
+def _by_value(document: str) -> Any:
+    return json.loads(document, parse_float=_number, object_hook=_with_large_integers)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _with_large_integers(plain: dict[str, Any]) -> Any:
+    digits = plain.get("$int", "")
+    # Of more than these no float can be the equal.
+    return int(digits, 16) if digits and len(digits) < _MOST_DIGITS else plain
 
 
 def _sorted(document: str) -> str:
@@ -133,5 +153,8 @@ def _change(ours: Any, theirs: Any) -> str:
 
 def _shown(value: Any) -> str:
     """Give a value as the user may have written it, cut where it gets long."""
-    text = " ".join(_ADDRESS.sub("", repr(value)).split())
+    try:
+        text = " ".join(_ADDRESS.sub("", repr(value)).split())
+    except Exception:  # noqa: BLE001 - of the user's own class, for example
+        text = f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..tags import expect
 from ..variables import (
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
     LogLinearVariable,
@@ -76,6 +77,7 @@ VARIABLE_RULES = tuple(
     for variable in (
         LinearVariable,
         LogLinearVariable,
+        IntegerVariable,
         RepeatVariable,
         IterableVariable,
         MatchIterableVariable,

@@ -17,7 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 from experimenter_mpi.mpi import coordinator, transport, worker
 from experimenter_mpi.mpi.messages import Assign, Finished
 
@@ -100,7 +100,7 @@ def sweep(trials: int, seconds: float) -> Experiment:
     """Give an experiment of so many trials that sleep, or do nothing."""
     return Experiment(
         "probe",
-        configuration={"seconds": seconds, "n": LinearVariable(1, trials, trials)},
+        configuration={"seconds": seconds, "n": IntegerVariable(1, trials)},
         function_name="sleeping" if seconds else "nothing",
         include_file=str(HERE / "trials.py"),
     )

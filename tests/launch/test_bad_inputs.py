@@ -7,13 +7,13 @@ import sqlite3
 import pytest
 
 GOOD = """
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable, LinearVariable
 
 def trial(configuration, trial_id):
     return {"n": configuration["n"]}
 
 experiment = Experiment(
-    "good", function=trial, configuration={"n": LinearVariable(1, 3, 3)}
+    "good", function=trial, configuration={"n": IntegerVariable(1, 3)}
 )
 """
 
@@ -36,18 +36,19 @@ SCRIPTS = {
         "no function 'trail'; did you mean trial?",
     ),
     "an impossible variable": (
-        GOOD.replace("LinearVariable(1, 3, 3)", "LinearVariable(1, 3, 0)"),
+        GOOD.replace("IntegerVariable(1, 3)", "LinearVariable(1, 3, 0)"),
         "LinearVariable: n must be a whole number of at least 1, not 0",
     ),
     "matched variables of another length": (
-        GOOD.replace("LinearVariable", "MatchIterableVariable")
-        .replace("(1, 3, 3)}", "([1, 2]), 'm': LinearVariable(1, 3, 3)}")
-        .replace("import Experiment,", "import LinearVariable, Experiment,"),
+        GOOD.replace("LinearVariable\n", "MatchIterableVariable\n").replace(
+            "IntegerVariable(1, 3)}",
+            "MatchIterableVariable([1, 2]), 'm': IntegerVariable(1, 3)}",
+        ),
         "has 2 values for 3 trials",
     ),
     "two experiments of one name": (
         GOOD + GOOD.replace("experiment =", "again ="),
-        "two experiments named 'good'",
+        "makes 2 experiments named 'good'",
     ),
 }
 
@@ -80,14 +81,12 @@ def test_a_bad_option_is_one_line_and_exit_code_2(run_cli, folder):
 def test_another_configuration_names_each_key_with_both_values(run_cli, folder):
     folder.write(GOOD.replace("}\n)", ", 'steps': 10}\n)"))
     run_cli("run", "exp.py").expect(0)
-    folder.write(
-        GOOD.replace("(1, 3, 3)", "(1, 5, 5)").replace("}\n)", ", 'steps': 20}\n)")
-    )
+    folder.write(GOOD.replace("(1, 3)", "(1, 5)").replace("}\n)", ", 'steps': 20}\n)"))
 
     line = only_line(run_cli("run", "exp.py").expect(3))
 
     assert "steps: 10 -> 20" in line
-    assert "n: LinearVariable(1, 3, 3) -> LinearVariable(1, 5, 5)" in line
+    assert "n: IntegerVariable(1, 3) -> IntegerVariable(1, 5)" in line
     assert "--overwrite" in line
     assert {"finished": 3} == folder.statuses()
 

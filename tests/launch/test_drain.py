@@ -17,7 +17,7 @@ from support.ways import WAYS
 POLITE = """
 import time
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted,
+    Experiment, IntegerVariable, TrialInterrupted,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
     stop_requested, time_left,
 )
@@ -34,7 +34,7 @@ def trial(configuration, trial_id):
     raise TrialInterrupted
 
 experiment = Experiment(
-    "polite", function=trial, configuration={"n": LinearVariable(1, 2, 2)}
+    "polite", function=trial, configuration={"n": IntegerVariable(1, 2)}
 )
 """
 # What Ctrl-C leaves, and what everything else does.
@@ -42,7 +42,7 @@ GRACE = {signal.SIGINT: 1, **dict.fromkeys([signal.SIGTERM, signal.SIGUSR1], 60)
 
 STUBBORN = """
 import time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     with open("began.txt", "a") as file:
@@ -51,7 +51,7 @@ def trial(configuration, trial_id):
     return {}
 
 experiment = Experiment(
-    "stubborn", function=trial, configuration={"n": LinearVariable(1, 9, 9)}
+    "stubborn", function=trial, configuration={"n": IntegerVariable(1, 9)}
 )
 """
 
@@ -242,14 +242,14 @@ def test_a_run_ends_before_its_job_does(mpirun, folder):
 
 LONG = """
 import time
-from experimenter_mpi import Experiment, LinearVariable, stop_requested
+from experimenter_mpi import Experiment, IntegerVariable, stop_requested
 
 def trial(configuration, trial_id):
     time.sleep(4)
     return {"asked": stop_requested()}
 
 experiment = Experiment(
-    "long", function=trial, configuration={"n": LinearVariable(1, 9, 9)}
+    "long", function=trial, configuration={"n": IntegerVariable(1, 9)}
 )
 """
 

@@ -19,7 +19,7 @@ from contextvars import copy_context
 from threading import Thread
 import numpy
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted, complete_trial_in_global_database,
+    Experiment, IntegerVariable, TrialInterrupted, complete_trial_in_global_database,
     get_global_store, get_latest_snapshot_from_global_database,
     get_results_from_trial_global_database, save_snapshot_in_global_database,
 )
@@ -36,7 +36,7 @@ def warm_up(configuration, trial_id):
 first = Experiment(
     "first", function=warm_up,
     configuration={
-        "n": LinearVariable(0, 11, 12), "seen": {"by": []},
+        "n": IntegerVariable(0, 11), "seen": {"by": []},
         "rng": numpy.random.default_rng(2026),
     },
     id="7d1a1d7e-5c0e-4b57-8f6a-0f6b1d0f1c11",
@@ -75,7 +75,7 @@ def go_on(configuration, trial_id):
 
 second = Experiment(
     "second", function=go_on, init_store=build,
-    configuration={"n": LinearVariable(0, 11, 12), "offset": 0.5},
+    configuration={"n": IntegerVariable(0, 11), "offset": 0.5},
 )
 """
 
@@ -289,7 +289,7 @@ def test_the_ancestors_scenarios_play_in_every_mode(name, launches, folder):
 
 LONG = """
 import time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     if configuration["n"] >= 4:
@@ -299,7 +299,7 @@ def trial(configuration, trial_id):
     return {"n": configuration["n"]}
 
 experiment = Experiment(
-    "long", function=trial, configuration={"n": LinearVariable(0, 11, 12)}
+    "long", function=trial, configuration={"n": IntegerVariable(0, 11)}
 )
 """
 
@@ -391,7 +391,7 @@ if __name__ == "__main__":
     database = open_db("mixed.db")
     for number, mode in enumerate(MODES):
         experiment = Experiment(
-            f"e{number}", function=trial, configuration={"n": LinearVariable(1, 5, 5)}
+            f"e{number}", function=trial, configuration={"n": IntegerVariable(1, 5)}
         )
         summary = execute(experiment, database, mode)
         print(experiment.id, summary.finished, flush=True)
@@ -420,7 +420,7 @@ def trial(configuration, trial_id):
 def build(configuration):
     raise OSError("no data")
 
-configuration = {"n": LinearVariable(1, 5, 5)}
+configuration = {"n": IntegerVariable(1, 5)}
 if __name__ == "__main__":
     database = open_db("raising.db")
     try:
@@ -454,7 +454,7 @@ def test_a_script_can_catch_what_execute_raises(name, launches, folder):
 
 CROWDED = """
 import threading, time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 lock, running, most = threading.Lock(), [], []
 
@@ -470,7 +470,7 @@ def trial(configuration, trial_id):
     return {"most": max(most)}
 
 experiment = Experiment(
-    "crowded", function=trial, configuration={"n": LinearVariable(0, 59, 60)}
+    "crowded", function=trial, configuration={"n": IntegerVariable(0, 59)}
 )
 """
 

@@ -7,7 +7,7 @@ import re
 FRAGILE = """
 import os, sys
 from pathlib import Path
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     n = configuration["n"]
@@ -24,7 +24,7 @@ def trial(configuration, trial_id):
     raise RuntimeError(f"trial {n} is fragile")
 
 experiment = Experiment(
-    "fragile", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "fragile", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 """
 
@@ -121,7 +121,7 @@ def test_a_run_with_nothing_left_ends_with_0_at_once(run_cli, folder):
 
 LATE = """
 import time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     if configuration["n"] == 1:
@@ -129,7 +129,7 @@ def trial(configuration, trial_id):
     return {}
 
 experiment = Experiment(
-    "late", function=trial, configuration={"n": LinearVariable(0, 5, 6)}
+    "late", function=trial, configuration={"n": IntegerVariable(0, 5)}
 )
 """
 

@@ -20,7 +20,7 @@ from support.swept import ON_SHARED_DISK
 FILLING = """
 import os, resource, time, numpy
 from experimenter_mpi import (
-    Experiment, LinearVariable, save_snapshot_in_global_database,
+    Experiment, IntegerVariable, save_snapshot_in_global_database,
 )
 
 def trial(configuration, trial_id):
@@ -43,7 +43,7 @@ if "LARGEST_FILE" in os.environ:
     limit = int(os.environ["LARGEST_FILE"])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 experiment = Experiment(
-    "filling", function=trial, configuration={"n": LinearVariable(0, 23, 24)}
+    "filling", function=trial, configuration={"n": IntegerVariable(0, 23)}
 )
 """
 RUN = (*PACKAGE, "run", "exp.py", "--progress", "none")

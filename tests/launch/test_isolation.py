@@ -17,7 +17,7 @@ from support.ways import WAYS
 CRASHING = """
 import ctypes, os, signal, subprocess, sys, time
 from experimenter_mpi import (
-    Experiment, LinearVariable, get_global_store, save_snapshot_in_global_database,
+    Experiment, IntegerVariable, get_global_store, save_snapshot_in_global_database,
     get_latest_snapshot_from_global_database, get_results_from_trial_global_database,
 )
 
@@ -55,7 +55,7 @@ def trial(configuration, trial_id):
 
 experiment = Experiment(
     "crashing", function=trial, init_store=build,
-    configuration={"n": LinearVariable(0, 11, 12)},
+    configuration={"n": IntegerVariable(0, 11)},
 )
 """
 FAILED = [
@@ -159,7 +159,7 @@ def test_the_first_crash_can_stop_the_run(start, folder, how):
 
 ENDLESS = """
 import ctypes, os
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     os.system("sleep 1000 &")
@@ -168,7 +168,7 @@ def trial(configuration, trial_id):
         ctypes.PyDLL(None).sleep(1000)  # Python never runs: no thread of ours helps
 
 experiment = Experiment(
-    "endless", function=trial, configuration={"n": LinearVariable(1, 2, 2)}
+    "endless", function=trial, configuration={"n": IntegerVariable(1, 2)}
 )
 """
 
@@ -208,7 +208,7 @@ def test_ctrl_c_twice_stops_an_isolated_trial_at_once(start, folder):
 PATIENT = """
 import time
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted, stop_requested, time_left,
+    Experiment, IntegerVariable, TrialInterrupted, stop_requested, time_left,
     save_snapshot_in_global_database,
 )
 
@@ -221,7 +221,7 @@ def trial(configuration, trial_id):
     raise TrialInterrupted
 
 experiment = Experiment(
-    "patient", function=trial, configuration={"n": LinearVariable(1, 4, 4)}
+    "patient", function=trial, configuration={"n": IntegerVariable(1, 4)}
 )
 """
 
@@ -248,7 +248,7 @@ def test_isolated_trials_see_a_drain_and_step_back(start, folder, how):
 
 SCRIPT = """
 import os
-from experimenter_mpi import Experiment, LinearVariable, {mode}, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, {mode}, execute, open_db
 
 class Point:
     def __init__(self, x):
@@ -262,7 +262,7 @@ def trial(configuration, trial_id):
 if __name__ == "__main__":
     experiment = Experiment(
         "script", function=trial,
-        configuration={{"n": LinearVariable(1, 3, 3), "point": Point(5)}},
+        configuration={{"n": IntegerVariable(1, 3), "point": Point(5)}},
     )
     with open_db("experiments.db", "experiments") as database:
         summary = execute(experiment, database, {mode}, isolate=True)
@@ -309,14 +309,14 @@ def test_what_is_in_no_file_is_refused_before_anything_is_stored(serial, folder)
 
 
 USES_MPI = """
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     from mpi4py import MPI
     return {"size": MPI.COMM_WORLD.size}
 
 experiment = Experiment(
-    "mpi", function=trial, configuration={"n": LinearVariable(1, 4, 4)}
+    "mpi", function=trial, configuration={"n": IntegerVariable(1, 4)}
 )
 """
 
@@ -332,7 +332,7 @@ def test_a_trial_that_uses_mpi_itself_finds_itself_alone(start, folder, how):
 
 LOOKING = """
 import sys
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 with open("loaded.txt", "a") as file:
     file.write(f"{sys.argv[0]}\\n")
@@ -341,7 +341,7 @@ def trial(configuration, trial_id):
     return {"modules": sorted(sys.modules)}
 
 experiment = Experiment(
-    "looking", function=trial, configuration={"n": LinearVariable(1, 4, 4)}
+    "looking", function=trial, configuration={"n": IntegerVariable(1, 4)}
 )
 """
 

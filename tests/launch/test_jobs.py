@@ -26,7 +26,7 @@ pytestmark = pytest.mark.launches
 TOLD = """
 import os, signal, time
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted,
+    Experiment, IntegerVariable, TrialInterrupted,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
     stop_requested,
 )
@@ -43,7 +43,7 @@ def trial(configuration, trial_id):
     raise TrialInterrupted
 
 experiment = Experiment(
-    "told", function=trial, configuration={"n": LinearVariable(1, 2, 2)}
+    "told", function=trial, configuration={"n": IntegerVariable(1, 2)}
 )
 """
 STEPS, VAIN = TOLD.replace("KEEP", "True"), TOLD.replace("KEEP", "False")

@@ -11,7 +11,7 @@ LARGE = """
 import atexit, os, resource, numpy
 from mpi4py import MPI
 from experimenter_mpi import (
-    Experiment, LinearVariable, get_latest_snapshot_from_global_database,
+    Experiment, IntegerVariable, get_latest_snapshot_from_global_database,
     save_snapshot_in_global_database, shared_arrays,
 )
 
@@ -33,7 +33,7 @@ def say_peak():
 if MPI.COMM_WORLD.rank == 0:
     atexit.register(say_peak)
 experiment = Experiment(
-    "large", function=trial, configuration={"n": LinearVariable(0, 1, 2)}
+    "large", function=trial, configuration={"n": IntegerVariable(0, 1)}
 )
 """
 
@@ -79,7 +79,7 @@ def test_a_trial_with_too_large_a_document_fails_and_says_what_to_do(run_cli, fo
 
 
 HUGE = """
-from experimenter_mpi import Experiment, LinearVariable, codec
+from experimenter_mpi import Experiment, IntegerVariable, codec
 
 codec.MAX_DOCUMENT_BYTES = 1000
 
@@ -87,6 +87,6 @@ def trial(configuration, trial_id):
     return {"text": "x" * (990 * configuration["n"])}
 
 experiment = Experiment(
-    "huge", function=trial, configuration={"n": LinearVariable(0, 1, 2)}
+    "huge", function=trial, configuration={"n": IntegerVariable(0, 1)}
 )
 """

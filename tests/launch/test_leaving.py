@@ -9,12 +9,12 @@ SHELL = ("sh", "-c", '"$@"; code=$?; echo "code $code"; exit $code', "sh")
 
 SCRIPT = """
 import sys
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 def trial(configuration, trial_id):
     return {"n": configuration["n"]}
 
-n = LinearVariable(1, 5, 5)
+n = IntegerVariable(1, 5)
 database = open_db("experiments.db")
 for generation in range(6):
     made = Experiment(f"g{generation}", function=trial, configuration={"n": n})

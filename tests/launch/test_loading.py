@@ -11,7 +11,7 @@ from support.ways import WAYS
 
 PLAN = """
 import sys
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     return {"n": configuration["n"], "argv": sys.argv[1:]}
@@ -20,7 +20,7 @@ def planned(name, more):
     def closed_over(configuration, trial_id):
         return {"n": configuration["n"] + more, "argv": sys.argv[1:]}
 
-    n = LinearVariable(1, 2, 2)
+    n = IntegerVariable(1, 2)
     return Experiment(name, function=closed_over, configuration={"n": n})
 
 Experiment("not asked for", function=trial, configuration={})
@@ -142,7 +142,7 @@ def test_a_script_that_ends_over_its_arguments_ends_the_run_in_its_way(
 
 PLACED = """
 import os
-from experimenter_mpi import Experiment, LinearVariable, get_global_store
+from experimenter_mpi import Experiment, IntegerVariable, get_global_store
 
 def place():
     names = ("LOCAL_RANK", "WORKERS_ON_NODE")
@@ -162,7 +162,7 @@ def trial(configuration, trial_id):
 
 experiment = Experiment(
     "placed", function=trial, init_store=build,
-    configuration={"n": LinearVariable(1, 20, 20)},
+    configuration={"n": IntegerVariable(1, 20)},
 )
 """
 # What each process finds that loads the script. Rank 0, which runs no trial, is 0 too.

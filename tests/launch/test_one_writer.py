@@ -15,7 +15,7 @@ RUN = (*PACKAGE, "run", "exp.py")
 # Each trial begins, says so, and ends when it is let go.
 HELD = """
 import os, time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     with open("ran.txt", "a") as file:
@@ -25,7 +25,7 @@ def trial(configuration, trial_id):
     return {"n": configuration["n"]}
 
 experiment = Experiment(
-    "held", function=trial, configuration={"n": LinearVariable(0, 5, 6)}
+    "held", function=trial, configuration={"n": IntegerVariable(0, 5)}
 )
 """
 # As if the folder were on a file server, where a rollback journal is used.

@@ -21,7 +21,7 @@ def trial(configuration, trial_id):
     return {"n": 1 / configuration["n"]}
 
 experiment = Experiment(
-    "loud", function=trial, configuration={"n": LinearVariable(FIRST, 20, 20)}
+    "loud", function=trial, configuration={"n": IntegerVariable(FIRST, 20)}
 )
 """
 
@@ -97,7 +97,7 @@ def test_failed_trials_are_told_by_the_exit_code_all_the_same(launches, folder):
 
     run = (*PACKAGE, "run", "exp.py")
     assert 1 == run_shell(launches, folder, *run, where=BROKEN["both are full"])
-    assert ({"finished": 19, "failed": 1}, "failed") == ended(folder)
+    assert ({"finished": 20, "failed": 1}, "failed") == ended(folder)
 
 
 def each_rank(where):

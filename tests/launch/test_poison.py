@@ -9,7 +9,7 @@ from support.ways import WAYS
 # The others outlast it: at first nothing finishes, and the job dies.
 POISONOUS = """
 import os, time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     if configuration["n"] == 0:
@@ -19,7 +19,7 @@ def trial(configuration, trial_id):
     return {"n": configuration["n"]}
 
 experiment = Experiment(
-    "poisonous", function=trial, configuration={"n": LinearVariable(0, 5, 6)}
+    "poisonous", function=trial, configuration={"n": IntegerVariable(0, 5)}
 )
 """
 # Two to make it a suspect, one in which it runs alone, and one to go on without it.

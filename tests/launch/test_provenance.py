@@ -13,14 +13,14 @@ from support.ways import WAYS
 
 EXP = """
 {first}
-from experimenter_mpi import Experiment, LinearVariable, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, execute, open_db
 from experimenter_mpi import {modes}
 import physics
 
 def trial(configuration, trial_id):
     return {{"x": physics.factor}}
 
-n = LinearVariable(1, 4, 4)
+n = IntegerVariable(1, 4)
 experiment = Experiment("heat", function=trial, configuration={{"n": n}})
 if __name__ == "__main__":
     with open_db("experiments.db") as database:

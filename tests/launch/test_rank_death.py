@@ -22,7 +22,7 @@ SWEEP = """
 import os, time, numpy
 from pathlib import Path
 from experimenter_mpi import (
-    Experiment, LinearVariable, get_latest_snapshot_from_global_database,
+    Experiment, IntegerVariable, get_latest_snapshot_from_global_database,
     save_snapshot_in_global_database,
 )
 
@@ -62,7 +62,7 @@ def trial(configuration, trial_id):
 N = int(os.environ.get("N", 60))
 experiment = Experiment(
     "sweep", function=trial, init_store=build,
-    configuration={"n": LinearVariable(0, N - 1, N)},
+    configuration={"n": IntegerVariable(0, N - 1)},
 )
 """
 ROWS = (

@@ -12,7 +12,7 @@ from support.experiments import PACKAGE
 SLOW = """
 import os, time
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted,
+    Experiment, IntegerVariable, TrialInterrupted,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
     stop_requested,
 )
@@ -39,7 +39,7 @@ def trial(configuration, trial_id):
 POLITE = "POLITE" in os.environ
 STEPS = int(os.environ.get("STEPS", 20))
 experiment = Experiment(
-    "slow", function=trial, configuration={"n": LinearVariable(0, 11, 12)}
+    "slow", function=trial, configuration={"n": IntegerVariable(0, 11)}
 )
 """
 

@@ -50,13 +50,13 @@ def test_another_mpi_library_gives_the_rows_of_a_serial_run(
 
 def test_sixty_four_ranks_run_every_trial_once(mpirun, folder):
     folder.write("""
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     return {"square": configuration["n"] ** 2}
 
 experiment = Experiment(
-    "squares", function=trial, configuration={"n": LinearVariable(1, 500, 500)}
+    "squares", function=trial, configuration={"n": IntegerVariable(1, 500)}
 )
 """)
 

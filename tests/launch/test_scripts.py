@@ -7,7 +7,7 @@ import pytest
 SCRIPT = """
 import os
 from experimenter_mpi import (
-    Experiment, LinearVariable, MPIMode, NotCoordinatorError, execute, get_trials,
+    Experiment, IntegerVariable, MPIMode, NotCoordinatorError, execute, get_trials,
     open_db,
 )
 
@@ -15,7 +15,7 @@ def trial(configuration, trial_id):
     return {"square": configuration["n"] ** 2}
 
 experiment = Experiment(
-    "squares", function_name="trial", configuration={"n": LinearVariable(1, 20, 20)}
+    "squares", function_name="trial", configuration={"n": IntegerVariable(1, 20)}
 )
 database = open_db("squares.db")
 summary = execute(experiment, database, MPIMode(batch_size=3))
@@ -69,12 +69,12 @@ def test_serial_mode_under_mpirun_uses_rank_0_and_says_so(mode, mpirun, folder):
 def test_an_error_of_rank_0_reaches_every_rank_and_none_hangs(mpirun, folder):
     folder.write(SCRIPT)
     mpirun(2, "exp.py").expect(0)
-    folder.write(SCRIPT.replace("20, 20", "30, 30"))
+    folder.write(SCRIPT.replace("(1, 20)", "(1, 30)"))
 
     done = mpirun(4, "exp.py", timeout=30)
 
     assert 0 != done.returncode
-    assert 1 == done.stderr.count("n: LinearVariable(1, 20, 20) -> ")
+    assert 1 == done.stderr.count("n: IntegerVariable(1, 20) -> ")
     assert "Traceback" not in done.stderr
 
 
@@ -94,8 +94,8 @@ def test_an_uncaught_exception_on_one_rank_ends_them_all(mpirun, folder):
 def test_rank_0s_random_configuration_is_the_one_that_counts(mpirun, folder):
     folder.write(
         SCRIPT.replace(
-            "LinearVariable(1, 20, 20)",
-            'LinearVariable(1, int.from_bytes(os.urandom(2), "big") + 1, 20)',
+            "IntegerVariable(1, 20)",
+            'IntegerVariable(1, int.from_bytes(os.urandom(2), "big") + 1)',
         )
     )
 
@@ -119,11 +119,11 @@ def build(configuration):
     return {}
 """)
     folder.write("""
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 experiment = Experiment(
     "included", function_name="trial", include_file="physics.py",
-    init_store_function_name="build", configuration={"n": LinearVariable(1, 5, 5)},
+    init_store_function_name="build", configuration={"n": IntegerVariable(1, 5)},
 )
 database = open_db("experiments.db")
 execute(experiment, database, MPIMode(), directory="work")
@@ -139,7 +139,7 @@ execute(experiment, database, MPIMode(), directory="work")
 def test_a_second_experiment_starts_from_the_end_states_of_the_first(mpirun, folder):
     folder.write("""
 from experimenter_mpi import (
-    Experiment, LinearVariable, MatchIterableVariable,
+    Experiment, IntegerVariable, MatchIterableVariable,
     get_results_from_trial_global_database,
 )
 
@@ -151,7 +151,7 @@ def go_on(configuration, trial_id):
     return {"state": before["state"] + 1}
 
 first = Experiment(
-    "first", function=warm_up, configuration={"n": LinearVariable(1, 6, 6)},
+    "first", function=warm_up, configuration={"n": IntegerVariable(1, 6)},
     id="7d1a1d7e-5c0e-4b57-8f6a-0f6b1d0f1c11",
 )
 second = Experiment(

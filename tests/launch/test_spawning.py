@@ -21,7 +21,7 @@ def trial(configuration, trial_id):
 
 def main():
     experiment = Experiment(
-        "squares", function=trial, configuration={"n": LinearVariable(1, 6, 6)}
+        "squares", function=trial, configuration={"n": IntegerVariable(1, 6)}
     )
     database = open_db("experiments.db")
     print(execute(experiment, database, MODE))

@@ -18,7 +18,7 @@ def trial(configuration, trial_id):
     return {{"modules": sorted(sys.modules)}}
 
 experiment = Experiment(
-    "looking", function=trial, configuration={{"n": LinearVariable(1, 4, 4)}}
+    "looking", function=trial, configuration={{"n": IntegerVariable(1, 4)}}
 )
 {more}
 """
@@ -34,7 +34,7 @@ def modules_of(folder):
 
 
 def test_a_worker_of_run_stays_light(mpirun, folder, bare):
-    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+    folder.write(LOOKING.format(names="Experiment, IntegerVariable", more=""))
 
     mpirun(2, *PACKAGE, "run", "exp.py").expect(0)
 
@@ -47,7 +47,7 @@ def test_a_worker_of_a_script_stays_light_whatever_the_script_names(
     mpirun, folder, bare
 ):
     names = (
-        "Experiment, LinearVariable, MPIMode, execute, open_db, get_trials, "
+        "Experiment, IntegerVariable, MPIMode, execute, open_db, get_trials, "
         "ExperimentDatabase, merge_databases, RunSummary, Snapshot"
     )
     more = """
@@ -71,7 +71,7 @@ def test_ranks_that_share_a_host_compute_on_one_thread_unless_told(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if said:
         monkeypatch.setenv("OMP_NUM_THREADS", said)
-    looking = LOOKING.format(names="Experiment, LinearVariable", more="")
+    looking = LOOKING.format(names="Experiment, IntegerVariable", more="")
     threads = '{"threads": __import__("os").environ["OMP_NUM_THREADS"]}'
     folder.write(looking.replace('{"modules": sorted(sys.modules)}', threads))
 
@@ -87,7 +87,7 @@ def test_a_worker_of_an_executor_loads_mpi4py_futures_and_nothing_else(
     name, launches, serial, folder
 ):
     """Nothing beyond what MPIMode's workers load, but for our own modules."""
-    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+    folder.write(LOOKING.format(names="Experiment, IntegerVariable", more=""))
     WAYS["coordinated"].start_run(launches, library="mpich").wait(60).expect(0)
     usual = set.union(*modules_of(folder))
     futures = "import sys, threading, mpi4py.futures._core; print(*sys.modules)"
@@ -104,7 +104,7 @@ def test_a_worker_of_an_executor_loads_mpi4py_futures_and_nothing_else(
 
 
 def test_a_serial_run_never_imports_mpi(serial, folder):
-    folder.write(LOOKING.format(names="Experiment, LinearVariable", more=""))
+    folder.write(LOOKING.format(names="Experiment, IntegerVariable", more=""))
 
     serial(*PACKAGE, "run", "exp.py").expect(0)
 
@@ -118,7 +118,7 @@ def test_each_rank_builds_its_store_once_and_nobody_can_change_it(
 ):
     folder.write("""
 import os
-from experimenter_mpi import Experiment, LinearVariable, get_global_store
+from experimenter_mpi import Experiment, IntegerVariable, get_global_store
 
 def build(configuration):
     with open("built.txt", "a") as file:
@@ -140,7 +140,7 @@ def trial(configuration, trial_id):
 
 experiment = Experiment(
     "store", function=trial, init_store=build,
-    configuration={"n": LinearVariable(1, 30, 30)},
+    configuration={"n": IntegerVariable(1, 30)},
 )
 """)
 

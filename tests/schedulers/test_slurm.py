@@ -27,13 +27,13 @@ QUICK_RESULTS = {n * n for n in range(1, 25)}
 
 ARRAYS = """
 import sys, numpy
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     return {"ones": numpy.ones(200_000), "python": sys.prefix}
 
 experiment = Experiment(
-    "big", function=trial, configuration={"n": LinearVariable(1, 4, 4)}
+    "big", function=trial, configuration={"n": IntegerVariable(1, 4)}
 )
 """
 

@@ -14,7 +14,7 @@ PACKAGE = ("-m", "experimenter_mpi")
 EVERYTHING = """
 import numpy
 from experimenter_mpi import (
-    Experiment, IterableVariable, LinearVariable, MatchIterableVariable,
+    Experiment, IterableVariable, IntegerVariable, MatchIterableVariable,
     get_global_store, get_latest_snapshot_from_global_database,
     save_snapshot_in_global_database,
 )
@@ -42,7 +42,7 @@ def trial(configuration, trial_id):
 experiment = Experiment(
     "everything", function=trial, init_store=build,
     configuration={
-        "n": LinearVariable(1, 4, 4),
+        "n": IntegerVariable(1, 4),
         "solver": {"seed": IterableVariable([10, 20]), "name": "euler"},
         "offset": 0.5,
         "label": MatchIterableVariable([f"trial {i}" for i in range(8)]),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 QUICK = """
 import os, time
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     # Long enough for every worker to have some.
@@ -20,7 +20,7 @@ def trial(configuration, trial_id):
     return {"square": configuration["n"] ** 2, "node": node}
 
 experiment = Experiment(
-    "quick", function=trial, configuration={"n": LinearVariable(1, 24, 24)}
+    "quick", function=trial, configuration={"n": IntegerVariable(1, 24)}
 )
 """
 
@@ -28,7 +28,7 @@ experiment = Experiment(
 LONG = """
 import time
 from experimenter_mpi import (
-    Experiment, LinearVariable, TrialInterrupted,
+    Experiment, IntegerVariable, TrialInterrupted,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
     stop_requested,
 )
@@ -46,7 +46,7 @@ def trial(configuration, trial_id):
     raise TrialInterrupted
 
 experiment = Experiment(
-    "long", function=trial, configuration={"n": LinearVariable(1, 2, 2)}
+    "long", function=trial, configuration={"n": IntegerVariable(1, 2)}
 )
 """
 

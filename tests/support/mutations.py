@@ -21,13 +21,25 @@ TAGS = [
         *(*tags.BY_TAG, *ndarrays.BY_TAG, "array", "pickle", "nonsense", "", "$"),
         "nan",
         *("LinearVariable", "LogLinearVariable", "RepeatVariable"),
-        *("IterableVariable", "MatchIterableVariable"),
+        *("IntegerVariable", "IterableVariable", "MatchIterableVariable"),
     )
 ]
 FIELDS = [
     *("dtype", "shape", "order", "type", "zone", "fold", "gauss", "maxlen", "name"),
     *("data", "mask", "fill_value", "hard", "spawn_key", "pool_size", "spawned"),
-    *("state", "seed", "missing", "coerce", "min", "max", "n", "iter", "value", "a"),
+    *(
+        "state",
+        "seed",
+        "missing",
+        "coerce",
+        "min",
+        "max",
+        "n",
+        "step",
+        "iter",
+        "value",
+        "a",
+    ),
 ]
 TEXTS = [
     *("", "a", "<f8", "|O", "<U999999999", "|V0", "F", "object", "nan", "-0x1", "12"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from experimenter_mpi import (
     Experiment,
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
     LogLinearVariable,
@@ -54,6 +55,7 @@ VALUES: list[Any] = [
         np.array(["2020"], "M8[D]"),
     ],
     {"N": LinearVariable(1, 3, 3), "x": LogLinearVariable(1, 100, 3)},
+    {"n": IntegerVariable(1, 5, 2)},
     {"r": RepeatVariable([1], 2), "i": IterableVariable([1, (2,)])},
     {"m": MatchIterableVariable([np.arange(2)])},
 ]
@@ -70,7 +72,7 @@ def make_database(folder: Path) -> None:
             "heat",
             configuration={
                 "n": 10,
-                "N": LinearVariable(1, 3, 3),
+                "N": IntegerVariable(1, 3),
                 "x": IterableVariable([np.arange(3), "b"]),
             },
             function_name="f",

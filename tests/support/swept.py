@@ -23,7 +23,7 @@ NAME = "torture"
 SCRIPT = """
 import numpy
 from experimenter_mpi import (
-    Experiment, IterableVariable, LinearVariable,
+    Experiment, IterableVariable, IntegerVariable,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
 )
 
@@ -46,7 +46,7 @@ def trial(configuration, trial_id):
 
 # Without arrays, with some that live in the database, with some in files of their own.
 experiment = Experiment("torture", function=trial, configuration={
-    "n": LinearVariable(1, 8, 8), "cells": IterableVariable([0, 500, 140_000]),
+    "n": IntegerVariable(1, 8), "cells": IterableVariable([0, 500, 140_000]),
 })
 """
 TRIALS = 24

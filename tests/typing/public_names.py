@@ -12,6 +12,7 @@ from experimenter_mpi import (
     Experiment,
     ExperimentDatabase,
     HeterogeneousMode,
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
     LogLinearVariable,
@@ -73,6 +74,7 @@ experiment = Experiment(
     function=walk,
     configuration={
         "N": IterableVariable([10, 20]),
+        "steps": IntegerVariable(1, 1),
         "sigma": LinearVariable(0, 1, 3),
         "rate": LogLinearVariable(1e-3, 1, 4),
         "repetition": RepeatVariable(0, 2),

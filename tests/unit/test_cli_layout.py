@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from experimenter_mpi import Experiment, LinearVariable, execute, open_db, terminal
+from experimenter_mpi import Experiment, IntegerVariable, execute, open_db, terminal
 from experimenter_mpi.cli import VERBS, layout, run_verb, table
 from experimenter_mpi.cli.layout import broken, hint
 from experimenter_mpi.cli.table import print_table
@@ -194,7 +194,7 @@ NAME = "a study whose name is longer than most terminals are wide, as some are"
     ids=" ".join,
 )
 def test_nothing_is_wider_than_the_terminal(arguments, on_terminal, tmp_path):
-    configuration = {"n": LinearVariable(0, 1, 2)}
+    configuration = {"n": IntegerVariable(0, 1)}
     experiment = Experiment(NAME, function=fail, configuration=configuration)
     with open_db("a long name.db", tmp_path) as database:
         execute(experiment, database)

@@ -19,8 +19,8 @@ import pytest
 
 from experimenter_mpi import (
     Experiment,
+    IntegerVariable,
     IterableVariable,
-    LinearVariable,
     SerialMode,
     execute,
     open_db,
@@ -67,7 +67,7 @@ def plain(configuration, trial_id):
     return {"n": configuration["n"]}
 
 
-HEAT = {"n": LinearVariable(1, 3, 3), "solver": {"dt": 0.123456789}, "trial": "x"}
+HEAT = {"n": IntegerVariable(1, 3), "solver": {"dt": 0.123456789}, "trial": "x"}
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_status_of_a_name_lists_failures_and_how_one_is_explained(ask, path, hea
 
 
 def test_status_lists_the_first_failures_only(ask, path):
-    keep(path, "bad", plain, configuration={"n": LinearVariable(101, 115, 15)})
+    keep(path, "bad", plain, configuration={"n": IntegerVariable(101, 115)})
 
     _, out, _ = ask("status", path, "bad")
 
@@ -275,7 +275,7 @@ def test_show_of_an_unknown_trial_is_one_line(trial, expected, ask, path, heat):
 
 SCRIPT = """
 import sys
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     with open("ran.txt", "a") as file:
@@ -284,7 +284,7 @@ def trial(configuration, trial_id):
         raise ValueError("two")
     return {}
 
-configuration = {"n": LinearVariable(1, 3, 3)}
+configuration = {"n": IntegerVariable(1, 3)}
 experiment = Experiment("my heat", function=trial, configuration=configuration)
 """
 
@@ -496,7 +496,7 @@ def test_results_of_no_trials_are_an_empty_list(capsys):
 @pytest.fixture
 def pickled(path):
     """Keep an experiment whose configuration holds what no rule stores."""
-    configuration = {"n": LinearVariable(1, 2, 2), "odd": Odd(), "list": [Odd()]}
+    configuration = {"n": IntegerVariable(1, 2), "odd": Odd(), "list": [Odd()]}
     keep(path, "odd", plain, configuration=configuration)
     return configuration
 
@@ -611,7 +611,7 @@ def test_merge_adds_what_is_lacking_and_says_so(ask, path, heat):
 
 def test_merge_of_another_configuration_changes_nothing(ask, path, heat):
     second = path.with_name("y.db")
-    keep(second, configuration={"n": LinearVariable(1, 2, 2)})
+    keep(second, configuration={"n": IntegerVariable(1, 2)})
     before = path.read_bytes()
 
     code, _, err = ask("merge", path, second)
@@ -677,7 +677,7 @@ def test_a_wrong_index_resets_nothing(index, code, ask, path, heat):
 @pytest.mark.parametrize("words", [["status"], ["results", "--csv", "big"]])
 def test_a_reader_that_has_seen_enough_is_no_error(words, path):
     """`experimenter-mpi results ... | head`, with little and with much to say."""
-    value = {"n": LinearVariable(1, 100, 100), "text": "x" * 2000}
+    value = {"n": IntegerVariable(1, 100), "text": "x" * 2000}
     keep(path, "big", plain, configuration=value)
     verb, *others = words
     process = subprocess.Popen(

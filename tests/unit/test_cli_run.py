@@ -15,7 +15,7 @@ from support.fakes import WITH_PACKAGE
 from support.libraries import clean_environment
 
 SOURCE = """
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     with open("ran.txt", "a") as file:
@@ -25,7 +25,7 @@ def trial(configuration, trial_id):
     return {"double": 2 * configuration["n"]}
 
 def made(name):
-    n = LinearVariable(1, 4, 4)
+    n = IntegerVariable(1, 4)
     return Experiment(name, function=trial, configuration={"name": name, "n": n})
 
 wave, heat = made("wave"), made("heat")
@@ -392,7 +392,7 @@ def test_a_dry_run_says_what_the_run_then_runs(options, is_stored, folder):
 
 def test_a_dry_run_finds_another_configuration_too(folder):
     folder.run()
-    changed = (folder.path / "exp.py").read_text().replace("(1, 4, 4)", "(1, 5, 5)")
+    changed = (folder.path / "exp.py").read_text().replace("(1, 4)", "(1, 5)")
     (folder.path / "exp.py").write_text(changed)
 
     code, _, err = folder.run("--dry-run")

@@ -16,7 +16,7 @@ import pytest
 from experimenter_mpi import (
     ConfigurationError,
     Experiment,
-    LinearVariable,
+    IntegerVariable,
     execute,
     open_db,
 )
@@ -25,7 +25,7 @@ from experimenter_mpi.share import Share
 from support.fakes import WITH_PACKAGE
 
 SOURCE = """
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     if configuration["n"] in BAD:
@@ -34,7 +34,7 @@ def trial(configuration, trial_id):
 
 BAD = {4}
 experiment = Experiment(
-    "heat", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "heat", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 """
 
@@ -288,7 +288,7 @@ def trial(configuration, trial_id):
 
 def made():
     return Experiment(
-        "heat", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+        "heat", function=trial, configuration={"n": IntegerVariable(0, 9)}
     )
 
 

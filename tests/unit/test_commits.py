@@ -13,7 +13,7 @@ from experimenter_mpi.errors import DatabaseWriteError, PickledValueWarning
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Entry, Failure, Place, RunningTrial, Status
 from experimenter_mpi.tags import ArrayRecord
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import HERE, PATIENCE, FakeClock, ListLedger, encoded, entry
 
 RUNNING = RunningTrial(5, 100.0, HERE)
@@ -28,7 +28,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def ledger():
-    n = LinearVariable(0, 9, 10)
+    n = IntegerVariable(0, 9)
     return ListLedger(Experiment("heat", function_name="f", configuration={"n": n}))
 
 

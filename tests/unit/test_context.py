@@ -32,11 +32,11 @@ from experimenter_mpi.errors import (
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.shared_arrays import SharedArrays
 from experimenter_mpi.store import Store
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import InlineArrays, ListLedger, encoded, entry
 
 EXPERIMENT = Experiment(
-    "heat", function_name="f", configuration={"n": LinearVariable(0, 2, 3)}
+    "heat", function_name="f", configuration={"n": IntegerVariable(0, 2)}
 )
 TRIAL_ID = EXPERIMENT[1].id
 

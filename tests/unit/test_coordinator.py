@@ -29,7 +29,7 @@ from experimenter_mpi.mpi import coordinator
 from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi.coordinator import FROZEN_BY_A_SCRIPT, coordinate
 from experimenter_mpi.mpi.worker import Line, report_unable, work
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import (
     HERE,
     PATIENCE,
@@ -49,7 +49,7 @@ def double(configuration, trial_id):
 
 
 def make(function=double, trials=20):
-    n = LinearVariable(0, trials - 1, trials)
+    n = IntegerVariable(0, trials - 1)
     return Experiment("heat", function=function, configuration={"n": n})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import experimenter_mpi as em
-from experimenter_mpi import Experiment, LinearVariable, errors
+from experimenter_mpi import Experiment, IntegerVariable, LinearVariable, errors
 from experimenter_mpi.cli import run
 from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.database import lock
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 def one(**changes):
     """An experiment of two trials."""
-    configuration = {"n": LinearVariable(1, 2, 2)}
+    configuration = {"n": IntegerVariable(1, 2)}
     chosen = {"configuration": configuration, "function": lambda c, t: {}, **changes}
     return Experiment("one", **chosen)
 

@@ -16,8 +16,8 @@ from experimenter_mpi import codec
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.expansion import Expansion
 from experimenter_mpi.variables import (
+    IntegerVariable,
     IterableVariable,
-    LinearVariable,
     MatchIterableVariable,
     RepeatVariable,
 )
@@ -35,7 +35,7 @@ def to_json(value):
 def test_later_keys_vary_fastest_as_in_nested_loops():
     found = configurations(
         {
-            "a": LinearVariable(1, 2, 2),
+            "a": IntegerVariable(1, 2),
             "fixed": "same",
             "b": IterableVariable("xyz"),
             "c": RepeatVariable(None, 2),
@@ -65,7 +65,7 @@ def test_nothing_that_varies_is_one_trial():
 
 def test_variables_may_stand_deep_in_nested_dicts():
     found = configurations(
-        {"solver": {"method": {"order": LinearVariable(1, 2, 2)}}, "n": 3}
+        {"solver": {"method": {"order": IntegerVariable(1, 2)}}, "n": 3}
     )
 
     assert [{"solver": {"method": {"order": i}}, "n": 3} for i in (1, 2)] == found
@@ -115,7 +115,7 @@ def test_a_matched_variable_of_another_length_is_refused_with_both_numbers():
         Expansion(
             {
                 "run": {"start": MatchIterableVariable([1, 2, 3])},
-                "n": LinearVariable(1, 4, 4),
+                "n": IntegerVariable(1, 4),
             }
         )
 
@@ -133,18 +133,18 @@ def test_a_variable_inside_a_list_is_refused_by_its_place(inside):
         ConfigurationError,
         match=rf"'model\.layers' holds .* inside a {inside.__name__}",
     ):
-        Expansion({"model": {"layers": inside([1, LinearVariable(1, 2, 2)])}})
+        Expansion({"model": {"layers": inside([1, IntegerVariable(1, 2)])}})
 
 
 @pytest.mark.parametrize(
     "hidden",
     [
-        [{"width": LinearVariable(1, 2, 2)}],
-        [[LinearVariable(1, 2, 2)]],
-        ({"width": LinearVariable(1, 2, 2)},),
-        IterableVariable([1, LinearVariable(1, 2, 2)]),
-        RepeatVariable(LinearVariable(1, 2, 2), 3),
-        IterableVariable([{"width": LinearVariable(1, 2, 2)}]),
+        [{"width": IntegerVariable(1, 2)}],
+        [[IntegerVariable(1, 2)]],
+        ({"width": IntegerVariable(1, 2)},),
+        IterableVariable([1, IntegerVariable(1, 2)]),
+        RepeatVariable(IntegerVariable(1, 2), 3),
+        IterableVariable([{"width": IntegerVariable(1, 2)}]),
     ],
     ids=[
         "dict in list",
@@ -176,7 +176,7 @@ def test_a_name_that_is_no_string_is_refused():
 
 def test_a_name_beside_a_variable_that_is_no_string_is_refused_by_its_place():
     with pytest.raises(ConfigurationError, match="the name 2 in 'model' must be a str"):
-        Expansion({"model": {"n": LinearVariable(1, 2, 2), 2: "a"}})
+        Expansion({"model": {"n": IntegerVariable(1, 2), 2: "a"}})
 
 
 def test_a_dict_without_variables_may_have_any_keys():
@@ -188,7 +188,7 @@ def test_what_a_trial_does_to_its_configuration_no_other_trial_sees():
     expansion = Expansion(
         {
             "flat": [1],
-            "nested": {"list": [1], "n": LinearVariable(1, 2, 2)},
+            "nested": {"list": [1], "n": IntegerVariable(1, 2)},
             "values": IterableVariable([{"a": [1]}]),
         }
     )
@@ -336,7 +336,7 @@ def with_matches(draw):
 
 @given(with_matches())
 @example({"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable("xyz")})
-@example({"a": LinearVariable(1, 2, 2), "table": {1: "a"}, "empty": {}})
+@example({"a": IntegerVariable(1, 2), "table": {1: "a"}, "empty": {}})
 @example({"a": {"b": {}, "c": IterableVariable([1, 2]), "%s": "%d"}})
 @example({"m": MatchIterableVariable("ab"), "a": IterableVariable([1, 2])})
 def test_documents_are_what_encoding_each_trial_would_give(configuration):
@@ -354,7 +354,7 @@ def test_a_value_is_encoded_once_however_many_trials_have_it():
         return json.dumps(value, separators=(",", ":"))
 
     expansion = Expansion(
-        {"a": LinearVariable(1, 100, 100), "b": LinearVariable(1, 100, 100), "c": "x"}
+        {"a": IntegerVariable(1, 100), "b": IntegerVariable(1, 100), "c": "x"}
     )
     texts = expansion.documents(encode)
 
@@ -363,7 +363,7 @@ def test_a_value_is_encoded_once_however_many_trials_have_it():
 
 
 def test_one_trial_of_an_enormous_grid_is_computed_alone():
-    expansion = Expansion({name: LinearVariable(0, 9, 10) for name in "abcdefghijkl"})
+    expansion = Expansion({name: IntegerVariable(0, 9) for name in "abcdefghijkl"})
 
     assert 10**12 == expansion.size
     assert "123456789012" == "".join(map(str, expansion[123456789012].values()))

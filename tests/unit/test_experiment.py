@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experimenter_mpi.errors import ConfigurationError, TrialNotFinishedError
 from experimenter_mpi.experiment import Experiment, Trial, TrialIds
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 
 AN_ID = uuid.UUID("12345678-1234-4678-9234-567812345678")
 INDICES = st.integers(0, 2**48 - 1)
@@ -32,7 +32,7 @@ class Solver:
 
 
 def make(name="heat", **others):
-    others.setdefault("configuration", {"n": LinearVariable(1, 5, 5)})
+    others.setdefault("configuration", {"n": IntegerVariable(1, 5)})
     if "function" not in others:
         others.setdefault("function_name", "compute")
     return Experiment(name, **others)
@@ -206,7 +206,7 @@ def test_with_another_id_the_trials_have_other_ids():
 def test_it_becomes_what_rank_0_has():
     """Each rank of a script draws its own id, and may draw its own parameters."""
     experiment = make()
-    experiment.become(AN_ID, {"n": LinearVariable(7, 8, 2)})
+    experiment.become(AN_ID, {"n": IntegerVariable(7, 8)})
 
     assert [Trial(TrialIds(AN_ID)[i], AN_ID, i, {"n": 7 + i}) for i in (0, 1)] == list(
         experiment
@@ -215,9 +215,9 @@ def test_it_becomes_what_rank_0_has():
 
 def test_what_rank_0_has_is_its_configuration_from_then_on():
     experiment = make()
-    experiment.become(AN_ID, {"n": LinearVariable(7, 8, 2)})
+    experiment.become(AN_ID, {"n": IntegerVariable(7, 8)})
 
-    assert {"n": LinearVariable(7, 8, 2)} == experiment.configuration
+    assert {"n": IntegerVariable(7, 8)} == experiment.configuration
     assert 2 == experiment.expansion.size
 
 

@@ -26,7 +26,7 @@ HEADER = """
 import ctypes, os, signal, subprocess, sys, time
 from pathlib import Path
 from experimenter_mpi import *
-n_trials = LinearVariable(0, 99, 100)
+n_trials = IntegerVariable(0, 99)
 """
 MADE = """
 experiment = Experiment("heat", function=trial, configuration={"n": n_trials})

@@ -23,12 +23,12 @@ from experimenter_mpi.remaking import (
     require_remakable,
     script_of,
 )
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import WITH_PACKAGE
 
 pytestmark = pytest.mark.usefixtures("deadline")
 ID = uuid.UUID(int=7)
-N = LinearVariable(0, 9, 10)
+N = IntegerVariable(0, 9)
 HEADER = "import os, sys\nfrom experimenter_mpi import *\n"
 MADE = "experiment = Experiment('heat', function=trial, configuration={'n': 1})\n"
 
@@ -213,7 +213,7 @@ def trial(configuration, trial_id):
         os._exit(1)
     return {{}}
 experiment = Experiment(
-    "heat", function=trial, configuration={{"n": LinearVariable(0, 9, 10)}})
+    "heat", function=trial, configuration={{"n": IntegerVariable(0, 9)}})
 """)
     attempts.run(0)
     (tmp_path / "bad").touch()

@@ -8,7 +8,7 @@ from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.modes.mpi import MPIMode
 from experimenter_mpi.mpi import messages as m
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import HERE, FakeTransport, ListLedger, outcome, sweep_of
 
 
@@ -24,7 +24,7 @@ def batch_of(assign):
 
 def lead(mode):
     """Lead one worker through 100 trials; give the size of each batch."""
-    n = LinearVariable(1, 100, 100)
+    n = IntegerVariable(1, 100)
     experiment = Experiment("heat", function_name="f", configuration={"n": n})
 
     def work(rank, message):

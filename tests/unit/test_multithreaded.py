@@ -26,7 +26,7 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
 from experimenter_mpi.modes import threads
 from experimenter_mpi.modes.multithreaded import MultithreadedMode
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import PATIENCE, ListLedger, sweep_of
 
 
@@ -37,7 +37,7 @@ def pythons_own_threads(monkeypatch):
 
 
 def make(function, trials=4, **others):
-    n = LinearVariable(0, trials - 1, trials)
+    n = IntegerVariable(0, trials - 1)
     return Experiment("heat", function=function, configuration={"n": n}, **others)
 
 

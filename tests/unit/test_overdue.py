@@ -22,7 +22,7 @@ from experimenter_mpi.mpi.deadlines import GRACE_SECONDS, Deadlines
 from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
 from experimenter_mpi.overdue import Watched, judged
 from experimenter_mpi.runner import execute
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable, LinearVariable
 from support.fakes import HERE, FakeClock, FakeTransport, ListLedger, outcome, sweep_of
 
 
@@ -136,7 +136,7 @@ def test_serially_a_late_trial_is_said_while_it_runs_and_failed_when_it_ends(
             assert said.wait(120)
         return {}
 
-    n = LinearVariable(0, 2, 3)
+    n = IntegerVariable(0, 2)
     experiment = Experiment("heat", function=trial, configuration={"n": n})
     ledger = ListLedger(experiment)
     SerialMode().run(sweep_of(experiment, ledger, note=note, trial_timeout=0.2))
@@ -334,7 +334,7 @@ def test_so_it_does_on_threads(monkeypatch):
             assert let_go.wait(120)
         return {}
 
-    n = LinearVariable(0, 3, 4)
+    n = IntegerVariable(0, 3)
     experiment = Experiment("heat", function=trial, configuration={"n": n})
     ledger = ListLedger(experiment)
     sweep = sweep_of(experiment, ledger, trial_timeout=0.2, note=notes.append)
@@ -357,7 +357,7 @@ def test_a_late_thread_comes_back_and_its_outcome_does_not_count_again():
             assert said.wait(120)
         return {}
 
-    n = LinearVariable(0, 3, 4)
+    n = IntegerVariable(0, 3)
     experiment = Experiment("heat", function=trial, configuration={"n": n})
     ledger = ListLedger(experiment)
     sweep = sweep_of(experiment, ledger, trial_timeout=0.2, note=lambda _: said.set())

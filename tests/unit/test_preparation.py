@@ -11,7 +11,7 @@ from experimenter_mpi.errors import ScriptError, StoreError
 from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.preparation import find_functions, prepare, working_in
 from experimenter_mpi.script import Script
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 
 NOT_CALLABLE = 5
 
@@ -25,7 +25,7 @@ def build(configuration):
 
 
 def make(**others):
-    configuration = {"n": LinearVariable(1, 2, 2)}
+    configuration = {"n": IntegerVariable(1, 2)}
     return Experiment("heat", configuration=configuration, **others)
 
 
@@ -102,7 +102,7 @@ def test_the_store_is_built_from_the_configuration_as_it_was_written():
     prepared = prepare(experiment)
 
     assert prepared.function is simulate
-    assert {"n": LinearVariable(1, 2, 2)} == dict(prepared.store["given"])
+    assert {"n": IntegerVariable(1, 2)} == dict(prepared.store["given"])
 
 
 def test_what_the_store_function_does_to_its_configuration_no_trial_sees():
@@ -115,7 +115,7 @@ def test_what_the_store_function_does_to_its_configuration_no_trial_sees():
     experiment = make(function_name="simulate", init_store=build_and_change)
     prepare(experiment)
 
-    assert {"n": LinearVariable(1, 2, 2)} == experiment.configuration
+    assert {"n": IntegerVariable(1, 2)} == experiment.configuration
     assert {"n": 1} == experiment[0].configuration
 
 

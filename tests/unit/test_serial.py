@@ -30,12 +30,12 @@ from experimenter_mpi.experiment import Experiment
 from experimenter_mpi.ledger import Place, Status
 from experimenter_mpi.modes import SerialMode
 from experimenter_mpi.mpi import pace
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import PATIENCE, WITH_PACKAGE, ListLedger, encoded, sweep_of
 
 
 def make(function, trials=4, **others):
-    n = LinearVariable(0, trials - 1, trials)
+    n = IntegerVariable(0, trials - 1)
     return Experiment("heat", function=function, configuration={"n": n}, **others)
 
 

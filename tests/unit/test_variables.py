@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.variables import (
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
     LogLinearVariable,
@@ -37,17 +38,21 @@ def exactly(values):
     ("variable", "expected"),
     [
         (LinearVariable(0.0, 1.0, 5), (0.0, 0.25, 0.5, 0.75, 1.0)),
-        (LinearVariable(1, 10, 10), tuple(range(1, 11))),
-        (LinearVariable(10, 1, 4), (10, 7, 4, 1)),
+        (LinearVariable(1, 10, 10), tuple(map(float, range(1, 11)))),
+        (LinearVariable(4, 12, 5), (4.0, 6.0, 8.0, 10.0, 12.0)),
+        (LinearVariable(10, 1, 4), (10.0, 7.0, 4.0, 1.0)),
         (LinearVariable(0, 1, 3), (0.0, 0.5, 1.0)),
         (LinearVariable(-1.0, 1.0, 3), (-1.0, 0.0, 1.0)),
-        (LinearVariable(2, 2, 3), (2, 2, 2)),
-        (LinearVariable(0, 2 * 10**30, 3), (0, 10**30, 2 * 10**30)),
-        (LogLinearVariable(1, 100, 3), (1, 10, 100)),
+        (LinearVariable(2, 2, 3), (2.0, 2.0, 2.0)),
+        (LinearVariable(0, 2 * 10**30, 3), (0.0, 1e30, 2e30)),
+        (LogLinearVariable(1, 100, 3), (1.0, 10.0, 100.0)),
         (LogLinearVariable(1.0, 100.0, 3), (1.0, 10.0, 100.0)),
-        (LogLinearVariable(100, 1, 3), (100, 10, 1)),
-        (LogLinearVariable(1, 1024, 11), tuple(2**i for i in range(11))),
+        (LogLinearVariable(100, 1, 3), (100.0, 10.0, 1.0)),
+        (LogLinearVariable(1, 1024, 11), tuple(2.0**i for i in range(11))),
         (LogLinearVariable(0.001, 1000.0, 3), (0.001, 1.0, 1000.0)),
+        (IntegerVariable(-1, 1), (-1, 0, 1)),
+        (IntegerVariable(10, 50, 20), (10, 30, 50)),
+        (IterableVariable(range(1, 3)), (1, 2)),
         (RepeatVariable("same", 3), ("same", "same", "same")),
         (IterableVariable(letter for letter in "abc"), ("a", "b", "c")),
         (MatchIterableVariable([1, None]), (1, None)),
@@ -63,14 +68,16 @@ def test_steps_of_a_tenth_are_written_as_people_write_them():
     assert (1.0, 1.1, 1.2, 1.3, 1.4) == LinearVariable(1.0, 4.0, 31).values[:5]
 
 
-def test_whole_powers_of_integer_ends_are_integers_all_the_way():
-    assert exactly(10**i for i in range(16)) == exactly(
+def test_whole_powers_of_ten_are_exact():
+    assert exactly(float(10**i) for i in range(16)) == exactly(
         LogLinearVariable(1, 10**15, 16).values
     )
 
 
-def test_an_end_that_no_float_can_hold_stays_exact():
-    assert 2**60 + 1 == LinearVariable(0, 2**60 + 1, 3).values[-1]
+def test_an_end_that_no_float_can_hold_is_the_nearest_one():
+    assert exactly([0.0, float(2**59), float(2**60)]) == exactly(
+        LinearVariable(0, 2**60 + 1, 3).values
+    )
 
 
 def test_where_one_power_is_not_whole_none_is_rounded():
@@ -107,16 +114,68 @@ def test_logarithmic_values_go_from_end_to_end_in_equal_factors(low, high, n):
 
 @given(low=st.integers(), high=st.integers(), n=COUNTS)
 @example(low=-(10**308), high=10**308, n=4)
-def test_integer_ends_give_integers_wherever_all_values_are_whole(low, high, n):
-    values = LinearVariable(low, high, n).values
-    whole = n == 1 or (high - low) % (n - 1) == 0
+@example(low=4, high=12, n=5)
+@example(low=4, high=12, n=6)
+def test_linear_values_are_floats_whatever_the_ends_are(low, high, n):
+    assert {float} == {type(value) for value in LinearVariable(low, high, n).values}
 
-    assert whole == all(type(value) is int for value in values)
+
+@given(low=st.integers(1), high=st.integers(1), n=COUNTS)
+@example(low=1, high=100, n=3)
+@example(low=1, high=10, n=3)
+def test_logarithmic_values_are_floats_whatever_the_ends_are(low, high, n):
+    values = LogLinearVariable(low, high, n).values
+
+    assert {float} == {type(value) for value in values}
+
+
+@given(low=st.integers(-(2**53), 2**53), step=st.integers(0, 2**20), n=COUNTS)
+def test_whole_steps_between_whole_ends_are_exact(low, step, n):
+    """So that results are stored under numbers that people wrote."""
+    high = low + step * (n - 1)
+
+    assert [float(low + i * step) for i in range(n)] == [
+        *LinearVariable(low, high, n).values
+    ]
+
+
+@given(low=st.integers(), step=st.integers(1), n=COUNTS)
+@example(low=0, step=1, n=1)
+def test_integer_values_are_those_of_a_range_with_both_ends(low, step, n):
+    variable = IntegerVariable(low, low + step * (n - 1), step)
+
+    assert exactly(low + i * step for i in range(n)) == exactly(variable.values)
+    assert n == len(variable) == variable.n
+
+
+def test_the_step_of_integers_is_one():
+    assert (
+        (3, 4, 5)
+        == IntegerVariable(3, 5).values
+        == IntegerVariable(3, np.int8(5)).values
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((1, 10, 4), r"IntegerVariable\(1, 10, 4\): .* lead to 9 and 13, not to 10"),
+        ((3, 2), r"IntegerVariable\(3, 2\): max is below min"),
+        ((1, 2, 0), "step must be 1 or more"),
+        ((2, 1, -1), "step must be 1 or more"),
+        ((1.0, 2), "min must be a whole number, not 1.0"),
+        ((1, "2"), "max must be a whole number, not '2'"),
+        ((1, 2, True), "step must be a whole number, not True"),
+    ],
+)
+def test_integers_that_do_not_lead_from_end_to_end_are_refused(arguments, match):
+    with pytest.raises(ConfigurationError, match=match):
+        IntegerVariable(*arguments)
 
 
 @pytest.mark.parametrize("kind", RANGES)
 def test_one_value_is_the_lower_end(kind):
-    assert exactly([3]) == exactly(kind(3, 9, 1).values)
+    assert exactly([3.0]) == exactly(kind(3, 9, 1).values)
 
 
 @pytest.mark.parametrize("kind", RANGES)

@@ -25,7 +25,7 @@ from experimenter_mpi.mpi import worker
 from experimenter_mpi.mpi.mail import FRAME_BYTES, pack
 from experimenter_mpi.mpi.messages import HOLD_SECONDS
 from experimenter_mpi.mpi.worker import Line, in_frames, report_unable, work
-from experimenter_mpi.variables import LinearVariable
+from experimenter_mpi.variables import IntegerVariable
 from support.fakes import (
     HERE,
     PATIENCE,
@@ -56,7 +56,7 @@ class Worker:
     """A worker of an experiment with n = 0, 1, 2, ... and rank 0 as a script."""
 
     def __init__(self, function=double, trials=100):
-        n = LinearVariable(0, trials - 1, trials)
+        n = IntegerVariable(0, trials - 1)
         self.experiment = Experiment("heat", function=function, configuration={"n": n})
         self.transport = FakeTransport(1, 2)
         self.line = Line(self.transport)

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.telling import peak_mib, tell
 from mpi4py import MPI
 
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 
 @cache
@@ -34,7 +34,7 @@ def measure(configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
 
 def experiment(name: str, trials: int, size: int) -> Experiment:
     """Give an experiment of so many arrays."""
-    repeats = LinearVariable(1, trials, trials)
+    repeats = IntegerVariable(1, trials)
     return Experiment(
         name, function=measure, configuration={"n": repeats, "bytes": size}
     )

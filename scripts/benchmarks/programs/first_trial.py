@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 
 def began(_configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
@@ -15,5 +15,5 @@ def began(_configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
 
 
 experiment = Experiment(
-    "first", function=began, configuration={"n": LinearVariable(1, 64, 64)}
+    "first", function=began, configuration={"n": IntegerVariable(1, 64)}
 )

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.telling import peak_mib, tell
 
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 STOPS = "to-be-stopped"
 
@@ -48,7 +48,7 @@ def main() -> None:
     """Do one of the three and tell how long it took."""
     verb, side, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     os.chdir(folder)
-    axis = LinearVariable(1, side, side)
+    axis = IntegerVariable(1, side)
     grid = Experiment(
         "grid", function=nothing, configuration={"x": axis, "y": axis, "z": axis}
     )

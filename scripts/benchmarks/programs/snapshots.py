@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from experimenter_mpi import (
     Experiment,
-    LinearVariable,
+    IntegerVariable,
     MPIMode,
     execute,
     open_db,
@@ -35,7 +35,7 @@ def relax(configuration: dict[str, Any], trial_id: UUID) -> dict[str, Any]:
 def experiment(name: str, count: int) -> Experiment:
     """Give an experiment of one trial for each worker."""
     workers = MPI.COMM_WORLD.size - 1
-    configuration = {"n": LinearVariable(1, workers, workers), "snapshots": count}
+    configuration = {"n": IntegerVariable(1, workers), "snapshots": count}
     return Experiment(name, function=relax, configuration=configuration)
 
 

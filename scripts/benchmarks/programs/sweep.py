@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.telling import peak_mib, tell
 from mpi4py import MPI
 
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 if TYPE_CHECKING:
     from experimenter_mpi.database.database import ExperimentDatabase
@@ -47,7 +47,7 @@ def experiment(name: str, trials: int, seconds: float) -> Experiment:
     return Experiment(
         name,
         function=sleep if seconds else nothing,
-        configuration={"n": LinearVariable(1, trials, trials), "seconds": seconds},
+        configuration={"n": IntegerVariable(1, trials), "seconds": seconds},
     )
 
 

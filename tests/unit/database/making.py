@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import experimenter_mpi
-from experimenter_mpi import Experiment, LinearVariable, RepeatVariable
+from experimenter_mpi import Experiment, IntegerVariable, RepeatVariable
 from experimenter_mpi.codec import encode
 from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
 
@@ -24,7 +24,7 @@ def heat(name: str = "heat", **configuration: Any) -> Experiment:
     """An experiment of six trials, or of what is given."""
     chosen = configuration or {
         "n_steps": 10,
-        "N": LinearVariable(1, 3, 3),
+        "N": IntegerVariable(1, 3),
         "seed": RepeatVariable(7, 2),
     }
     return Experiment(name, configuration=chosen, function_name="run_heat")

@@ -15,7 +15,7 @@ from experimenter_mpi import (
     DatabaseLockedError,
     DatabaseWriteError,
     ExperimenterError,
-    LinearVariable,
+    IntegerVariable,
 )
 from experimenter_mpi.database import engine, filesystem, header, storage
 from unit.database.making import finished, heat
@@ -23,13 +23,13 @@ from unit.database.making import finished, heat
 # Opens argv[1], stores 500 trials, then is in the middle of storing others.
 WRITER = """
 import sys
-from experimenter_mpi import Experiment, LinearVariable, open_db
+from experimenter_mpi import Experiment, IntegerVariable, open_db
 from experimenter_mpi.database import engine, experiments, filesystem
 experiments._ROWS_AT_ONCE = 500
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False
 def heat(name, n):
-    values = LinearVariable(1, n, n)
+    values = IntegerVariable(1, n)
     return Experiment(name, configuration={"N": values}, function_name="f")
 db = open_db(sys.argv[1], "")
 with db.writing():
@@ -218,10 +218,10 @@ def test_a_run_ends_well_although_a_reader_is_there(open_here, tmp_path):
 # Stores until the file may not grow any more, says the error, then tries a query.
 FULL = """
 import resource, sys
-from experimenter_mpi import Experiment, ExperimenterError, LinearVariable, open_db
+from experimenter_mpi import Experiment, ExperimenterError, IntegerVariable, open_db
 db = open_db(sys.argv[1], "")
 def heat(name, n):
-    values = LinearVariable(1, n, n)
+    values = IntegerVariable(1, n)
     return Experiment(name, configuration={"N": values}, function_name="f")
 db.enrol(heat("first", 100))
 limit = 400_000
@@ -296,7 +296,7 @@ def test_a_database_whose_file_was_deleted_fails_and_is_not_made_anew(
 
 def test_a_damaged_file_is_said_to_be_damaged(open_here, tmp_path):
     with open_here() as db:
-        db.enrol(heat(N=LinearVariable(1, 2000, 2000)))
+        db.enrol(heat(N=IntegerVariable(1, 2000)))
     path = tmp_path / "heat.db"
     data = bytearray(path.read_bytes())
     for page in range(8192, len(data), 4096):
@@ -374,7 +374,7 @@ def test_many_rows_are_stored_while_a_reader_is_there(db, stored, reading, monke
     monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
     reader = reading()
     db.listen(lambda _: reader.in_transaction and reader.execute("ROLLBACK"))
-    db.enrol(heat("large", N=LinearVariable(1, 20_000, 20_000), text="x" * 300))
+    db.enrol(heat("large", N=IntegerVariable(1, 20_000), text="x" * 300))
 
     assert 20_000 == db.counts(db.get_experiment_by_name("large").id)["pending"]
 

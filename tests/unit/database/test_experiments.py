@@ -12,6 +12,7 @@ import experimenter_mpi as em
 from experimenter_mpi import (
     DatabaseError,
     Experiment,
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
     LogLinearVariable,
@@ -23,6 +24,7 @@ from unit.database.making import heat
 
 EVERY_VARIABLE = {
     "linear": LinearVariable(1, 3, 3),
+    "whole": IntegerVariable(5, 5, 2),
     "log": LogLinearVariable(1.0, 100.0, 3),
     "again": RepeatVariable(7, 2),
     "kind": IterableVariable(["ising", None, (1, 2)]),
@@ -116,7 +118,7 @@ def test_plain_sqlite_shows_the_configuration_as_it_was_written(db, stored, tmp_
     plain.close()
 
     assert text == (
-        '{"n_steps":10,"N":{"$LinearVariable":{"min":1,"max":3,"n":3}},'
+        '{"n_steps":10,"N":{"$IntegerVariable":{"min":1,"max":3,"step":1}},'
         '"seed":{"$RepeatVariable":{"value":7,"n":2}}}'
     )
 
@@ -168,9 +170,7 @@ def test_pickled_configuration_warns_and_is_refused_unless_allowed(open_here):
 
 
 def test_a_hundred_thousand_trials_are_stored_in_order(db):
-    experiment = heat(
-        N=LinearVariable(1, 1000, 1000), seed=IterableVariable(range(100))
-    )
+    experiment = heat(N=IntegerVariable(1, 1000), seed=IterableVariable(range(100)))
     db.enrol(experiment)
 
     assert db.counts(experiment.id)["pending"] == 100_000
@@ -227,7 +227,7 @@ def test_the_id_of_another_experiment_is_refused(db, stored):
 def test_force_overwrite_replaces_an_experiment_with_all_that_was_its(db, stored):
     db.complete_trial(stored.trial_ids[0], {"a": 1})
     db.save_snapshot(stored.trial_ids[1], {"step": 1})
-    changed = heat(N=LinearVariable(1, 2, 2))
+    changed = heat(N=IntegerVariable(1, 2))
     db.enrol(changed, force_overwrite=True)
 
     assert [each.id for each in db.get_experiments()] == [changed.id]
@@ -266,7 +266,7 @@ def test_deleting_removes_everything_of_one_experiment_only(db, stored, tmp_path
 
 
 def test_interrupted_while_storing_leaves_nothing(db, monkeypatch):
-    experiment = heat(N=LinearVariable(1, 20_000, 20_000))
+    experiment = heat(N=IntegerVariable(1, 20_000))
 
     def interrupted(self, encode):
         yield from ("{}",) * 15_000
@@ -286,7 +286,7 @@ def test_an_id_by_content_is_the_same_in_every_database(open_here):
     """Each task of a job array makes a database of its own."""
     ids = []
     for name in ("one.db", "two.db"):
-        experiment = heat(field=np.arange(3.0), n=LinearVariable(1, 2, 2), s={3, 1, 2})
+        experiment = heat(field=np.arange(3.0), n=IntegerVariable(1, 2), s={3, 1, 2})
         open_here(name).enrol(experiment, id_by_content=True)
         ids.append(experiment.id)
 
@@ -297,7 +297,7 @@ def test_an_id_by_content_is_the_same_in_every_database(open_here):
     "other",
     [
         lambda: heat("other"),
-        lambda: heat(n=LinearVariable(1, 2, 2)),
+        lambda: heat(n=IntegerVariable(1, 2)),
         lambda: Experiment(
             "heat", configuration=heat().configuration, function_name="other"
         ),

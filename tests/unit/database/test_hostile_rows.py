@@ -92,6 +92,7 @@ def test_a_row_that_we_never_wrote_is_corrupt(alter, open_here, statement):
 
 ENDLESS = {
     "a linear variable": {"$LinearVariable": {"min": 0, "max": 1, "n": 10**12}},
+    "an integer one": {"$IntegerVariable": {"min": 0, "max": 10**30, "step": 1}},
     "a repeated one": {"$RepeatVariable": {"value": 0, "n": 10**30}},
     "a range": {"$IterableVariable": {"iter": {"$range": [0, 10**12, 1]}}},
 }

@@ -8,8 +8,10 @@ import pytest
 from experimenter_mpi import (
     Experiment,
     ExperimentMismatchError,
+    IntegerVariable,
     IterableVariable,
     LinearVariable,
+    LogLinearVariable,
     MatchIterableVariable,
     PickledValueWarning,
     PickleRefusedError,
@@ -104,24 +106,54 @@ def test_other_words_for_the_same_trials_are_the_same(db, stored):
 
 
 def test_the_message_names_each_difference_with_both_values(db, stored, tmp_path):
-    said = mismatch(db, n_steps=20, N=LinearVariable(1, 5, 5), extra={"on": True})
+    said = mismatch(db, n_steps=20, N=IntegerVariable(1, 5), extra={"on": True})
 
     assert said == (
         f"experiment 'heat' is stored in {tmp_path}/heat.db with another "
         "configuration: "
-        "n_steps: 10 -> 20; N: LinearVariable(1, 3, 3) -> LinearVariable(1, 5, 5); "
+        "n_steps: 10 -> 20; N: IntegerVariable(1, 3) -> IntegerVariable(1, 5); "
         "seed: RepeatVariable(7, 2) -> (removed); extra.on: (new) -> True. "
         "Rename it, or rerun with --overwrite (force_overwrite=True), which deletes "
         "what is stored."
     )
 
 
-def test_a_whole_number_is_not_the_same_as_a_float(db, stored):
-    said = mismatch(
-        db, n_steps=10.0, N=LinearVariable(1, 3, 3), seed=stored.configuration["seed"]
-    )
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (10, 10.0),
+        (LinearVariable(4, 12, 5), IterableVariable([4, 6.0, 8, 10, 12.0])),
+        (LogLinearVariable(1, 100, 3), IterableVariable([1, 10, 100])),
+        (IterableVariable([1, 2, 3]), LinearVariable(1.0, 3, 3)),
+        (IntegerVariable(0, 4, 2), LinearVariable(0, 4, 3)),
+        (LinearVariable(0, 2**64, 3), IterableVariable([0, 2**63, 2**64])),
+        ({"a": [1, (2, 0)]}, {"a": [1.0, (2.0, -0.0)]}),
+        (10**5000, 10**5000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_numbers_are_compared_by_value(db, before, now):
+    """Linear variables of whole numbers were integers once, and are floats now."""
+    experiment = heat(n=before)
+    db.enrol(experiment)
 
-    assert "n_steps: 10 -> 10.0." in said
+    assert experiment.id == db.restore_from_db(heat(n=now)).id
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        *((1, True), (1, "1"), (0, None), (1, 1 + 1e-15), (2**53, 2**53 + 1)),
+        (10**5000, 10**5000 + 1),  # of more digits than Python prints
+        *((None, float("nan")), (float("inf"), float("nan")), (10**400, float("inf"))),
+        (LinearVariable(4, 12, 5), LinearVariable(4, 12, 6)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_other_values_are_other_values(db, before, now):
+    db.enrol(heat(n=before))
+    with pytest.raises(ExperimentMismatchError, match="configuration: n: "):
+        db.restore_from_db(heat(n=now))
 
 
 def test_functions_must_match_too(db, stored):
@@ -143,23 +175,23 @@ def test_long_values_are_cut_and_many_differences_counted(db):
 
 
 def test_arrays_are_compared_by_content(db):
-    experiment = heat(start=np.arange(4.0), N=LinearVariable(1, 2, 2))
+    experiment = heat(start=np.arange(4.0), N=IntegerVariable(1, 2))
     db.enrol(experiment)
-    same = heat(start=np.arange(4.0), N=LinearVariable(1, 2, 2))
+    same = heat(start=np.arange(4.0), N=IntegerVariable(1, 2))
 
     assert db.restore_from_db(same).id == experiment.id
     assert "start: array([0., 1., 2., 3.]) -> array([1., 2., 3., 4.])" in mismatch(
-        db, start=np.arange(4.0) + 1, N=LinearVariable(1, 2, 2)
+        db, start=np.arange(4.0) + 1, N=IntegerVariable(1, 2)
     )
 
 
 def test_what_had_to_be_pickled_goes_on_without_reading_it(db):
     with pytest.warns(PickledValueWarning):
-        db.enrol(heat(thing=frozenset, N=LinearVariable(1, 2, 2)))
+        db.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
 
-    db.enrol(heat(thing=frozenset, N=LinearVariable(1, 2, 2)))
+    db.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
     with pytest.raises(PickleRefusedError, match="configuration of experiment 'heat'"):
-        db.restore_from_db(heat(thing=frozenset, N=LinearVariable(1, 3, 3)))
+        db.restore_from_db(heat(thing=frozenset, N=IntegerVariable(1, 3)))
 
 
 def test_matched_values_that_differ_in_one_place_are_another_experiment(db):

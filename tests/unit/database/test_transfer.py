@@ -13,7 +13,7 @@ from experimenter_mpi import (
     DatabaseError,
     DatabaseWriteError,
     ExperimentMismatchError,
-    LinearVariable,
+    IntegerVariable,
     NotFoundError,
 )
 from experimenter_mpi.database import runs, transfer
@@ -53,7 +53,7 @@ def rows_of(path):
 @pytest.fixture
 def full(db, stored):
     """A database with two experiments, one of them half run, with arrays."""
-    db.enrol(heat("other", field=BIG, small=np.arange(3), N=LinearVariable(1, 2, 2)))
+    db.enrol(heat("other", field=BIG, small=np.arange(3), N=IntegerVariable(1, 2)))
     ledger = db.ledger(stored.id)
     ledger.record([finished(0), failed(1), finished(4, {"nested": [1, None]})], ())
     db.save_snapshot(stored.trial_ids[1], {"step": 1}, "first")
@@ -269,12 +269,12 @@ def test_arrays_of_merged_results_come_along_and_no_others(
 
 def test_another_configuration_refuses_the_whole_merge(full, open_here, tmp_path):
     primary = open_here("primary.db")
-    primary.enrol(heat("other", N=LinearVariable(1, 9, 9)))
+    primary.enrol(heat("other", N=IntegerVariable(1, 9)))
     before = rows_of(tmp_path / "primary.db")
     with pytest.raises(ExperimentMismatchError) as caught:
         primary.merge_databases(full)
 
-    assert "N: LinearVariable(1, 9, 9) -> LinearVariable(1, 2, 2)" in str(caught.value)
+    assert "N: IntegerVariable(1, 9) -> IntegerVariable(1, 2)" in str(caught.value)
     assert "Nothing of it was merged" in str(caught.value)
     assert rows_of(tmp_path / "primary.db") == before
 
@@ -311,7 +311,7 @@ def test_reading_the_second_database_needs_no_lock_on_it(full, open_here):
 def test_many_trials_are_merged_page_by_page(open_here, monkeypatch):
     monkeypatch.setattr(transfer, "_ROWS_AT_ONCE", 7)
     first, second = open_here("first.db"), open_here("second.db")
-    ours, theirs = (heat(N=LinearVariable(1, 50, 50)) for _ in range(2))
+    ours, theirs = (heat(N=IntegerVariable(1, 50)) for _ in range(2))
     first.enrol(ours)
     second.enrol(theirs)
     first.ledger(ours.id).record([finished(index) for index in range(0, 50, 2)], ())

@@ -91,6 +91,25 @@ def test_the_experiment_is_still_the_same(db):
     assert repr(CONFIGURATION) == repr(db.get_experiment(ID).configuration)
 
 
+def test_its_numbers_are_floats_now_and_were_integers_then(db):
+    trials = db.get_trials_by_name("clean")
+    again = Experiment(
+        "clean",
+        configuration={"n": LogLinearVariable(1, 100, 3)},
+        function_name="trial",
+    )
+    assert ["1", "10", "100"] == [repr(t.configuration["n"]) for t in trials]
+    assert ["1.0", "10.0", "100.0"] == [
+        repr(trial.configuration["n"]) for trial in db.restore_from_db(again)
+    ]
+    other = Experiment(
+        "clean",
+        configuration={"n": IterableVariable([1, 10, 100])},
+        function_name="trial",
+    )
+    assert again.id == db.restore_from_db(other).id
+
+
 def test_sql_counts_right(db, old):
     plain = sqlite3.connect(old)
     query = """
