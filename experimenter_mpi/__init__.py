@@ -10,17 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .context import (
-        Snapshot,
-        complete_trial_in_global_database,
-        get_global_store,
-        get_latest_snapshot_from_global_database,
-        get_results_from_trial_global_database,
-        save_snapshot_in_global_database,
-        stop_requested,
-        time_left,
-    )
-    from .database.database import (
+    from .database.handle import (
         ExperimentDatabase,
         complete_trial,
         delete_experiment,
@@ -71,9 +61,18 @@ if TYPE_CHECKING:
         TrialProcessError,
         TrialTimeoutError,
     )
-    from .experiment import (
+    from .experiment.experiment import (
         Experiment,
         Trial,
+    )
+    from .experiment.variables import (
+        IntegerVariable,
+        IterableVariable,
+        LinearVariable,
+        LogLinearVariable,
+        MatchIterableVariable,
+        RepeatVariable,
+        Variable,
     )
     from .modes import (
         SerialMode,
@@ -88,20 +87,21 @@ if TYPE_CHECKING:
     from .modes.multithreaded import (
         MultithreadedMode,
     )
-    from .runner import (
+    from .run.execute import (
         execute,
     )
-    from .summary import (
+    from .run.summary import (
         RunSummary,
     )
-    from .variables import (
-        IntegerVariable,
-        IterableVariable,
-        LinearVariable,
-        LogLinearVariable,
-        MatchIterableVariable,
-        RepeatVariable,
-        Variable,
+    from .trial.context import (
+        Snapshot,
+        complete_trial_in_global_database,
+        get_global_store,
+        get_latest_snapshot_from_global_database,
+        get_results_from_trial_global_database,
+        save_snapshot_in_global_database,
+        stop_requested,
+        time_left,
     )
 
 __all__ = [
@@ -180,10 +180,10 @@ __all__ = [
 
 # Which module each name is looked up in.
 _NAMES = {
-    "context": """Snapshot complete_trial_in_global_database get_global_store
+    "trial.context": """Snapshot complete_trial_in_global_database get_global_store
         get_latest_snapshot_from_global_database get_results_from_trial_global_database
         save_snapshot_in_global_database stop_requested time_left""",
-    "database.database": """ExperimentDatabase complete_trial delete_experiment
+    "database.handle": """ExperimentDatabase complete_trial delete_experiment
         export_db get_experiment get_experiment_by_name get_experiments get_progress
         get_ratio_completed_trials_by_name get_snapshots get_trial get_trials
         get_trials_by_name get_trials_ids_by_name latest_snapshot
@@ -196,14 +196,14 @@ _NAMES = {
         PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
         StoreError TrialError TrialInterrupted TrialNotFinishedError TrialProcessError
         TrialTimeoutError""",
-    "experiment": "Experiment Trial",
+    "experiment.experiment": "Experiment Trial",
     "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",
     "modes.mpi": "MPIMode",
     "modes.multithreaded": "MultithreadedMode",
-    "runner": "execute",
-    "summary": "RunSummary",
-    "variables": """IntegerVariable IterableVariable LinearVariable
+    "run.execute": "execute",
+    "run.summary": "RunSummary",
+    "experiment.variables": """IntegerVariable IterableVariable LinearVariable
         LogLinearVariable MatchIterableVariable RepeatVariable Variable""",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

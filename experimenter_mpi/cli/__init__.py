@@ -17,6 +17,7 @@ from ..errors import (
     did_you_mean,
     printable,
 )
+from ..exit_codes import EXIT_STOPPED, EXIT_WRONG
 from ..mpi import launch
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and give the exit code; see ``summary`` for what they mean."""
+    """Run one verb and give the exit code; see ``exit_codes`` for what they mean."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     # Who only asks must know whether the answer is whole.
     asks = given[:1] not in [[verb] for verb in DOING] and "--submit" not in given
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if transport is None:
         return run_verb(given)
     if transport.rank != 0:
-        from ..service import serve
+        from ..run.serve import serve
 
         serve(transport)
         return 0
@@ -66,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_before_workers(transport: Transport, arguments: list[str]) -> int:
     """Run the verb on rank 0, and send the workers home whatever happens."""
-    from ..lead import end_all
-    from ..mpi.messages import Dismiss
+    from ..coordination.messages import Dismiss
+    from ..run.lead import end_all
 
     try:
         code = run_verb(arguments)
@@ -93,7 +94,7 @@ def run_verb(arguments: list[str]) -> int:
 
 def _outcome(arguments: list[str]) -> int:
     """Run one verb; a user's mistake becomes one line and an exit code."""
-    from .parser import verb_of
+    from .arguments import verb_of
 
     try:
         verb, *others = _explained(arguments)
@@ -110,7 +111,7 @@ def _outcome(arguments: list[str]) -> int:
         return _complain(error)
     except KeyboardInterrupt:
         _complain("stopped at once; run again to go on")
-        return 75
+        return EXIT_STOPPED
 
 
 def _explained(arguments: list[str]) -> list[str]:
@@ -126,7 +127,7 @@ def _end_without_verb(arguments: list[str]) -> NoReturn:
     Raises:
         SystemExit: always.
     """
-    from .parser import top_parser
+    from .arguments import top_parser
 
     parser = top_parser(VERBS)
     verb = parser.parse_known_args(arguments)[0].verb
@@ -137,8 +138,7 @@ def _end_without_verb(arguments: list[str]) -> NoReturn:
 
 
 def _complain(error: object) -> int:
-    from ..summary import EXIT_WRONG  # not on workers, which import this file
-    from ..terminal import wrapped
+    from ..run.terminal import wrapped
 
     if not getattr(error, "said_by_rank_0", False):
         line = f"experimenter_mpi: {printable(str(error))}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .databases import add_database, parse
-from .parser import (
+from .arguments import (
     add_kept_snapshots,
     add_yes,
     confirm,
@@ -11,6 +10,7 @@ from .parser import (
     open_existing,
     verb_parser,
 )
+from .databases import add_database, parse
 from .room import size
 
 EXAMPLES = """

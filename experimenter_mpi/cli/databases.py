@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator
 
-    from .parser import Parser
+    from .arguments import Parser
 
 FOLDER = "experiments"
 DEFAULT_DATABASE = f"{FOLDER}/experiments.db"

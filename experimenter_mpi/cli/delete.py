@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .arguments import add_yes, confirm, counted, open_existing, verb_parser
 from .databases import add_database, parse
 from .outline import Outline
-from .parser import add_yes, confirm, counted, open_existing, verb_parser
 from .room import give_room_back
 
 EXAMPLES = """

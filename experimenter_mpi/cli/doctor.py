@@ -11,11 +11,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import printable
+from ..exit_codes import EXIT_FINISHED, EXIT_WRONG
 from ..mpi import launch
-from ..summary import EXIT_FINISHED, EXIT_WRONG
-from ..terminal import wrapped
+from ..run.terminal import wrapped
+from .arguments import add_json, verb_parser
 from .databases import default_database
-from .parser import add_json, verb_parser
 from .table import coloured
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, NotFoundError
+from .arguments import open_existing
 from .overwriting import stored
-from .parser import open_existing
 from .table import print_table
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..database.database import ExperimentDatabase
-    from ..experiment import Experiment
+    from ..database.handle import ExperimentDatabase
+    from ..experiment.experiment import Experiment
 
 
 def describe(experiments: list[Experiment], given: Namespace) -> int:

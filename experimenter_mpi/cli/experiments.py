@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .. import script as scripts
 from ..errors import NotFoundError, ScriptError, did_you_mean, printable
+from ..exit_codes import EXIT_USAGE
+from ..trial import script as scripts
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
     from types import ModuleType
 
-    from ..experiment import Experiment
-    from ..script import Script
-    from .parser import Parser
+    from ..experiment.experiment import Experiment
+    from ..trial.script import Script
+    from .arguments import Parser
 
 _NAMES_SHOWN = 10
-EXIT_USAGE = 2
 
 
 def parsed(made: Parser, arguments: list[str]) -> Namespace:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from .arguments import counted, open_existing, verb_parser
 from .databases import add_database, is_database, parse
-from .parser import counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi export experiments/experiments.db heat-only.db heat

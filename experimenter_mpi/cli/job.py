@@ -17,9 +17,9 @@ from ..cluster.submit import by_hand, following, submit
 from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
+from .arguments import Parser, seconds, verb_parser
 from .databases import default_database
 from .experiments import parsed
-from .parser import Parser, seconds, verb_parser
 
 if TYPE_CHECKING:
     from argparse import Namespace

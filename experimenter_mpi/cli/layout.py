@@ -6,7 +6,7 @@ import re
 import sys
 
 from ..errors import printable
-from ..terminal import width_of, wrapped
+from ..run.terminal import width_of, wrapped
 
 # A word of a shell's, with what is quoted in it.
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")

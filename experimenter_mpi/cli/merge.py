@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ..database.database import ExperimentDatabase, open_db
-from .parser import counted, open_existing, verb_parser
+from ..database.handle import ExperimentDatabase, open_db
+from .arguments import counted, open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db

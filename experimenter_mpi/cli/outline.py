@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..experiment import TrialIds
+from ..experiment.experiment import TrialIds
 
 if TYPE_CHECKING:
-    from ..database.database import ExperimentDatabase
+    from ..database.handle import ExperimentDatabase
 
 
 class Outline:

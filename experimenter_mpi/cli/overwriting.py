@@ -6,17 +6,17 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import NotFoundError
-from ..ledger import Status
+from ..trial.outcome import Status
+from .arguments import add_kept_snapshots, confirm, counted, program
 from .outline import Outline
-from .parser import add_kept_snapshots, confirm, counted, program
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable
 
-    from ..database.database import ExperimentDatabase
-    from ..experiment import Experiment
-    from .parser import Parser
+    from ..database.handle import ExperimentDatabase
+    from ..experiment.experiment import Experiment
+    from .arguments import Parser
 
 
 class Stored(NamedTuple):

@@ -7,9 +7,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseError, NotFoundError
-from .databases import add_database, parse
-from .outline import Outline
-from .parser import (
+from .arguments import (
     Parser,
     add_allow_pickle,
     add_yes,
@@ -19,13 +17,15 @@ from .parser import (
     open_existing,
     verb_parser,
 )
+from .databases import add_database, parse
+from .outline import Outline
 from .room import give_room_back
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-    from ..database.database import ExperimentDatabase
+    from ..database.handle import ExperimentDatabase
 
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError, printable
+from .arguments import add_allow_pickle, open_existing, verb_parser
 from .databases import add_database, parse
-from .parser import add_allow_pickle, open_existing, verb_parser
 from .table import print_table
 from .texts import find_classes, short, text
 from .values import as_json, leaves, names, written

@@ -7,13 +7,13 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseError, printable
+from .arguments import program
 from .layout import hint
-from .parser import program
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ..database.database import ExperimentDatabase
+    from ..database.handle import ExperimentDatabase
 
 
 def give_room_back(

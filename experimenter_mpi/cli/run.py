@@ -9,30 +9,31 @@ from shlex import quote
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
-from .. import script as scripts
 from ..errors import TrialError
+from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_FINISHED
+from ..experiment.share import as_share, is_share
 from ..modes import SerialMode
 from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
 from ..modes.multithreaded import MultithreadedMode
 from ..mpi import launch
-from ..preparation import find_functions, working_in
-from ..share import as_share, is_share
-from ..summary import EXIT_FAILED_TRIALS, EXIT_FINISHED, Options
+from ..run.summary import Options
+from ..trial import script as scripts
+from ..trial.functions import find_functions, working_in
+from .arguments import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 from .databases import default_database
 from .experiments import load_experiments, parsed, read_script
 from .layout import hint, say
 from .overwriting import add_what_is_kept, confirm_overwriting, require_whole
-from .parser import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from ..database.database import ExperimentDatabase
-    from ..experiment import Experiment
-    from ..script import Script
-    from ..summary import RunSummary
+    from ..database.handle import ExperimentDatabase
+    from ..experiment.experiment import Experiment
+    from ..run.summary import RunSummary
+    from ..trial.script import Script
 
 EXAMPLES = """
   experimenter-mpi run exp.py
@@ -249,7 +250,7 @@ def _check_functions(experiments: list[Experiment], directory: str | None) -> No
 
 
 def _open(given: Namespace) -> ExperimentDatabase:
-    from ..database.database import open_db
+    from ..database.handle import open_db
 
     folder, name = os.path.split(os.path.abspath(given.db))
     return open_db(name, folder, allow_pickle=given.allow_pickle)
@@ -278,7 +279,7 @@ def _run(
     script: Script,
     given: Namespace,
 ) -> RunSummary:
-    from ..runner import run_experiment
+    from ..run.execute import run_experiment
 
     directory = None if given.directory is None else os.path.abspath(given.directory)
     try:

@@ -7,17 +7,17 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError, printable
+from .arguments import add_allow_pickle, add_json, open_existing, program, verb_parser
 from .databases import add_database, parse
 from .layout import broken, say
 from .outline import Outline
-from .parser import add_allow_pickle, add_json, open_existing, program, verb_parser
 from .texts import find_classes, short
 from .values import as_json, leaves, names, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..database.database import ExperimentDatabase
+    from ..database.handle import ExperimentDatabase
 
 EXAMPLES = """
   experimenter-mpi show experiments/experiments.db heat:17

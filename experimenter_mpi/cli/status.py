@@ -12,14 +12,14 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import printable
-from ..progress import duration
+from ..run.progress import duration
+from .arguments import add_json, open_existing, program, verb_parser
 from .databases import add_database, parse
 from .layout import hint
-from .parser import add_json, open_existing, program, verb_parser
 from .table import print_table
 
 if TYPE_CHECKING:
-    from ..database.database import ExperimentDatabase
+    from ..database.handle import ExperimentDatabase
 
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 0.25

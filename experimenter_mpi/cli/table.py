@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import printable
-from ..terminal import width_of
+from ..run.terminal import width_of
 from .layout import say
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..encoding.rules import from_base64
 from ..errors import CorruptDocumentError
-from ..tags import from_base64
 from .values import as_json, is_tagged
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Writer:
         kind = f"pickled {value.get('type')}"
         if not self._allow_pickle:
             return f"<{kind}>"
-        from ..codec import decode
+        from ..encoding.codec import decode
 
         try:
             loaded = decode(json.dumps(value), allow_pickle=True)
@@ -148,7 +148,7 @@ def _zone(parts: list[int]) -> Any:
 
 def _scalar(value: dict[str, Any]) -> str:
     """Write a number, date or record of numpy's."""
-    from ..codec import decode
+    from ..encoding.codec import decode
 
     return str(decode(json.dumps(value)))
 

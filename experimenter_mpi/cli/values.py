@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .. import codec
+from ..encoding import codec
+from ..encoding.nans import with_numbers
 from ..errors import CorruptDocumentError
-from ..nans import with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .detection import Environment, environment, init
+    from ..mpi.detection import Environment, environment, init
     from .write import (
         create_flux_template,
         create_lsf_template,
@@ -31,8 +31,8 @@ __all__ = [
 
 # Which module each name is looked up in.
 _NAMES = {
-    "detection": "Environment environment init",
-    "write": """create_flux_template create_lsf_template create_pbs_template
+    "..mpi.detection": "Environment environment init",
+    ".write": """create_flux_template create_lsf_template create_pbs_template
         create_sge_template create_slurm_template""",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(msg)
     from importlib import import_module
 
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value
     return value
 

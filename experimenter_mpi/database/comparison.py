@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..variables import Variable
+from ..experiment.variables import Variable
 from .documents import encode_configuration
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from ..experiment import Experiment
+    from ..experiment.experiment import Experiment
 
 _LONGEST_VALUE = 60
 # Where an object lies in this process tells nobody anything.

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select, update
 
 from ..errors import RankDiedError
-from ..ledger import FATAL_DEATHS, Status
-from . import timestamps
+from ..trial.outcome import FATAL_DEATHS, Status
+from .file import timestamps
+from .file.rows import all_checked, checked
+from .file.tables import SUSPECTED, UNFINISHED, runs, snapshots, trials
 from .lookup import as_id
-from .rows import all_checked, checked
-from .tables import SUSPECTED, UNFINISHED, runs, snapshots, trials
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import ColumnElement, Connection, Row
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 _COUNT = (
     update(trials)

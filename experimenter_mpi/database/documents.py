@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from .. import codec
+from ..encoding import codec
+from ..encoding.rules import expect
 from ..errors import (
     CorruptDocumentError,
     EncodingError,
     PickledValueWarning,
     PickleRefusedError,
 )
-from ..tags import expect
-from ..variables import (
+from ..experiment.variables import (
     IntegerVariable,
     IterableVariable,
     LinearVariable,
@@ -27,16 +27,16 @@ from ..variables import (
     RepeatVariable,
     Variable,
 )
-from .rows import checked
-from .tables import arrays
+from .file.rows import checked
+from .file.tables import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
-    from ..codec import ArrayRecord, Encoded
-    from .storage import Storage
+    from ..encoding.codec import ArrayRecord, Encoded
+    from .file.storage import Storage
 
 _REFERENCE = re.compile(r'"\$array":\s*"([0-9a-f]{32})"')
 # For the driver's executemany, as in trial_ledger.py: an array of 8 KiB in 30 us
@@ -284,7 +284,7 @@ def _loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:
         with storage.reading() as connection:
             record = array_record(connection, experiment_id, array_id)
         if record.file is None or storage.files is None:
-            from ..ndarrays import to_array
+            from ..encoding.numpy_rules import to_array
 
             return to_array(record)
         return storage.files.read(record)

@@ -11,28 +11,29 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
 
-from ..codec import whole
+from ..encoding.codec import whole
 from ..errors import (
     ConfigurationError,
     CorruptDocumentError,
     DatabaseError,
     ExperimentMismatchError,
 )
-from ..expansion import longest_range
-from ..experiment import Experiment
-from . import comparison, documents, timestamps
+from ..experiment.experiment import Experiment
+from ..experiment.grid import longest_range
+from . import comparison, documents
+from .file import timestamps
+from .file.rows import all_checked
+from .file.tables import experiments, trials
 from .files import remove_unused, used_files
 from .lookup import experiment_row, find_named, id_range, named_row
-from .rows import all_checked
-from .tables import experiments, trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Row
 
-    from ..codec import ArrayRecord
-    from .storage import Storage
+    from ..encoding.codec import ArrayRecord
+    from .file.storage import Storage
 
 # Through the driver's executemany, since Core's wants a dictionary of each row to make
 # a tuple of it again: 240,000 rows against 145,000 per second of processor time.

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from .arrays import ArrayFiles
+from ..encoding.array_files import ArrayFiles
+from .file.rows import checked_value
+from .file.tables import arrays
 from .garbage import in_groups
-from .rows import checked_value
-from .tables import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import Connection
 
-    from .linked import ArrayFolder
-    from .storage import Storage
+    from ..encoding.linked import ArrayFolder
+    from .file.storage import Storage
 
 
 def files_in(folder: ArrayFolder) -> ArrayFiles:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, or_, select
 
-from ..codec import INLINE_BYTES, OWNED
+from ..encoding.codec import INLINE_BYTES, OWNED
 from . import documents
-from .rows import checked_value, checked_values
-from .tables import arrays, experiments, snapshots, trials
+from .file.rows import checked_value, checked_values
+from .file.tables import arrays, experiments, snapshots, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

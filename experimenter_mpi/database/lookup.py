@@ -10,14 +10,14 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from ..errors import NotFoundError
-from ..experiment import TrialIds
-from .rows import checked, checked_value
-from .tables import experiments, trials
+from ..experiment.experiment import TrialIds
+from .file.rows import checked, checked_value
+from .file.tables import experiments, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 _LISTED = 5
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select
 
-from ..ledger import Status
+from ..trial.outcome import Status
+from .file.tables import snapshots
 from .garbage import forget_snapshots
-from .tables import snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,13 +7,13 @@ import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DatabaseError, DatabaseLockedError
-from . import engine, failures, filesystem
-from .header import is_wal
+from .file import engine, failures, filesystem
+from .file.header import is_wal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 # Less is not worth a word.
 _LITTLE = 1024 * 1024

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from ..ledger import Status
-from . import timestamps
+from ..trial.outcome import Status
+from .file import timestamps
+from .file.rows import all_checked
+from .file.tables import runs
 from .lookup import as_id
-from .rows import all_checked
-from .tables import runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 _COUNTED = (Status.FINISHED, Status.FAILED, Status.PENDING)
 

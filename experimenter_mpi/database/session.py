@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import opening, transfer
+from . import transfer
 from .deaths import Deaths
 from .experiments import Experiments
+from .file import opening
 from .files import sweep_leftovers
-from .reports import Reports
+from .overview import Reports
 from .runs import Runs
 from .snapshots import Snapshots
 from .trial_ledger import TrialLedger
@@ -19,7 +20,7 @@ from .versions import Versions
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 
 class Session:

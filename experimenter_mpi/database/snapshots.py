@@ -8,20 +8,21 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select
 
-from ..context import Snapshot, checked_label
 from ..errors import CorruptDocumentError
-from . import documents, timestamps
+from ..trial.context import Snapshot, checked_label
+from . import documents
+from .file import timestamps
+from .file.rows import all_checked, checked, checked_value
+from .file.tables import snapshots, trials
 from .files import remove_unused
 from .lookup import as_id, no_trial, trial_row
-from .rows import all_checked, checked, checked_value
-from .tables import snapshots, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from ..codec import Encoded
+    from ..encoding.codec import Encoded
+    from .file.storage import Storage
     from .pruning import Pruning
-    from .storage import Storage
 
 _OF_TRIAL = (
     *(trials.c.id, trials.c.experiment_id, trials.c.status, trials.c.started_at),

@@ -16,22 +16,22 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, select, update
 
 from ..errors import DatabaseError, DatabaseWriteError, ExperimentMismatchError
-from ..experiment import TrialIds
-from ..ledger import Status
+from ..experiment.experiment import TrialIds
+from ..trial.outcome import Status
 from . import comparison, documents
 from .experiments import Experiments
+from .file.opening import open_storage
+from .file.rows import all_checked, later
+from .file.tables import experiments, snapshots, trials
 from .lookup import find_named, id_range, named_row
-from .opening import open_storage
-from .rows import all_checked, later
 from .runs import CopiedRuns
-from .tables import experiments, snapshots, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 _ROWS_AT_ONCE = 2_000
 # A result counts more than a failure, and either more than never having been tried.

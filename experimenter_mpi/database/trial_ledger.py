@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..errors import DatabaseError
-from ..experiment import TrialIds
-from ..ledger import Status, StoredSnapshot, iso
+from ..experiment.experiment import TrialIds
+from ..trial.outcome import Status, StoredSnapshot, iso
 from . import documents
 from .deaths import Deaths
+from .file.tables import trials
 from .files import remove_unused
 from .lookup import as_id, trial_row
 from .pruning import Pruning
 from .snapshots import Snapshots
-from .tables import trials
 from .trials import Trials
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ..codec import ArrayRecord, Encoded
-    from ..ledger import Entry, Outcome, Place, RunningTrial
-    from .arrays import ArrayFiles
-    from .storage import Storage
+    from ..encoding.array_files import ArrayFiles
+    from ..encoding.codec import ArrayRecord, Encoded
+    from ..trial.outcome import Entry, Outcome, Place, RunningTrial
+    from .file.storage import Storage
 
 # A trial that runs, and nobody has said where.
 NOWHERE = None, None

@@ -7,24 +7,25 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, null, select, update
 
-from ..experiment import Trial
-from ..ledger import Status
-from . import documents, timestamps
+from ..experiment.experiment import Trial
+from ..trial.outcome import Status
+from . import documents
 from .deaths import Deaths
+from .file import timestamps
+from .file.rows import all_checked, checked_values, later
+from .file.tables import UNFINISHED, trials
 from .files import remove_unused
 from .garbage import forget_arrays
 from .lookup import as_id, experiment_row, id_range, named_row, trial_row
-from .rows import all_checked, checked_values, later
-from .tables import UNFINISHED, trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Connection, Row, Select
 
-    from ..codec import Encoded
-    from ..share import Share
-    from .storage import Storage
+    from ..encoding.codec import Encoded
+    from ..experiment.share import Share
+    from .file.storage import Storage
 
 # Rows of one read transaction: a reader that took its time would hold up the writer.
 _ROWS_AT_ONCE = 5_000

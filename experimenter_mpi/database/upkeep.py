@@ -7,9 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, null, select, update
 
-from ..experiment import TrialIds
-from ..ledger import Status
+from ..experiment.experiment import TrialIds
+from ..trial.outcome import Status
 from . import documents
+from .file.rows import all_checked
+from .file.tables import experiments, snapshots, trials
 from .files import remove_unused, sweep_leftovers
 from .garbage import (
     forget_arrays,
@@ -19,8 +21,6 @@ from .garbage import (
 )
 from .lookup import as_id, id_range, trial_row
 from .room import give_back, room, size_on_disk
-from .rows import all_checked
-from .tables import experiments, snapshots, trials
 from .where import indices_where
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from .file.storage import Storage
     from .room import Room
-    from .storage import Storage
 
 _RESET = (
     update(trials)

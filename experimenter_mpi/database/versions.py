@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from ..ledger import Status
-from ..versions import Version
+from ..trial.code_versions import Version
+from ..trial.outcome import Status
+from .file.rows import all_checked
+from .file.tables import runs, trials
 from .lookup import as_id, id_range
-from .rows import all_checked
-from .tables import runs, trials
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 
 class Versions:

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from . import engine
-from .rows import checked_values
-from .tables import trials
+from .file import engine
+from .file.rows import checked_values
+from .file.tables import trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-    from .storage import Storage
+    from .file.storage import Storage
 
 # Of one trial: its columns, and what its JSON holds.
 _READABLE = {"trials", "json_each", "json_tree"}

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import launchers
-from ..cluster.detection import Environment, environment
 from ..cluster.launch_lines import library_of
 from ..mpi import launch, mail, spawn, transport
 from ..mpi import library as libraries
+from ..mpi.detection import Environment, environment
 from ..output import say
-from . import installation, job, mpi_library, probe, ranks, storage
+from . import database as storage
+from . import installation, mpi_library, probe, ranks
+from . import scheduler as job
 from .findings import NOTE, PROBLEM, Finding
 
 if TYPE_CHECKING:

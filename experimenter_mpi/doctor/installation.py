@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from ..database import filesystem
+from ..database.file import filesystem
 from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:

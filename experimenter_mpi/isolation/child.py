@@ -17,21 +17,21 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from .. import output
-from ..attempt import InProcess
-from ..context import Context
+from ..coordination.messages import Question, Refused
+from ..coordination.questions import Questions
 from ..errors import ExperimenterError, rebuilt
-from ..mpi.job import unpack
-from ..mpi.messages import Question, Refused
-from ..mpi.questions import Questions
-from ..preparation import prepare
-from ..remaking import experiment_of
-from ..shared_arrays import SharedArrays
-from ..signals import Handlers
+from ..trial.arrays import SharedArrays
+from ..trial.attempt import InProcess
+from ..trial.briefing import unpack
+from ..trial.context import Context
+from ..trial.functions import prepare
+from ..trial.rebuild import experiment_of
+from ..trial.signals import Handlers
 from . import messages as m
-from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
+from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
-    from ..mpi.job import Job
+    from ..trial.briefing import Job
 
 # A trial may look in its innermost loop: the answer "no" is that old at most.
 WATCH_SECONDS = 0.01

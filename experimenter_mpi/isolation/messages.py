@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ..ledger import Outcome
-    from ..mpi.job import Job
+    from ..trial.briefing import Job
+    from ..trial.outcome import Outcome
 
 
 class Begin(NamedTuple):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..cluster.inherited import without_launcher
 from ..errors import IsolationError
-from . import endings
-from .wire import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
+from . import exit_status as endings
+from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from ..coordination.sweep import Sweep
     from ..mpi.transport import Transport
-    from ..script import Script
-    from ..sweep import Sweep
+    from ..trial.script import Script
 
 MODES = (
     "SerialMode",

@@ -13,8 +13,8 @@ from . import Workforce, on_ranks
 from .counts import available_cores, checked_count, counted
 
 if TYPE_CHECKING:
+    from ..coordination.sweep import Sweep
     from ..mpi.transport import Transport
-    from ..sweep import Sweep
     from . import Lead
 
 # Each is three communicators on every rank, of which MPI libraries have two thousand.

@@ -10,20 +10,20 @@ from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..coordination import messages as m
+from ..coordination.coordinator import LOOK_SECONDS, coordinate
 from ..errors import LaunchError, ProtocolError
 from ..mpi import executors
-from ..mpi import messages as m
-from ..mpi.coordinator import LOOK_SECONDS, coordinate
 from ..mpi.lanes import run_batch_here, say_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor, Future
 
-    from ..ledger import Place
+    from ..coordination.sweep import Sweep
     from ..mpi.lanes import Ended
     from ..mpi.transport import Transport
-    from ..sweep import Sweep
+    from ..trial.outcome import Place
 
 
 def lead_ranks(

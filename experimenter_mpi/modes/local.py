@@ -5,17 +5,17 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from ..attempt import InProcess
-from ..context import Context
 from ..errors import OutsideTrialError
-from ..preparation import prepare
+from ..trial.attempt import InProcess
+from ..trial.context import Context
+from ..trial.functions import prepare
 
 if TYPE_CHECKING:
-    from ..attempt import Attempt, Attempts
-    from ..context import Watch
-    from ..mpi.questions import Questions
-    from ..preparation import Prepared
-    from ..sweep import Sweep
+    from ..coordination.questions import Questions
+    from ..coordination.sweep import Sweep
+    from ..trial.attempt import Attempt, Attempts
+    from ..trial.context import Watch
+    from ..trial.functions import Prepared
 
 
 def run_is_over() -> OutsideTrialError:

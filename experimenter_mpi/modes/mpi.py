@@ -9,8 +9,8 @@ from . import SerialMode, on_ranks
 from .counts import counted
 
 if TYPE_CHECKING:
+    from ..coordination.sweep import Sweep
     from ..mpi.transport import Transport
-    from ..sweep import Sweep
     from . import Lead, Workforce
 
 
@@ -55,7 +55,7 @@ class MPIMode:
 
     def lead(self, transport: Transport, sweep: Sweep) -> BaseException | None:
         """Rank 0's part: hand the sweep's trials to the workers; see ``coordinate``."""
-        from ..mpi.coordinator import coordinate
+        from ..coordination.coordinator import coordinate
 
         size = self.batch_size if isinstance(self.batch_size, int) else None
         return coordinate(transport, sweep, size)

@@ -10,7 +10,7 @@ from .counts import available_cores, checked_count, counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..sweep import Sweep
+    from ..coordination.sweep import Sweep
     from . import Lead, Workforce
 
 

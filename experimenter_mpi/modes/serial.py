@@ -9,21 +9,21 @@ from collections import deque
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ..coordination import messages as m
+from ..coordination.coordinator import Coordinator
+from ..coordination.questions import Questions
 from ..errors import rebuilt
-from ..ledger import Place, Status
-from ..mpi import messages as m
-from ..mpi.coordinator import Coordinator
-from ..mpi.questions import Questions
-from ..overdue import Watched, notice
+from ..trial.outcome import Place, Status
+from ..trial.timed import Watched, notice
 from .local import LocalTrials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ..attempt import Attempts
-    from ..ledger import Outcome
-    from ..sweep import Sweep
+    from ..coordination.sweep import Sweep
+    from ..trial.attempt import Attempts
+    from ..trial.outcome import Outcome
 
 # The number of the only worker.
 THIS = 1

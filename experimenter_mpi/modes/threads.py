@@ -8,21 +8,21 @@ from math import inf
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..coordination import messages as m
+from ..coordination.coordinator import coordinate
+from ..coordination.worker import Line, work
 from ..errors import OutsideTrialError
-from ..ledger import Place
-from ..mpi import messages as m
-from ..mpi.coordinator import coordinate
 from ..mpi.executors import thread_pool
-from ..mpi.worker import Line, work
+from ..trial.outcome import Place
 from .local import LocalTrials, run_is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from ..attempt import Attempts
-    from ..drain import Drain
-    from ..sweep import Sweep
+    from ..coordination.drain import Drain
+    from ..coordination.sweep import Sweep
+    from ..trial.attempt import Attempts
 
 Arrivals = SimpleQueue[tuple[int, m.Message | BaseException]]
 

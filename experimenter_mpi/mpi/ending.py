@@ -10,10 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .. import output, signals
-from ..context import current
+from .. import output
 from ..errors import ExperimenterError, ProtocolError, printable, text_of
-from ..summary import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
+from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
+from ..trial import signals
+from ..trial.context import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable

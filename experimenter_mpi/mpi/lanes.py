@@ -11,19 +11,19 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from ..coordination import messages as m
+from ..coordination.outgoing import Reports
+from ..coordination.worker import run_batch
 from ..errors import ProtocolError
-from ..reports import Reports
 from . import executors
-from . import messages as m
-from .worker import run_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..attempt import Attempt, Attempts
-    from ..ledger import Outcome, Place
+    from ..coordination.worker import Line
+    from ..trial.attempt import Attempt, Attempts
+    from ..trial.outcome import Outcome, Place
     from .transport import Transport
-    from .worker import Line
 
 
 class Lane(NamedTuple):

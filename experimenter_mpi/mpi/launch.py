@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..errors import LaunchError
+from ..exit_codes import EXIT_WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -61,7 +62,6 @@ _THREADS = (
 )
 # Whose children inherit it: a rank's process, and what tells its launch from others.
 _MARK = "EXPERIMENTER_RANK"
-_EXIT_WRONG = 3
 # By which a trial may choose its GPU: the number of its worker among those of the
 # node, and how many there are.
 LOCAL_RANK = "EXPERIMENTER_LOCAL_RANK"
@@ -271,7 +271,7 @@ def _end_in_one_line(mistake: LaunchError) -> None:
             output.say(f"experimenter_mpi: {mistake}")
         output.flush()
         # Python would make it 1, and MPI has no other rank to tell.
-        os._exit(_EXIT_WRONG)
+        os._exit(EXIT_WRONG)
 
     sys.excepthook = on_uncaught
 
@@ -320,12 +320,10 @@ def mpiexec_of(family: str) -> str:
 
 
 def _transport() -> Any:
-    """Import what loads MPI, once git is asked, which takes a moment to answer."""
+    """Import what loads MPI, once the scheduler is asked, which may take a fork."""
     if rank_hint() in (0, None):
-        from .. import provenance
         from ..cluster import walltime
 
-        provenance.begin()
         walltime.collect()
     share_cores()
     if launch := _identity(os.environ):

@@ -13,8 +13,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..coordination.messages import (
+    TAGS,
+    TYPES,
+    Announce,
+    Finished,
+    Message,
+    Tag,
+    gathered,
+    spread,
+)
 from ..errors import ProtocolError
-from .messages import TAGS, TYPES, Announce, Finished, Message, Tag, gathered, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

@@ -16,23 +16,23 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import processes
+from ..coordination.messages import Dismiss
 from ..errors import LaunchError
+from ..exit_codes import EXIT_WRONG
 from ..output import say, say_at_once
-from ..signals import SIGNALS
+from ..trial.signals import SIGNALS
 from . import launch
 from . import transport as transports
-from .messages import Dismiss
 from .transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .messages import Message
+    from ..coordination.messages import Message
 
 # Longer than a cold parallel file system takes to give Python to the workers.
 PATIENCE_SECONDS = 60.0
 WATCH_SECONDS = 1.0
-EXIT_WRONG = 3
 
 INSTEAD = (
     "start the script as `mpirun -n N python -m experimenter_mpi run SCRIPT --mode mpi`"

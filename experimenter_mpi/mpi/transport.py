@@ -15,11 +15,11 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .. import signals
+from ..coordination.messages import Announce, Leave, Message, Tag
 from ..errors import LaunchError
-from ..ledger import Place
+from ..trial import signals
+from ..trial.outcome import Place
 from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
-from .messages import Announce, Leave, Message, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable

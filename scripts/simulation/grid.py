@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from experimenter_mpi.commits import MAX_ENTRIES
-from experimenter_mpi.mpi.coordinator import MOST_WAITING
-from experimenter_mpi.mpi.messages import HOLD_SECONDS
-from experimenter_mpi.mpi.pace import BATCHES_HELD, LARGEST_BATCH, SHORT_SECONDS
+from experimenter_mpi.coordination.batch_size import (
+    BATCHES_HELD,
+    LARGEST_BATCH,
+    SHORT_SECONDS,
+)
+from experimenter_mpi.coordination.commits import MAX_ENTRIES
+from experimenter_mpi.coordination.coordinator import MOST_WAITING
+from experimenter_mpi.coordination.messages import HOLD_SECONDS
 from support.simulation import Costs, SimulatedRun
 from support.workloads import workload
 

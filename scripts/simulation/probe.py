@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
-from experimenter_mpi.mpi import coordinator, transport, worker
-from experimenter_mpi.mpi.messages import Assign, Finished
+from experimenter_mpi.coordination import coordinator, worker
+from experimenter_mpi.coordination.messages import Assign, Finished
+from experimenter_mpi.mpi import transport
 
 HERE = Path(__file__).parent
 # Rank 0 and one of the workers write what they noted.

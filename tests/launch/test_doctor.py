@@ -10,7 +10,7 @@ import pytest
 
 from support.experiments import PACKAGE
 from support.libraries import python_of
-from unit.test_launch import BATCH, STEP
+from unit.mpi.test_launch import BATCH, STEP
 
 DOCTOR = (*PACKAGE, "doctor", "--json")
 ONE_TRIAL = """

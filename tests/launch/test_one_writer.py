@@ -30,7 +30,7 @@ experiment = Experiment(
 """
 # As if the folder were on a file server, where a rollback journal is used.
 ON_NFS = """
-from experimenter_mpi.database import filesystem
+from experimenter_mpi.database.file import filesystem
 filesystem._mountinfo = lambda: "27 1 0:27 / / rw,relatime - nfs4 server:/ rw"
 """
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from experimenter_mpi.codec import Encoded
-from experimenter_mpi.ledger import Place
+from experimenter_mpi.coordination import messages as m
+from experimenter_mpi.encoding.codec import Encoded
 from experimenter_mpi.mpi import mail
-from experimenter_mpi.mpi import messages as m
 from experimenter_mpi.mpi import transport as transports
+from experimenter_mpi.trial.outcome import Place
 
 pytestmark = pytest.mark.mpi
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experimenter_mpi.experiment import NoResults
+from experimenter_mpi.experiment.experiment import NoResults
 
 
 def comparable(value: Any) -> Any:

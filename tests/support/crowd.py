@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from experimenter_mpi.ledger import FATAL_DEATHS, Place, Status
-from experimenter_mpi.mpi.dispatch import Blame, Dispatcher, Record, Send
-from experimenter_mpi.mpi.messages import (
+from experimenter_mpi.coordination.dispatch import Blame, Dispatcher, Record, Send
+from experimenter_mpi.coordination.messages import (
     Assign,
     Begun,
     Drain,
@@ -17,14 +16,15 @@ from experimenter_mpi.mpi.messages import (
     Release,
     Unable,
 )
+from experimenter_mpi.trial.outcome import FATAL_DEATHS, Place, Status
 from support.fakes import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from experimenter_mpi.ledger import Outcome
-    from experimenter_mpi.mpi.dispatch import Instruction
-    from experimenter_mpi.mpi.messages import Message
+    from experimenter_mpi.coordination.dispatch import Instruction
+    from experimenter_mpi.coordination.messages import Message
+    from experimenter_mpi.trial.outcome import Outcome
 
 
 class Watched:

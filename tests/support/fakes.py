@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import experimenter_mpi
-from experimenter_mpi.codec import Encoded
-from experimenter_mpi.drain import Drain
+from experimenter_mpi.coordination.drain import Drain
+from experimenter_mpi.coordination.sweep import Sweep
+from experimenter_mpi.encoding.codec import Encoded
 from experimenter_mpi.errors import NotFoundError
-from experimenter_mpi.ledger import (
+from experimenter_mpi.mpi.mail import FRAME_BYTES
+from experimenter_mpi.trial.outcome import (
     Entry,
     Failure,
     Outcome,
@@ -23,15 +25,13 @@ from experimenter_mpi.ledger import (
     StoredSnapshot,
     iso,
 )
-from experimenter_mpi.mpi.mail import FRAME_BYTES
-from experimenter_mpi.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from experimenter_mpi.codec import ArrayRecord
-    from experimenter_mpi.experiment import Experiment
-    from experimenter_mpi.mpi.messages import Message
+    from experimenter_mpi.coordination.messages import Message
+    from experimenter_mpi.encoding.codec import ArrayRecord
+    from experimenter_mpi.experiment.experiment import Experiment
 
 HERE = Place(1, "node1")
 # Long enough for a busy machine; a rank that waits longer waits for ever.

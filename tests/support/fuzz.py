@@ -133,8 +133,9 @@ class Documents:
         self._texts = [encoded.document for encoded in self._corpus]
 
     def __call__(self, numbers: random.Random) -> None:
-        from experimenter_mpi import codec, ndarrays
         from experimenter_mpi.database.documents import VARIABLE_RULES
+        from experimenter_mpi.encoding import codec
+        from experimenter_mpi.encoding import numpy_rules as ndarrays
         from experimenter_mpi.errors import ExperimenterError
         from support import mutations
 
@@ -150,7 +151,7 @@ class Databases:
     """Open, list, show, export, merge, reset databases of which files were changed."""
 
     def __init__(self, folder: Path) -> None:
-        from experimenter_mpi.database import lock, owner
+        from experimenter_mpi.database.file import lock, owner
         from support.stored import make_database
 
         # A lock that says nothing of its owner may be another host's: a run waits.

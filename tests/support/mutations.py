@@ -7,13 +7,14 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from experimenter_mpi import ndarrays, tags
+from experimenter_mpi.encoding import numpy_rules as ndarrays
+from experimenter_mpi.encoding import rules as tags
 
 if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from experimenter_mpi.codec import ArrayRecord
+    from experimenter_mpi.encoding.codec import ArrayRecord
 
 TAGS = [
     f"${tag}"

@@ -12,18 +12,24 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from experimenter_mpi.commits import MAX_ENTRIES, MAX_SECONDS, SHARE
-from experimenter_mpi.ledger import Outcome, Place, Status
-from experimenter_mpi.mpi.coordinator import MOST_WAITING
-from experimenter_mpi.mpi.dispatch import Dispatcher, Record, Send
-from experimenter_mpi.mpi.messages import HOLD_SECONDS, Assign, Finished, Ready, Release
-from experimenter_mpi.reports import LATE_SECONDS
+from experimenter_mpi.coordination.commits import MAX_ENTRIES, MAX_SECONDS, SHARE
+from experimenter_mpi.coordination.coordinator import MOST_WAITING
+from experimenter_mpi.coordination.dispatch import Dispatcher, Record, Send
+from experimenter_mpi.coordination.messages import (
+    HOLD_SECONDS,
+    Assign,
+    Finished,
+    Ready,
+    Release,
+)
+from experimenter_mpi.coordination.outgoing import LATE_SECONDS
+from experimenter_mpi.trial.outcome import Outcome, Place, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experimenter_mpi.mpi.dispatch import Instruction
-    from experimenter_mpi.mpi.messages import Message
+    from experimenter_mpi.coordination.dispatch import Instruction
+    from experimenter_mpi.coordination.messages import Message
 
 # Below this nothing is waited for: time would not move.
 INSTANT = 1e-9

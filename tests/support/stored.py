@@ -24,8 +24,8 @@ from experimenter_mpi import (
     RepeatVariable,
     open_db,
 )
-from experimenter_mpi.codec import encode
-from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
+from experimenter_mpi.encoding.codec import encode
+from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ PLACE = Place(3, "node17")
 
 def make_database(folder: Path) -> None:
     """Store two experiments with a bit of everything, among it array files."""
-    from experimenter_mpi import codec
+    from experimenter_mpi.encoding import codec
 
     codec.INLINE_BYTES = 1000  # so that small arrays are in files
     with open_db("heat.db", folder) as db:

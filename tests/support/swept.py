@@ -17,7 +17,7 @@ from experimenter_mpi import open_db
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experimenter_mpi.database.database import ExperimentDatabase
+    from experimenter_mpi.database.handle import ExperimentDatabase
 
 NAME = "torture"
 SCRIPT = """
@@ -52,7 +52,7 @@ experiment = Experiment("torture", function=trial, configuration={
 TRIALS = 24
 # Where the disk may be another machine's, a rollback journal takes the WAL's place.
 ON_SHARED_DISK = """
-from experimenter_mpi.database import filesystem
+from experimenter_mpi.database.file import filesystem
 filesystem.is_local = lambda path: False
 """
 

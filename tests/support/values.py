@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from experimenter_mpi.codec import decode, encode
+from experimenter_mpi.encoding.codec import decode, encode
 
 any_text = st.text(st.characters(exclude_categories=()))
 zones = st.none() | st.sampled_from(
@@ -100,7 +100,7 @@ def exactly(value: Any) -> str:
 
 def round_trip(value: Any, **options: Any) -> Any:
     """Encode and decode a value of which nothing may be pickled."""
-    from experimenter_mpi.ndarrays import to_array
+    from experimenter_mpi.encoding.numpy_rules import to_array
 
     encoded = encode(value, **options)
     records = {record.id: record for record in encoded.arrays}

@@ -13,12 +13,12 @@ import experimenter_mpi as em
 from experimenter_mpi import Experiment, IntegerVariable, LinearVariable, errors
 from experimenter_mpi.cli import run
 from experimenter_mpi.cluster.job import Job
-from experimenter_mpi.database import lock
-from experimenter_mpi.database.database import ExperimentDatabase
-from experimenter_mpi.ledger import Place
+from experimenter_mpi.coordination import messages as m
+from experimenter_mpi.database.file import lock
+from experimenter_mpi.database.handle import ExperimentDatabase
 from experimenter_mpi.mpi import launch
-from experimenter_mpi.mpi import messages as m
-from experimenter_mpi.service import serve
+from experimenter_mpi.run.serve import serve
+from experimenter_mpi.trial.outcome import Place
 from unit.test_errors import all_errors
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from experimenter_mpi import (
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.modes import MODES
 from experimenter_mpi.mpi import launch
-from experimenter_mpi.runner import as_mode
+from experimenter_mpi.run.execute import as_mode
 from support.fakes import FakeTransport
 
 

@@ -21,7 +21,7 @@ from mpi4py import MPI
 from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 if TYPE_CHECKING:
-    from experimenter_mpi.database.database import ExperimentDatabase
+    from experimenter_mpi.database.handle import ExperimentDatabase
 
 
 class NoLedger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experimenter_mpi.cluster.launchers import launcher_of, local_rank
-from unit.test_launch import ALONE, BATCH, HYDRA, OPEN_MPI, PMIX, STEP
+from unit.mpi.test_launch import ALONE, BATCH, HYDRA, OPEN_MPI, PMIX, STEP
 
 PMI2 = {"PMI_RANK": "3", "PMI_SIZE": "4", "PMI_FD": "8", "PMI_JOBID": "17.0"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from experimenter_mpi import open_db
-from experimenter_mpi.database import lock
+from experimenter_mpi.database.file import lock
 from unit.database.making import Child, heat
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experimenter_mpi import Experiment
-    from experimenter_mpi.database.database import ExperimentDatabase
+    from experimenter_mpi.database.handle import ExperimentDatabase
 
 
 @pytest.fixture(autouse=True)

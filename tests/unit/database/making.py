@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import experimenter_mpi
 from experimenter_mpi import Experiment, IntegerVariable, RepeatVariable
-from experimenter_mpi.codec import encode
-from experimenter_mpi.ledger import Entry, Failure, Outcome, Place, Status, iso
+from experimenter_mpi.encoding.codec import encode
+from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
 
 if TYPE_CHECKING:
-    from experimenter_mpi.database.database import ExperimentDatabase
+    from experimenter_mpi.database.handle import ExperimentDatabase
 
 PLACE = Place(3, "node17")
 HERE = Path(experimenter_mpi.__file__).parent.parent

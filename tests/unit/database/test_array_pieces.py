@@ -8,9 +8,10 @@ import os
 import numpy as np
 import pytest
 
-from experimenter_mpi import CorruptDocumentError, DatabaseWriteError, codec
-from experimenter_mpi.codec import decode, encode
-from experimenter_mpi.database.arrays import ArrayFiles
+from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
+from experimenter_mpi.encoding import codec
+from experimenter_mpi.encoding.array_files import ArrayFiles
+from experimenter_mpi.encoding.codec import decode, encode
 
 FIELD = np.arange(200_000.0)
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
-from experimenter_mpi.codec import decode, encode
-from experimenter_mpi.database import arrays
-from experimenter_mpi.database.arrays import ArrayFiles
+from experimenter_mpi.encoding import array_files as arrays
+from experimenter_mpi.encoding.array_files import ArrayFiles
+from experimenter_mpi.encoding.codec import decode, encode
 from unit.database.making import heat
 
 BIG = 1024 * 1024 + 1

@@ -17,7 +17,7 @@ from experimenter_mpi import (
     ExperimenterError,
     IntegerVariable,
 )
-from experimenter_mpi.database import engine, filesystem, header, storage
+from experimenter_mpi.database.file import engine, filesystem, header, storage
 from unit.database.making import finished, heat
 
 # Opens argv[1], stores 500 trials, then is in the middle of storing others.

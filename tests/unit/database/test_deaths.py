@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi import mark_trial_as_incomplete, save_snapshot
-from experimenter_mpi.codec import encode
-from experimenter_mpi.ledger import Place, RunningTrial, Status
+from experimenter_mpi.encoding.codec import encode
+from experimenter_mpi.trial.outcome import Place, RunningTrial, Status
 from unit.database.making import PLACE, failed, finished, heat
 
 RANKS = {"ranks": 4, "mode": "MPIMode"}

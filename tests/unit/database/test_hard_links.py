@@ -9,7 +9,7 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import DatabaseWriteError
-from experimenter_mpi.doctor import storage
+from experimenter_mpi.doctor import database as storage
 from unit.database.making import heat
 
 

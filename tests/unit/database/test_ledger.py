@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import NotFoundError
-from experimenter_mpi.codec import INLINE_BYTES, decode, encode
-from experimenter_mpi.ledger import RunningTrial, Status
+from experimenter_mpi.encoding.codec import INLINE_BYTES, decode, encode
+from experimenter_mpi.trial.outcome import RunningTrial, Status
 from unit.database.making import PLACE, failed, finished, finished_with, heat
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
-from experimenter_mpi.database import linked
-from experimenter_mpi.database.linked import ArrayFolder
-from experimenter_mpi.doctor import storage
+from experimenter_mpi.doctor import database as storage
+from experimenter_mpi.encoding import linked
+from experimenter_mpi.encoding.linked import ArrayFolder
 from unit.database.making import heat
 
 FIELD = np.arange(200_000.0)

@@ -9,11 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from experimenter_mpi.codec import INLINE_BYTES, encode, owned
-from experimenter_mpi.database import timestamps
-from experimenter_mpi.database.arrays import ArrayFiles
+from experimenter_mpi.database.file import timestamps
+from experimenter_mpi.encoding.array_files import ArrayFiles
+from experimenter_mpi.encoding.codec import INLINE_BYTES, encode, owned
 from experimenter_mpi.errors import CorruptDocumentError
-from experimenter_mpi.ledger import RunningTrial, iso
+from experimenter_mpi.trial.outcome import RunningTrial, iso
 from unit.database.making import PLACE, array_rows, failed, finished
 
 LARGE = INLINE_BYTES // 8 + 1
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_older_one(db, stored, open_ledger, monkeypatch):
     def fail(*_, **__):
         raise OSError("full")
 
-    monkeypatch.setattr("experimenter_mpi.database.engine.try_commit", fail)
+    monkeypatch.setattr("experimenter_mpi.database.file.engine.try_commit", fail)
     with pytest.raises(OSError, match="full"):
         save(ledger, stored, 0, 1)
     monkeypatch.undo()
@@ -173,8 +173,8 @@ SAVING = """
 import sys
 import numpy as np
 from experimenter_mpi import open_db
-from experimenter_mpi.codec import INLINE_BYTES, encode, owned
-from experimenter_mpi.database import filesystem
+from experimenter_mpi.encoding.codec import INLINE_BYTES, encode, owned
+from experimenter_mpi.database.file import filesystem
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False
 with open_db(sys.argv[1], "") as db, db.writing():

@@ -10,7 +10,8 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from experimenter_mpi.database import filesystem, room
+from experimenter_mpi.database import room
+from experimenter_mpi.database.file import filesystem
 from experimenter_mpi.errors import DatabaseError, DatabaseLockedError
 from unit.database.making import array_rows, heat
 

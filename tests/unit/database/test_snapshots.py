@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import experimenter_mpi as em
-from experimenter_mpi.database import timestamps
+from experimenter_mpi.database.file import timestamps
 from unit.database.making import heat
 
 

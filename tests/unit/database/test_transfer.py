@@ -17,10 +17,10 @@ from experimenter_mpi import (
     NotFoundError,
 )
 from experimenter_mpi.database import runs, transfer
-from experimenter_mpi.ledger import RunningTrial, Status
+from experimenter_mpi.trial.outcome import RunningTrial, Status
 from unit.database.making import failed, finished, heat
 
-from experimenter_mpi.codec import encode  # isort: skip
+from experimenter_mpi.encoding.codec import encode  # isort: skip
 
 BIG = np.arange(200_000.0)
 

@@ -10,7 +10,8 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import CorruptDocumentError, NotFoundError
-from experimenter_mpi.database import timestamps, trials
+from experimenter_mpi.database import trials
+from experimenter_mpi.database.file import timestamps
 from unit.database.making import array_rows, failed, finished, heat
 
 RESULTS = {

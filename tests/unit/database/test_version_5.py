@@ -16,10 +16,10 @@ from experimenter_mpi import (
     LinearVariable,
     LogLinearVariable,
     MatchIterableVariable,
-    codec,
     open_db,
 )
-from experimenter_mpi.database.version_5 import rewritten
+from experimenter_mpi.database.file.version_5 import rewritten
+from experimenter_mpi.encoding import codec
 from support.values import exactly
 
 nan, inf = math.nan, math.inf
@@ -175,7 +175,7 @@ def test_a_document_becomes_what_is_written_today(value, monkeypatch):
 
 
 def codec_leaves():
-    from experimenter_mpi import encoder
+    from experimenter_mpi.encoding import encoder
 
     return encoder._LEAVES
 

@@ -10,8 +10,8 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import NotCoordinatorError, open_db
-from experimenter_mpi.database import database as module
-from experimenter_mpi.database.database import ExperimentDatabase
+from experimenter_mpi.database import handle as module
+from experimenter_mpi.database.handle import ExperimentDatabase
 from experimenter_mpi.mpi import launch
 from unit.database.making import HERE, heat
 
@@ -74,7 +74,7 @@ def test_every_public_function_is_the_method_of_its_name():
 
 @pytest.mark.parametrize(
     "imported",
-    ["experimenter_mpi.database.database", "experimenter_mpi.database.arrays"],
+    ["experimenter_mpi.database.handle", "experimenter_mpi.encoding.array_files"],
 )
 def test_what_workers_import_brings_nothing_heavy(imported):
     heavy = HEAVY.replace(", 'dataclasses', 'uuid'", "")

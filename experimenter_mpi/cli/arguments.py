@@ -1,0 +1,206 @@
+"""What the verbs' command lines have in common: parsers, databases, questions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from math import nan
+from shlex import quote
+from textwrap import fill
+from typing import TYPE_CHECKING, NoReturn
+
+from ..cluster import durations
+from ..errors import ConfigurationError, ExperimenterError, NotFoundError
+from ..run.retention import kept_snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..database.handle import ExperimentDatabase
+
+EXIT_CODES = """exit codes: 0 all finished; 1 some trials failed; 2 usage; 3 the
+environment or the input is wrong; 75 stopped early with work left, run again"""
+
+_DESCRIPTION = (
+    "Run parameter sweeps on a laptop or under mpirun, and keep the results in one "
+    "SQLite file."
+)
+_WIDTH = 79
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and which command explains it.
+
+    ``leaves_out`` is an argument that is always given in the end, but not by users.
+    """
+
+    leaves_out = ""
+
+    def takes_value(self, option: str) -> bool:
+        """Whether the next argument is this option's value."""
+        known = self._option_string_actions
+        named = [known[option]] if option in known else []
+        named = named or [a for o, a in known.items() if o.startswith(option)]
+        return "=" not in option and any(action.nargs != 0 for action in named)
+
+    def format_usage(self) -> str:
+        return self._with_brackets(super().format_usage())
+
+    def format_help(self) -> str:
+        return self._with_brackets(super().format_help())
+
+    def _with_brackets(self, text: str) -> str:
+        # By nargs="?" argparse would give another argument's word to this one.
+        name = f" {self.leaves_out}"
+        return text.replace(name, f" [{name[1:]}]", 1) if self.leaves_out else text
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def top_parser(verbs: dict[str, str]) -> Parser:
+    width = max(map(len, verbs))
+    lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in verbs.items())
+    more = "'help VERB' and 'VERB --help' say more of one."
+    parser = Parser(
+        prog="experimenter-mpi",
+        usage="experimenter-mpi VERB ...",
+        description=fill(_DESCRIPTION, _WIDTH),
+        epilog=f"verbs:\n{lines}\n\n{more}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("verb", metavar="VERB")
+    return parser
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return f"experimenter_mpi {__version__}"
+
+
+def verb_of(name: str) -> Callable[[list[str]], int]:
+    module = import_module(f".{name}", __package__)
+    main: Callable[[list[str]], int] = module.main
+    return main
+
+
+def program() -> str:
+    """Name this program as it was started, for commands that people copy."""
+    # Not in sys.argv: a script that was loaded finds its own arguments there.
+    started = next((word for word in sys.orig_argv[1:] if not word.startswith("-")), "")
+    if os.path.basename(started) == "experimenter-mpi":
+        return "experimenter-mpi"
+    return "python -m experimenter_mpi"
+
+
+def verb_parser(verb: str, description: str, examples: str, notes: str = "") -> Parser:
+    """Make a verb's parser; its help ends in examples."""
+    return Parser(
+        prog=f"experimenter-mpi {verb}",
+        description=fill(description, _WIDTH),
+        epilog=f"{notes}EXAMPLES\n{examples.rstrip()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_yes(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def add_allow_pickle(parser: Parser) -> None:
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="load values that had to be pickled; only for databases you trust",
+    )
+
+
+def add_kept_snapshots(
+    add: Callable[..., object], option: str = "--keep-snapshots"
+) -> None:
+    add(
+        option,
+        metavar="N",
+        type=_kept_snapshots,
+        help="how many of the newest snapshots of each trial are kept: latest, a "
+        "number, or all",
+    )
+
+
+def _kept_snapshots(text: str) -> int | None:
+    try:
+        return kept_snapshots(int(text) if text.isdecimal() else text)
+    except ConfigurationError:
+        msg = f"'{text}' is neither all nor latest nor a number of 1 or more"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
+    """Open a database that must exist; nothing is made by looking."""
+    from ..database.handle import open_db
+
+    if not os.path.exists(path):
+        msg = (
+            f"no such database: {path}; check the name, or make it with "
+            f"'{program()} run SCRIPT --db {quote(path)}'"
+        )
+        raise NotFoundError(msg)
+    folder, name = os.path.split(os.path.abspath(path))
+    return open_db(name, folder, create_folder=False, read_only=not write)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed.
+
+    Raises:
+        ExperimenterError: the answer is no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        msg = f"{question} Nobody to ask here: say --yes"
+        raise ExperimenterError(msg)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        msg = "nothing was changed"
+        raise ExperimenterError(msg)
+
+
+def index_list(text: str) -> list[int]:
+    """Read trial indices such as ``3``, ``0-4`` or ``1,5,7-9``."""
+    indices: list[int] = []
+    for piece in text.split(","):
+        first, dash, last = piece.partition("-")
+        if not dash:
+            last = first
+        if not (first.isdecimal() and last.isdecimal()) or int(first) > int(last):
+            msg = f"'{text}' is no trial index such as 3, 0-4 or 1,5,7-9"
+            raise argparse.ArgumentTypeError(msg)
+        indices += range(int(first), int(last) + 1)
+    return indices
+
+
+def seconds(text: str) -> float:
+    """Read a duration: seconds, ``MM:SS``, ``HH:MM:SS`` or ``D-HH[:MM[:SS]]``."""
+    try:
+        total = durations.seconds(text)
+    except ValueError:
+        total = nan
+    if not total >= 0:
+        msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
+        raise argparse.ArgumentTypeError(msg)
+    return total
+
+
+def counted(number: int, what: str) -> str:
+    """Give ``1 trial`` or ``2 trials``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,1 @@
+"""Who runs what and when to stop: decisions without I/O, and the two loops."""

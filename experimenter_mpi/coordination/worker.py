@@ -1,0 +1,226 @@
+"""A worker rank's loop: take a batch, run its trials, report, go on."""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock, start_new_thread  # threading is two more modules
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ProtocolError, rebuilt
+from . import messages as m
+from .outgoing import Reports
+from .questions import Questions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..trial.attempt import Attempt, Attempts
+    from ..trial.outcome import Outcome, Place
+    from .port import Connection
+
+# How long what a worker knows of the run's end may be old when a trial begins.
+LOOK_SECONDS = 0.001
+# What is sent for a trial beside its results; a test holds it.
+OUTCOME_BYTES = 110
+# How soon a worker that is busy learns that rank 0 has died.
+WATCH_SECONDS = 1.0
+
+
+class Line(Questions):
+    """A worker's line to rank 0: what comes unasked waits until it is looked at.
+
+    Trials on several threads may share it: one asks at a time.
+    """
+
+    def __init__(self, transport: Connection, time_left: float | None = None) -> None:
+        self._transport = transport
+        self._inbox: deque[m.Message] = deque()
+        self._in_use = allocate_lock()
+        self._deadline = _deadline(time_left)
+        self._look_at = 0.0
+        self._over = False
+        self.draining = False
+        self.serves_threads = transport.serves_threads
+        self.frame_bytes = transport.frame_bytes
+
+    def send(self, message: m.Message) -> None:
+        with self._in_use:
+            self._transport.send(0, message)
+
+    def receive(self) -> m.Message:
+        """Give the next order, waiting for it."""
+        with self._in_use:
+            return self._inbox.popleft() if self._inbox else self._next()
+
+    def ask(self, question: m.Question, expected: Any) -> Any:
+        """Send a question and give its answer; orders that come between are kept."""
+        with self._in_use:
+            self._transport.send(0, question)
+            while True:
+                message = self._next()
+                if isinstance(message, m.Refused):
+                    raise rebuilt(message.error, message.message)
+                if isinstance(message, expected):
+                    return message
+                self._inbox.append(message)
+
+    def _next(self) -> m.Message:
+        arrival = self._transport.receive()
+        if arrival is None:
+            msg = "waiting without a timeout gave nothing"
+            raise ProtocolError(msg)
+        return self._noticed(arrival[1])
+
+    def _noticed(self, message: m.Message) -> m.Message:
+        if isinstance(message, m.Drain):
+            self.draining = True
+            self._deadline = _deadline(message.seconds)
+        elif isinstance(message, m.Release):
+            self._over = True  # the next message begins another experiment
+        return message
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Leave when rank 0 dies, however long the trial that runs takes.
+
+        On a thread, where MPI outlives rank 0; elsewhere it ends this process itself.
+        """
+        if self._transport.survives_deaths and self.serves_threads:
+            start_new_thread(self._watch, ())
+        try:
+            yield
+        finally:
+            # What comes from now on is for whoever listens next.
+            locked = self._in_use.acquire(timeout=WATCH_SECONDS)
+            self._over = True
+            if locked:
+                self._in_use.release()
+
+    def _watch(self) -> None:
+        while not self._over:
+            self.requested()  # the transport leaves when it meets the death
+            time.sleep(WATCH_SECONDS)
+
+    # What a trial may know about the end of the run (see context.Watch).
+
+    def glance(self) -> bool:
+        """Say whether the run drains, as far as was known a moment ago.
+
+        Between short trials, where looking at MPI each time would be felt.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
+            return self.draining
+        self._look_at = now + LOOK_SECONDS
+        return self.requested()
+
+    def requested(self) -> bool:
+        # Whoever is asking just now looks at what comes, and notices it.
+        if self._in_use.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._in_use.release()
+        return self.draining
+
+    def _look(self) -> None:
+        while not self._over and (arrival := self._transport.poll()) is not None:
+            self._inbox.append(self._noticed(arrival[1]))
+
+    def time_left(self) -> float | None:
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def _deadline(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def work(line: Line, place: Place, attempts: Attempts) -> None:
+    """Run what rank 0 assigns until it releases this worker."""
+
+    def send(ended: tuple[Attempt, ...]) -> None:
+        for outcomes in in_frames((each.outcome for each in ended), line.frame_bytes):
+            line.send(m.Finished(outcomes))
+
+    line.send(m.Ready(place))
+    reports = Reports(send, watched=line.serves_threads)
+    try:
+        _obey(line, attempts, reports)
+    finally:
+        reports.close()
+
+
+def _obey(line: Line, attempts: Attempts, reports: Reports) -> None:
+    while True:
+        match line.receive():
+            case m.Assign(ranges, announced):
+                run_batch(line, ranges, attempts, reports, announced=announced)
+                reports.flush()
+            case m.Drain():
+                line.send(m.Drained())
+            case m.Release():
+                return
+            case message:
+                msg = f"rank 0 sent {type(message).__name__} to a working rank"
+                raise ProtocolError(msg)
+
+
+def in_frames(
+    outcomes: Iterable[Outcome], frame_bytes: float
+) -> Iterator[tuple[Outcome, ...]]:
+    """Give outcomes in groups that fit into a frame, if one alone does.
+
+    What does not fit is sent once rank 0 is there to receive it, and rank 0 then waits
+    for the sender: where ranks share cores, for its turn.
+    """
+    group: list[Outcome] = []
+    room = frame_bytes
+    for outcome in outcomes:
+        size = _about_bytes(outcome)
+        if group and size > room:
+            yield tuple(group)
+            group, room = [], frame_bytes
+        group.append(outcome)
+        room -= size
+    if group:
+        yield tuple(group)
+
+
+def _about_bytes(outcome: Outcome) -> int:
+    if outcome.failure is not None:
+        return OUTCOME_BYTES + sum(map(len, outcome.failure))
+    results = outcome.results
+    if results is None:
+        return OUTCOME_BYTES
+    arrays = sum(record.nbytes for record in results.arrays if record.data is not None)
+    return OUTCOME_BYTES + len(results.document) + arrays
+
+
+def report_unable(line: Line, place: Place, error: Exception) -> None:
+    """Tell rank 0 that this rank cannot work, and why; returns when released."""
+    line.send(m.Unable(place, type(error).__name__, str(error)))
+    while not isinstance(line.receive(), m.Release):
+        pass
+
+
+def run_batch(
+    line: Line,
+    ranges: m.Ranges,
+    attempts: Attempts,
+    reports: Reports,
+    *,
+    announced: bool,
+) -> None:
+    """Run trials in order until the run drains; say so first if ``announced``."""
+    reports.begin()
+    for index in m.indices_of(ranges):
+        if line.glance():
+            break
+        if announced:
+            line.send(m.Begun(index))
+            announced = False
+        reports.add(attempts.run(index))

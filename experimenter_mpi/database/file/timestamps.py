@@ -1,0 +1,12 @@
+"""Times as they are stored: ISO 8601 text in UTC, which SQLite's functions read."""
+
+from __future__ import annotations
+
+import time
+
+from ...trial.outcome import iso
+
+
+def now() -> str:
+    """Give the present time."""
+    return iso(time.time())

@@ -1,0 +1,172 @@
+"""What the command line shows: rows as they are stored, no value decoded.
+
+Counting and listing read no results, so that a database of a million trials answers
+at once, and nothing in a stranger's database is ever unpickled by looking at it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from ..errors import ConfigurationError
+from ..experiment.share import Share, as_share, is_share
+from ..trial.outcome import Status
+from .file.rows import all_checked, checked
+from .file.tables import UNFINISHED, experiments, runs, snapshots, trials
+from .lookup import experiment_row, named_row
+from .lookup import trial_row as find_trial
+from .trials import count_by_status, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Row
+
+    from .file.storage import Storage
+
+_LISTED = (
+    trials.c.trial_index.label("index"),
+    trials.c.id,
+    trials.c.status,
+    trials.c.configuration,
+    trials.c.results,
+)
+
+# A script's text may be long, and is for who asks for it.
+_RUN = [column for column in runs.c if column.name not in ("script_text", "sources")]
+
+
+class Reports:
+    """What is shown of one open database."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def overview(self) -> list[dict[str, Any]]:
+        """Describe every experiment, in order of creation."""
+        query = select(experiments).order_by(experiments.c.sequence)
+        with self._storage.reading() as connection:
+            rows = all_checked(experiments, connection.execute(query).all())
+            return [self._describe(connection, row) for row in rows]
+
+    def overview_of(self, name: str) -> dict[str, Any]:
+        """Describe one experiment: counts by status, and its last run.
+
+        ``last_run`` is None if there was no run, and ``run_counts`` are of the trials
+        it was for. ``is_locked`` says whether a run may be on now: somebody holds the
+        writer's lock.
+        """
+        with self._storage.reading() as connection:
+            row = named_row(self._storage, connection, name)
+            return self._describe(connection, row)
+
+    def failures(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Give index, error_type and error_message of failed trials, in order."""
+        with self._storage.reading() as connection:
+            experiment = named_row(self._storage, connection, name)
+            query = (
+                select(
+                    trials.c.trial_index.label("index"),
+                    trials.c.error_type,
+                    trials.c.error_message,
+                )
+                .where(trials.c.experiment_id == experiment.id, UNFINISHED)
+                .where(trials.c.status == Status.FAILED)
+                .order_by(trials.c.trial_index)
+                .limit(limit)
+            )
+            return _as_dicts(all_checked(trials, connection.execute(query).all()))
+
+    def trial(self, trial_id: UUID | str) -> dict[str, Any]:
+        """Give all that is stored of one trial, and what there is besides it."""
+        with self._storage.reading() as connection:
+            row = _as_dict(find_trial(self._storage, connection, trial_id))
+            experiment_id = row["experiment_id"]
+            experiment = experiment_row(self._storage, connection, experiment_id)
+            run = _last_run(connection, experiment_id)
+            return {
+                **row,
+                "index": row["trial_index"],
+                "experiment": experiment.name,
+                **_snapshots_of(connection, row["id"]),
+                "command_line": None if run is None else run["command_line"],
+            }
+
+    def trials(self, name: str) -> Iterator[dict[str, Any]]:
+        """Give index, id, status, configuration and results (JSON texts), in order."""
+        with self._storage.reading() as connection:
+            experiment = named_row(self._storage, connection, name)
+        return map(_as_dict, pages(self._storage, select(*_LISTED), experiment.id))
+
+    def _describe(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
+        run = _last_run(connection, row.id)
+        share = None if run is None else _share(run["share"])
+        return {
+            "id": row.id,
+            "name": row.name,
+            "trials": row.trial_count,
+            "counts": count_by_status(connection, row.id, row.trial_count),
+            "last_run": run,
+            "run_counts": count_by_status(connection, row.id, row.trial_count, share),
+            "last_snapshot": _last_snapshot(connection, row.id),
+            "is_locked": self._storage.is_locked(),
+        }
+
+
+def _last_run(connection: Connection, experiment_id: str) -> dict[str, Any] | None:
+    query = (
+        select(*_RUN)
+        .where(runs.c.experiment_id == experiment_id)
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _as_dict(checked(runs, row))
+
+
+def _share(text: str | None) -> Share | None:
+    """Read a run's share; a stranger's file may hold anything."""
+    try:
+        return as_share(text, {}) if text and is_share(text) else None
+    except ConfigurationError:
+        return None
+
+
+def _last_snapshot(connection: Connection, experiment_id: str) -> int | None:
+    """Give the sequence number of the experiment's latest snapshot: it only grows."""
+    query = (
+        select(func.max(snapshots.c.sequence))
+        .join(trials, trials.c.id == snapshots.c.trial_id)
+        .where(trials.c.experiment_id == experiment_id)
+    )
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
+def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:
+    of_trial = snapshots.c.trial_id == trial_id
+    query = select(func.count()).select_from(snapshots).where(of_trial)
+    last = (
+        select(snapshots.c.label, snapshots.c.created_at)
+        .where(of_trial)
+        .order_by(snapshots.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(last).first()
+    label, created_at = (None, None) if row is None else checked(snapshots, row)
+    return {
+        "snapshots": connection.execute(query).scalar_one(),
+        "last_label": label,
+        "last_snapshot_at": created_at,
+    }
+
+
+def _as_dict(row: Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _as_dicts(rows: list[Row[Any]]) -> list[dict[str, Any]]:
+    return list(map(_as_dict, rows))

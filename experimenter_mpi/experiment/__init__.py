@@ -1,0 +1,1 @@
+"""What is to be run: variables, the grid they span, trial ids."""

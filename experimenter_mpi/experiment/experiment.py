@@ -1,0 +1,296 @@
+"""Experiments and trials: a name, a function, and a configuration to expand."""
+
+from __future__ import annotations
+
+import operator
+import sys
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ConfigurationError, TrialNotFinishedError
+from .grid import Expansion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+class _Stored(NamedTuple):
+    """A trial as it is stored: ``results`` is None until it has finished."""
+
+    id: uuid.UUID
+    experiment_id: uuid.UUID
+    index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
+    configuration: dict[str, Any]
+    results: dict[str, Any] | None = None
+    status: str = "pending"
+    attempts: int = 0
+    error_type: str | None = None
+    error_message: str | None = None
+    error: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    duration: float | None = None
+    rank: int | None = None
+    hostname: str | None = None
+    run_id: int | None = None
+
+
+class Trial(_Stored):
+    """One point of an experiment's expanded configuration, and what came of it.
+
+    ``status`` is pending, running, finished or failed. ``error`` is the traceback
+    text of the last failure, ``duration`` seconds, times are ISO 8601 in UTC.
+    ``run_id`` is the run that ran it last, a row of the table ``runs``; None where it
+    was completed by hand or was never run.
+
+    ``results`` is a dict where ``has_finished``; otherwise it is false, and asking it
+    for a result raises TrialNotFinishedError, which says how far the trial is.
+    """
+
+    __slots__ = ()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        stored = super().results
+        return NoResults(self) if stored is None else stored  # type: ignore[return-value]
+
+    @property
+    def has_finished(self) -> bool:
+        return self.status == "finished"
+
+
+class NoResults:
+    """In the place of the results of a trial that has not finished."""
+
+    __slots__ = ("_trial",)
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoResults) and self._trial == other._trial
+
+    __hash__ = None  # type: ignore[assignment] # as of a dict
+
+    def __repr__(self) -> str:
+        return f"<no results: trial {self._trial.index} is {self._trial.status}>"
+
+    def _refuse(self, *_: object) -> Any:
+        trial = self._trial
+        first_line = (trial.error_message or "").partition("\n")[0]
+        why = f" ({trial.error_type}: {first_line:.200})" if trial.error_type else ""
+        msg = (
+            f"trial {trial.index} ({trial.id}) has no results: it is {trial.status}"
+            f"{why}; look only at trials whose has_finished is true"
+        )
+        raise TrialNotFinishedError(msg)
+
+    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
+    get = items = keys = values = _refuse
+
+
+class TrialIds:
+    """The ids of an experiment's trials: a pure function of its id and their index.
+
+    A UUID of version 8 (RFC 9562): 74 bits of a hash of the experiment's id, then 48
+    bits of the trial's index. Ids of one experiment therefore sort by index, which
+    keeps insertions into the database's index sequential, and the index can be read
+    off the id. The hash is multiplicative (Knuth, The Art of Computer Programming 3,
+    6.4): ids that a user chose as 1, 2, 3 are spread as random ones are.
+    """
+
+    # 2^128 divided by the golden ratio, made odd.
+    _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
+    _FIXED_BITS = (0x8 << 76) | (0b10 << 62)
+    _FREE_BITS = ((1 << 128) - (1 << 48)) & ~(0xF << 76) & ~(0b11 << 62)
+
+    def __init__(self, experiment_id: uuid.UUID) -> None:
+        bits = experiment_id.int * self._SPREAD % (1 << 128)
+        self._base = (bits & self._FREE_BITS) | self._FIXED_BITS
+        self._prefix = str(uuid.UUID(int=self._base))[:24]
+
+    def __getitem__(self, index: int) -> uuid.UUID:
+        return uuid.UUID(int=self._base | index)
+
+    def text(self, index: int) -> str:
+        """Give the id as text; the last group of a UUID is exactly the index."""
+        return f"{self._prefix}{index:012x}"
+
+    def index(self, trial_id: uuid.UUID | str) -> int:
+        """Give the index that a trial id of this experiment was made of."""
+        text = str(trial_id)
+        if not text.startswith(self._prefix):
+            msg = f"{text} is no trial of this experiment"
+            raise ValueError(msg)
+        return int(text[24:], 16)
+
+
+class Experiment:
+    """A named experiment: call ``function`` for each trial of ``configuration``.
+
+        Experiment("walk", function=walk, configuration={
+            "N": IterableVariable([100, 1000]), "seed": IntegerVariable(1, 4),
+            "sigma": 0.1,
+        })
+
+    ``configuration`` is a dict of names and values: the variables among them are
+    expanded to their product, as nested ``for`` loops from top to bottom, and the rest
+    is the same in every trial. Each trial gets a copy of its own of what can be
+    changed, in the state in which the experiment was made. Give an ``id`` of your own
+    where another experiment names this one's trials: a random one differs each time
+    the file is loaded.
+
+    The trial function is ``fn(configuration: dict, trial_id: UUID) -> dict``. Name it
+    by ``function_name``, or give the callable itself as ``function``; likewise
+    ``init_store_function_name`` or ``init_store`` for the function that builds each
+    rank's global store: it gets the configuration as written here and returns a dict.
+    Names are looked up in ``include_file`` (relative to ``execute``'s ``directory``)
+    or, without it, in the file that creates the experiment.
+
+    Before each trial the global generators of ``random`` and ``numpy.random``, if they
+    are imported, are seeded from the trial's id, so that trials draw the same numbers
+    in every mode and on any number of ranks; ``reseed=False`` leaves them alone.
+
+    Iterating yields ``Trial`` objects, ``len()`` is their number, ``experiment[i]``
+    computes trial *i* alone. The id is random unless given.
+
+    Raises:
+        ConfigurationError: the configuration cannot be expanded or copied, or the
+            arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        configuration: dict[str, Any],
+        function_name: str | None = None,
+        function: Callable[..., Any] | None = None,
+        include_file: str | None = None,
+        init_store_function_name: str | None = None,
+        init_store: Callable[..., Any] | None = None,
+        id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
+        reseed: bool = True,
+    ) -> None:
+        self.name = _checked_name(name)
+        self.function = function
+        self.function_name = _one_of("function", function, function_name)
+        self.include_file = None if include_file is None else str(include_file)
+        self.init_store = init_store
+        self.init_store_function_name = _one_of(
+            "init_store", init_store, init_store_function_name
+        )
+        if self.function_name is None:
+            msg = f"experiment '{name}' needs function= or function_name="
+            raise ConfigurationError(msg)
+        # As it is now: a trial, or the rest of the script, may change what it holds.
+        self._expansion = Expansion(configuration)
+        self.reseed = reseed
+        self.has_given_id = id is not None
+        self.id = _experiment_id(id)
+        maker = sys._getframe(1)  # noqa: SLF001
+        # The names above mean names of the file that says them, wherever it is loaded.
+        self.namespace: dict[str, Any] = maker.f_globals
+        if _recorders:
+            _recorders[-1](self, maker)
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self._id
+
+    @id.setter  # noqa: A003 - the ancestor's name
+    def id(self, value: uuid.UUID) -> None:
+        self._id = value
+        self.trial_ids = TrialIds(value)
+
+    def become(
+        self, experiment_id: uuid.UUID, configuration: dict[str, Any] | None
+    ) -> None:
+        """Take over rank 0's id, and its configuration unless that is None."""
+        self.id = experiment_id
+        if configuration is not None:
+            self._expansion = Expansion(configuration)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return self._expansion.configuration
+
+    @property
+    def expansion(self) -> Expansion:
+        return self._expansion
+
+    def __len__(self) -> int:
+        return self._expansion.size
+
+    def __getitem__(self, index: int) -> Trial:
+        place = operator.index(index)
+        if place < 0:
+            place += len(self)
+        if not 0 <= place < len(self):
+            msg = f"experiment '{self.name}' has {len(self)} trials, none at {index}"
+            raise IndexError(msg)
+        configuration = self._expansion[place]
+        return Trial(self.trial_ids[place], self.id, place, configuration)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Experiment '{self.name}' of {len(self)} trials>"
+
+
+# While a script is loaded, what takes note of each experiment and of the frame that
+# makes it; the last one counts.
+_recorders: list[Callable[[Experiment, FrameType], object]] = []
+
+
+@contextmanager
+def recording(recorder: Callable[[Experiment, FrameType], object]) -> Iterator[None]:
+    """Call ``recorder`` with each experiment that is made meanwhile, and its maker."""
+    _recorders.append(recorder)
+    try:
+        yield
+    finally:
+        _recorders.remove(recorder)
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip() or "\x00" in name:
+        msg = f"an experiment's name must be a text that is not empty, not {name!r}"
+        raise ConfigurationError(msg)
+    return name
+
+
+def _one_of(what: str, function: Any, function_name: Any) -> str | None:
+    """Give the name that is stored: of the callable, or as it was given."""
+    if function is not None and function_name is not None:
+        msg = f"give {what} or {what}_name, not both"
+        if what == "init_store":
+            msg = "give init_store or init_store_function_name, not both"
+        raise ConfigurationError(msg)
+    if function is None:
+        if function_name is not None and not isinstance(function_name, str):
+            msg = f"{what}: a name must be a string; pass a callable as {what}="
+            raise ConfigurationError(msg)
+        return function_name
+    if not callable(function):
+        msg = f"{what} must be callable, not {function!r}"
+        raise ConfigurationError(msg)
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _experiment_id(value: uuid.UUID | str | None) -> uuid.UUID:
+    if value is None:
+        return uuid.uuid4()
+    if isinstance(value, uuid.UUID):
+        return value
+    try:
+        return uuid.UUID(value)
+    except (TypeError, ValueError, AttributeError):
+        msg = f"id must be a UUID, not {value!r}"
+        raise ConfigurationError(msg) from None

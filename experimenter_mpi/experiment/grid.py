@@ -1,0 +1,256 @@
+"""Expand a configuration into the configurations of its trials, one at a time."""
+
+from __future__ import annotations
+
+import operator
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..encoding.rules import IMMUTABLE
+from ..errors import ConfigurationError
+from .variables import MatchIterableVariable, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Path = tuple[str, ...]
+
+
+class Axis(NamedTuple):
+    """One variable of a configuration: where it stands and what it takes."""
+
+    path: Path
+    values: tuple[Any, ...]
+
+
+class Level(NamedTuple):
+    """One dict of a configuration, so prepared that a trial's is made at once.
+
+    ``same`` has all keys in their order, and what is the same in all trials.
+    """
+
+    same: dict[Any, Any]
+    chosen: list[tuple[Any, int]]
+    copied: list[Any]
+    inner: list[tuple[Any, Level]]
+
+    def filled(self, values: list[Any], memo: dict[int, Any]) -> dict[Any, Any]:
+        """Return a trial's dict; ``values`` are those of all variables."""
+        filled = self.same.copy()
+        for key, place in self.chosen:
+            filled[key] = values[place]
+        if self.copied:
+            from .copies import copied  # which most configurations need not
+
+            for key in self.copied:
+                filled[key] = copied(filled[key], memo)
+        for key, level in self.inner:
+            filled[key] = level.filled(values, memo)
+        return filled
+
+
+def longest_range(configuration: Any) -> int:
+    """Give the largest number of values that a variable makes, without making them."""
+    found = _variables(configuration, ())
+    return max((getattr(variable, "n", 0) for _, variable in found), default=0)
+
+
+class Expansion:
+    """The trials of a configuration: nested ``for`` loops over it, top to bottom.
+
+    Later keys vary fastest. Variables may stand at the top level or inside nested
+    dictionaries; everything else is the same in every trial.
+
+    ``configuration`` is kept as it is now: each trial gets a copy of that state of
+    whatever can be changed, so neither the script nor another trial can change it.
+
+    Raises:
+        ConfigurationError: variables inside a list or tuple, matched variables whose
+            length is not the number of trials, or a value that cannot be copied.
+    """
+
+    def __init__(self, configuration: dict[str, Any]) -> None:
+        if not isinstance(configuration, dict):
+            kind = type(configuration).__name__
+            msg = f"configuration must be a dict of names and values, not {kind}"
+            raise ConfigurationError(msg)
+        _check_names(configuration, ())
+        self._changeable: set[Path] = set()
+        self.configuration = self._captured(configuration, (), {})
+        found = list(_variables(self.configuration, ()))
+        self.axes = [Axis(p, v.values) for p, v in found if not _is_matched(v)]
+        self.matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
+        self.size = self._count()
+        # The order in which ``__getitem__`` chooses.
+        order = [*self.matched, *reversed(self.axes)]
+        places = {axis.path: place for place, axis in enumerate(order)}
+        self._root = self._level(self.configuration, (), places)
+
+    def _count(self) -> int:
+        size = 1
+        for axis in self.axes:
+            size *= len(axis.values)
+        if self.matched and not self.axes:
+            size = len(self.matched[0].values)
+        for axis in self.matched:
+            if len(axis.values) != size:
+                msg = (
+                    f"MatchIterableVariable '{'.'.join(axis.path)}' has "
+                    f"{len(axis.values)} values for {size} trials; give one per trial"
+                )
+                raise ConfigurationError(msg)
+        return size
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Give the configuration of trial ``index`` alone, without the others."""
+        values = [axis.values[index] for axis in self.matched]
+        rest = index
+        for axis in reversed(self.axes):
+            rest, position = divmod(rest, len(axis.values))
+            values.append(axis.values[position])
+        return self._root.filled(values, {})
+
+    def _captured(self, value: dict[Any, Any], path: Path, memo: Any) -> dict[Any, Any]:
+        """Copy a configuration, and note what has to be copied for each trial too."""
+        own = {}
+        for key, entry in value.items():
+            here = (*path, key)
+            if isinstance(entry, dict):
+                own[key] = self._captured(entry, here, memo)
+                continue
+            own[key] = _copied_from(here, entry, memo)
+            if own[key] is not entry:
+                self._changeable.add(here)
+        return own
+
+    def _level(
+        self, value: dict[Any, Any], path: Path, order: dict[Path, int]
+    ) -> Level:
+        level = Level(dict(value), [], [], [])
+        for key, entry in value.items():
+            here = (*path, key)
+            if isinstance(entry, dict):
+                level.inner.append((key, self._level(entry, here, order)))
+            if here in order:
+                level.chosen.append((key, order[here]))
+            if here in self._changeable:
+                level.copied.append(key)
+        return level
+
+    def documents(self, encode: Callable[[Any], str]) -> Iterator[str]:
+        """Give every trial's configuration as JSON text, in order.
+
+        Each value is encoded once, and each trial only joins the texts: a grid of a
+        million trials would otherwise be encoded a million times. So ``encode`` gives
+        parts of documents, and these have to be made whole: see ``codec``.
+        """
+        slots: list[Path] = []
+        template = _template(self.configuration, (), slots, encode)
+        order = {path: place for place, path in enumerate(slots)}
+        axes = [*self.axes, *self.matched]
+        texts = [tuple(map(encode, axis.values)) for axis in axes]
+        columns = [order[axis.path] for axis in axes]
+        in_order = columns == sorted(columns)
+        for combination in _combinations(texts, len(self.axes), self.size):
+            if in_order:
+                yield template % combination
+            else:
+                placed = dict(zip(columns, combination, strict=True))
+                yield template % tuple(placed[place] for place in range(len(slots)))
+
+
+def _combinations(
+    texts: list[tuple[str, ...]], products: int, size: int
+) -> Iterator[tuple[str, ...]]:
+    grid: Any = product(*texts[:products]) if products else ((),) * size
+    if products == len(texts):
+        return iter(grid)
+    matched = zip(*texts[products:], strict=True)
+    return (chosen + match for chosen, match in zip(grid, matched, strict=True))
+
+
+def _is_matched(variable: Variable) -> bool:
+    return isinstance(variable, MatchIterableVariable)
+
+
+def _variables(value: Any, path: Path) -> Iterator[tuple[Path, Variable]]:
+    if isinstance(value, Variable):
+        _refuse_hidden(value.entries_given(), path, type(value).__name__)
+        yield path, value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            for found in _variables(entry, (*path, key)):
+                _check_names(value, path)
+                yield found
+    else:
+        _refuse_hidden([value], path, type(value).__name__)
+
+
+def _check_names(value: dict[Any, Any], path: Path) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            where = f" in '{'.'.join(path)}'" if path else ""
+            msg = f"configuration: the name {key!r}{where} must be a string"
+            raise ConfigurationError(msg)
+
+
+def _refuse_hidden(values: Iterable[Any], path: Path, inside: str) -> None:
+    if any(map(_holds_variable, values)):
+        msg = (
+            f"configuration: '{'.'.join(map(str, path))}' holds a variable inside a "
+            f"{inside}; variables may stand only as values of a dict"
+        )
+        raise ConfigurationError(msg)
+
+
+def _holds_variable(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_variable, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_variable, value))
+    return isinstance(value, Variable)
+
+
+def _copied_from(path: Path, value: Any, memo: dict[int, Any]) -> Any:
+    """Return a copy of a value, or of a variable; itself if nothing can change it."""
+    parts = value.arguments() if isinstance(value, Variable) else (value,)
+    if IMMUTABLE.issuperset(map(type, parts)):
+        return value
+    try:
+        from .copies import copied
+
+        own = [copied(part, memo) for part in parts]
+        if all(map(operator.is_, own, parts)):
+            return value
+        return type(value)(*own) if isinstance(value, Variable) else own[0]
+    except Exception as error:
+        msg = (
+            f"configuration: '{'.'.join(map(str, path))}' cannot be copied, and each "
+            f"trial gets a copy of its own ({error}); make it in the trial function, "
+            "or in init_store"
+        )
+        raise ConfigurationError(msg) from error
+
+
+def _template(
+    value: dict[Any, Any], path: Path, slots: list[Path], encode: Callable[[Any], str]
+) -> str:
+    """Write the configuration's JSON text with a ``%s`` where a variable stands."""
+    parts = []
+    for key, entry in value.items():
+        here = (*path, key)
+        if isinstance(entry, Variable):
+            slots.append(here)
+            text = "%s"
+        elif isinstance(entry, dict) and _holds_variables(entry):
+            text = _template(entry, here, slots, encode)
+        else:
+            text = encode(entry).replace("%", "%%")
+        # The key's own escaping is the codec's: take it from a one-entry document.
+        name = encode({key: None})[1 : -len(":null}")].replace("%", "%%")
+        parts.append(f"{name}:{text}")
+    return "{" + ",".join(parts) + "}"
+
+
+def _holds_variables(value: dict[Any, Any]) -> bool:
+    return next(_variables(value, ("",)), None) is not None

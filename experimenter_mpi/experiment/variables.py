@@ -1,0 +1,322 @@
+"""What a configuration may vary: each variable is a finite list of values."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Variable:
+    """Base of all variables: ``values`` is the tuple of what it takes, in order.
+
+    Immutable, and equal to one of the same kind with equal arguments. (Not dataclasses:
+    that module brings ``inspect`` with it, which no worker needs.)
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _set(self, **arguments: Any) -> None:
+        for name, value in arguments.items():
+            object.__setattr__(self, name, value)
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the variable was made of, in order."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def entries_given(self) -> tuple[Any, ...]:
+        """Give the values that the user wrote, none of them twice."""
+        return ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Variable) or type(self) is not type(other):
+            return NotImplemented
+        return self.arguments() == other.arguments()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.arguments()))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(map(repr, self.arguments()))
+        return f"{type(self).__name__}({arguments})"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        msg = f"a {type(self).__name__} cannot be changed; make another one"
+        raise AttributeError(msg)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.arguments()
+
+
+class LinearVariable(Variable):
+    """``n`` evenly spaced floats from ``min`` to ``max``, both ends exact.
+
+    ``n=1`` gives ``min``. For whole numbers see ``IntegerVariable``.
+
+    Raises:
+        ConfigurationError: ``n < 1``, or an end that is no finite number.
+    """
+
+    __slots__ = ("min", "max", "n")  # noqa: RUF023 - the order of arguments
+
+    min: float
+    max: float
+    n: int
+
+    def __init__(self, min: float, max: float, n: int) -> None:  # noqa: A002
+        self._set(**_checked_range("LinearVariable", min, max, n))
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        low, high, n = self.min, self.max, self.n
+        if _whole(low, high) and (n == 1 or (high - low) % (n - 1) == 0):
+            step = 0 if n == 1 else (high - low) // (n - 1)
+            return tuple(float(low + i * step) for i in range(n))
+        inner = [_between(float(low), float(high), i, n - 1) for i in _inner(n)]
+        return _with_ends(low, inner, high, n)
+
+
+class LogLinearVariable(Variable):
+    """``n`` floats from ``min`` to ``max``, evenly spaced in the logarithm.
+
+    Ends are exact: ``LogLinearVariable(1, 100, 3)`` is 1.0, 10.0, 100.0. ``n=1`` gives
+    ``min``.
+
+    Raises:
+        ConfigurationError: ``n < 1``, or an end that is not finite and positive.
+    """
+
+    __slots__ = ("min", "max", "n")  # noqa: RUF023 - the order of arguments
+
+    min: float
+    max: float
+    n: int
+
+    def __init__(self, min: float, max: float, n: int) -> None:  # noqa: A002
+        self._set(**_checked_range("LogLinearVariable", min, max, n))
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound <= 0:
+                msg = f"LogLinearVariable: {name} must be positive, not {bound!r}"
+                raise ConfigurationError(msg)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        low, high, n = math.log10(self.min), math.log10(self.max), self.n
+        inner = [10 ** (low + (high - low) * (i / (n - 1))) for i in _inner(n)]
+        if _whole(self.min, self.max) and all(map(_nearly_whole, inner)):
+            inner = [float(round(value)) for value in inner]
+        return _with_ends(self.min, inner, self.max, n)
+
+
+class IntegerVariable(Variable):
+    """The whole numbers from ``min`` to ``max``, or every ``step``-th of them.
+
+    Both ends are among them: ``IntegerVariable(10, 50, 20)`` is 10, 30, 50.
+
+    Raises:
+        ConfigurationError: an argument is no whole number, ``max < min``,
+            ``step < 1``, or the steps do not lead to ``max``.
+    """
+
+    __slots__ = ("min", "max", "step")  # noqa: RUF023 - the order of arguments
+
+    min: int
+    max: int
+    step: int
+
+    def __init__(self, min: int, max: int, step: int = 1) -> None:  # noqa: A002
+        numbers = {"min": min, "max": max, "step": step}
+        self._set(**{name: _whole_number(name, numbers[name]) for name in numbers})
+        if self.step < 1 or self.max < self.min:
+            what = "step must be 1 or more" if self.step < 1 else "max is below min"
+            raise ConfigurationError(f"{self!r}: {what}")
+        if last := (self.max - self.min) % self.step:
+            near = self.max - last
+            msg = (
+                f"{self!r}: these steps lead to {near} and {near + self.step}, not to "
+                f"{self.max}; choose one of them as max"
+            )
+            raise ConfigurationError(msg)
+
+    def __repr__(self) -> str:
+        step = "" if self.step == 1 else f", {self.step}"
+        return f"IntegerVariable({self.min}, {self.max}{step})"
+
+    @property
+    def n(self) -> int:
+        """How many values there are."""
+        return (self.max - self.min) // self.step + 1
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return tuple(range(self.min, self.max + 1, self.step))
+
+
+class RepeatVariable(Variable):
+    """The same ``value`` ``n`` times: repetitions of a stochastic trial."""
+
+    __slots__ = ("value", "n")  # noqa: RUF023 - the order of arguments
+
+    value: Any
+    n: int
+
+    def __init__(self, value: Any, n: int) -> None:
+        self._set(value=value, n=_count("RepeatVariable", n))
+
+    def entries_given(self) -> tuple[Any, ...]:
+        return (self.value,)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return (self.value,) * self.n
+
+
+class IterableVariable(Variable):
+    """The values of an iterable, read once, when the variable is made."""
+
+    __slots__ = ("entries",)
+
+    entries: tuple[Any, ...]
+
+    def __init__(self, iter: Iterable[Any]) -> None:  # noqa: A002
+        self._set(entries=_entries("IterableVariable", iter))
+
+    def entries_given(self) -> tuple[Any, ...]:
+        return self.entries
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return self.entries
+
+
+class MatchIterableVariable(Variable):
+    """Entry *i* goes to trial *i*: matched to the product, not part of it.
+
+    Its length must equal the number of trials of the product; without any product
+    variable, matched variables of one length *n* give *n* trials.
+    """
+
+    __slots__ = ("entries",)
+
+    entries: tuple[Any, ...]
+
+    def __init__(self, iter: Iterable[Any]) -> None:  # noqa: A002
+        self._set(entries=_entries("MatchIterableVariable", iter))
+
+    def entries_given(self) -> tuple[Any, ...]:
+        return self.entries
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return self.entries
+
+
+def _checked_range(name: str, low: Any, high: Any, n: Any) -> dict[str, Any]:
+    return {
+        "min": _bound(name, "min", low),
+        "max": _bound(name, "max", high),
+        "n": _count(name, n),
+    }
+
+
+def _bound(variable: str, name: str, value: Any) -> float:
+    """Give ``value`` as a plain finite int or float (numpy's numbers included)."""
+    number = _number(value)
+    if number is None or not _is_finite(number):
+        msg = f"{variable}: {name} must be a finite number, not {value!r}"
+        raise ConfigurationError(msg)
+    return number
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, (bool, str, bytes)):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _count(variable: str, n: Any) -> int:
+    try:
+        count = operator.index(n)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(n, bool):
+        msg = f"{variable}: n must be a whole number of at least 1, not {n!r}"
+        raise ConfigurationError(msg)
+    return count
+
+
+def _whole_number(name: str, value: Any) -> int:
+    number = _number(value)
+    if not isinstance(number, int):
+        msg = f"IntegerVariable: {name} must be a whole number, not {value!r}"
+        raise ConfigurationError(msg)
+    return number
+
+
+def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
+    try:
+        entries = tuple(iterable)
+    except TypeError:
+        msg = f"{variable}: {iterable!r} cannot be iterated; give a list of values"
+        raise ConfigurationError(msg) from None
+    if not entries:
+        msg = f"{variable}: no values, so there would be no trials"
+        raise ConfigurationError(msg)
+    return entries
+
+
+def _between(low: float, high: float, i: int, steps: int) -> float:
+    """Give ``low + (high - low) * i / steps``, multiplied before it is divided.
+
+    1 + 1 * 3 / 10 is 1.3, while 1 + 3 * 0.1 is not. Where that would overflow, give
+    the ends their weights instead.
+    """
+    offset = (high - low) * i
+    if math.isfinite(offset):
+        return low + offset / steps
+    return low * ((steps - i) / steps) + high * (i / steps)
+
+
+def _inner(n: int) -> range:
+    return range(1, n - 1)
+
+
+def _with_ends(
+    low: float, inner: list[float], high: float, n: int
+) -> tuple[float, ...]:
+    return (float(low),) if n == 1 else (float(low), *inner, float(high))
+
+
+def _whole(*bounds: float) -> bool:
+    return all(isinstance(bound, int) for bound in bounds)
+
+
+def _nearly_whole(value: float) -> bool:
+    # Powers computed through logarithms are a few units in the last place off.
+    return abs(value - round(value)) <= 8 * math.ulp(value)

@@ -1,0 +1,201 @@
+"""Rank 0's part of ``execute``: who runs the trials, and what workers are told."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .. import output
+from ..coordination import messages as m
+from ..database.handle import ExperimentDatabase
+from ..errors import (
+    ConfigurationError,
+    ExperimenterError,
+    TrialTimeoutError,
+    printable,
+)
+from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
+from ..trial import script as scripts
+from ..trial.briefing import Job, pack_if_possible
+from ..trial.functions import working_in
+from ..trial.rebuild import main_of, script_of
+from .campaign import conduct
+from .progress import Progress
+from .terminal import is_interactive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import NoReturn
+
+    from ..coordination.sweep import Sweep
+    from ..experiment.experiment import Experiment
+    from ..modes import Mode
+    from ..mpi.transport import Transport
+    from ..trial.briefing import Main
+    from ..trial.script import Script
+    from .summary import Options, RunSummary
+
+WAITING, WORKING, RELEASED = "waiting", "working", "released"
+
+
+class Lead:
+    """Rank 0 of one ``execute``; ``transport`` is None where it is the only rank."""
+
+    def __init__(
+        self,
+        transport: Transport | None,
+        mode: Mode,
+        options: Options,
+        use_progress: bool | str,
+        directory: str | None,
+        script: Script | None,
+    ) -> None:
+        self.transport = transport
+        self._mode = mode
+        self._options = options
+        self._progress = Progress(use_progress)
+        self._directory = directory
+        self._script = script
+        self._database: ExperimentDatabase | None = None
+        self._workers = WAITING
+        self._threads_busy = False
+        self._main: Main | None = None
+
+    def conduct(
+        self, experiment: Experiment, database: ExperimentDatabase
+    ) -> RunSummary:
+        """Run the experiment; whatever happens, no worker is left waiting."""
+        self._database, self._experiment = database, experiment
+        try:
+            _require_database(database)
+            with output.safe(), working_in(self._directory):
+                include = scripts.read_include(experiment)
+                summary = conduct(
+                    experiment,
+                    database,
+                    self._mode.workforce(self),
+                    self._options,
+                    self._progress,
+                    include,
+                )
+        except BaseException as error:
+            self._tell(error)
+            raise
+        self._dismiss(m.Dismiss(summary.packed()))
+        return summary
+
+    # --- what modes ask for (see ``modes.Lead``)
+
+    def note(self, text: str) -> None:
+        self._progress.note(text)
+
+    def say_busy(self, busy: bool) -> None:
+        self._threads_busy = busy
+
+    def isolated(self, sweep: Sweep) -> Sweep:
+        if not self._options.isolate:
+            return sweep
+        from ..isolation.children import ChildProcesses
+
+        children = ChildProcesses(self._job(sweep), sweep.experiment)
+        return replace(sweep, isolation=children)
+
+    @contextmanager
+    def working(
+        self, sweep: Sweep, transport: Transport, ranks: Iterable[int], **facts: Any
+    ) -> Iterator[None]:
+        order = m.Begin(self._job(sweep)._replace(**facts).pack())
+        for rank in ranks:
+            transport.send(rank, order)
+        self._workers = WORKING
+        yield
+        self._workers = RELEASED
+
+    def script_of_workers(self) -> Script | None:
+        return self._script or script_of(self._experiment)
+
+    @contextmanager
+    def spawned(
+        self, workers: int, script: Script | None, sweep: Sweep
+    ) -> Iterator[Transport]:
+        from ..mpi.spawn import spawned
+
+        self._main = main_of(sweep.experiment, self._script)
+        with spawned(workers) as transport:
+            self.transport, self._script = transport, script
+            yield transport
+        self.transport = None
+
+    def _job(self, sweep: Sweep) -> Job:
+        database, experiment = self._database, sweep.experiment
+        return Job(
+            experiment.name,
+            experiment.id,
+            pack_if_possible(experiment.configuration),
+            self._script,
+            sweep.include,
+            self._directory,
+            database.arrays_folder if database else None,
+            database.lock_token if database else None,
+            sweep.drain.time_left(),
+            sweep.allow_pickle,
+            main=self._main,
+            isolate=self._options.isolate,
+            trial_timeout=self._options.trial_timeout,
+            reseed=experiment.reseed,
+        )
+
+    # --- the end
+
+    def _dismiss(self, message: m.Dismiss) -> None:
+        if self.transport is not None and self._workers != WORKING:
+            self.transport.send_all(message)
+
+    def _tell(self, error: BaseException) -> None:
+        """Let no worker wait for a rank 0 that has stopped, and no thread hold it."""
+        busy = self._workers == WORKING or self._threads_busy
+        if self.transport is not None and busy:
+            end_all(error, self.transport.abort)
+        elif busy and not is_interactive():
+            end_all(error, _leave)
+        self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
+
+
+def _require_database(database: object) -> None:
+    if not isinstance(database, ExperimentDatabase):
+        msg = f"execute() needs what open_db() returned, not {database!r}"
+        raise ConfigurationError(msg)
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process although trials run on its threads, which nobody can stop."""
+    output.flush()
+    os._exit(code)
+
+
+def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
+    """Say what happened and leave: whoever runs trials is busy and cannot be told."""
+    try:
+        _say(error)
+    finally:
+        leave(_exit_code(error))
+
+
+def _say(error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        output.say("experimenter_mpi: stopped at once; run again to go on")
+    elif isinstance(error, ExperimenterError):
+        output.say(f"experimenter_mpi: {printable(str(error))}")
+    else:
+        output.say("".join(traceback.format_exception(error)).rstrip())
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_STOPPED
+    if isinstance(error, TrialTimeoutError):
+        return EXIT_STOPPED if error.work_left else EXIT_FAILED_TRIALS
+    return EXIT_WRONG if isinstance(error, ExperimenterError) else EXIT_FAILED_TRIALS

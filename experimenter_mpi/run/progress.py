@@ -1,0 +1,221 @@
+"""What a run shows of itself: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .. import output
+from ..errors import ConfigurationError
+from ..trial.outcome import Status
+from .terminal import width_of, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..trial.outcome import Entry
+
+STYLES = ("auto", "bar", "log", "none")
+# Lines of a log come at first often, then seldom: a night's run is a page.
+FIRST_LINE_SECONDS = 2.0
+LONGEST_SILENCE_SECONDS = 60.0
+# Rates are of the last commits: a slow start must not spoil the time left for hours.
+RATE_SECONDS = 30.0
+KEPT_SAMPLES = 2
+# Where the next larger unit says it better: 100 s, 100 min, 48 h.
+MINUTES_FROM, HOURS_FROM, DAYS_FROM = 100, 100, 48
+
+
+class Rate:
+    """Trials per second over the last half minute, by a steady clock."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def sample(self, done: int) -> None:
+        now = time.monotonic()
+        self._samples.append((now, done))
+        while (
+            len(self._samples) > KEPT_SAMPLES
+            and now - self._samples[1][0] > RATE_SECONDS
+        ):
+            self._samples.popleft()
+
+    def per_second(self) -> float | None:
+        first, last = self._samples[0], self._samples[-1]
+        done = last[1] - first[1]
+        # Up to now, not to the last sample: a run that stalls shows a falling rate.
+        elapsed = time.monotonic() - first[0]
+        return done / elapsed if done and elapsed > 0 else None
+
+
+class Progress:
+    """The display of one run; a context manager around its trials.
+
+    ``style`` is True or "auto" (a bar on a terminal, else a log), "bar", "log", or
+    False or "none".
+    """
+
+    def __init__(self, style: bool | str) -> None:
+        named = style if isinstance(style, str) else ("auto" if style else "none")
+        if named not in STYLES:
+            msg = f"progress must be one of {', '.join(STYLES)}, not {style!r}"
+            raise ConfigurationError(msg)
+        self._width = width_of(sys.stderr) if named in ("auto", "bar") else None
+        if named == "auto":
+            named = "log" if self._width is None else "bar"
+        self._style = named
+        self._bar: Any = None
+        self._task: Any = None
+        self._name = ""
+        self._total = self.done = self.failed = 0
+
+    def start(self, name: str, total: int, where: str) -> None:
+        """Say what begins: ``total`` trials on, say, "4 ranks"."""
+        self._name, self._total = name, total
+        self._rate = Rate()
+        self._started = self._last_line = time.monotonic()
+        if self._style == "log":
+            self._print(f"{name}: {_trials(total)} to run on {where}")
+
+    def note(self, text: str) -> None:
+        """Print a line for people, above the bar if there is one."""
+        self._print(f"experimenter_mpi: {text}")
+
+    def on_drain(self, reason: str, seconds: float | None) -> None:
+        """Say why no new trial starts, and how long running ones may go on.
+
+        Called from a signal handler.
+        """
+        may = "may end" if seconds is None else f"have {duration(seconds)} to end"
+        again = " again" if reason == "SIGINT" else ""
+        text = (
+            f"\nexperimenter_mpi: {reason}: no new trials; running ones {may}. "
+            f"Ctrl-C{again} stops at once; run again to go on."
+        )
+        text = wrapped(text, sys.stderr)
+        # A signal may come while Python writes to stderr, which must not be re-entered.
+        output.say_at_once(text)
+
+    def on_recorded(self, entries: Sequence[Entry]) -> None:
+        """Count what was committed, and show it."""
+        statuses = [entry.outcome.status for entry in entries]
+        self.done += len(statuses) - statuses.count(Status.PENDING)
+        self.failed += statuses.count(Status.FAILED)
+        self._rate.sample(self.done)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, failures=self._failures())
+        elif self._style == "log" and self._line_due():
+            self._last_line = time.monotonic()
+            self._print(self.line())
+
+    def line(self) -> str:
+        """Give the state of the run as one line of a log."""
+        left, rate = self._total - self.done, self._rate.per_second()
+        parts = [f"{self.done} of {_trials(self._total)}"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if rate:
+            parts.append(pace(rate))
+            if left:
+                parts.append(f"{duration(left / rate)} left")
+        return f"{self._name}: {', '.join(parts)}"
+
+    def __enter__(self) -> None:
+        if self._style == "bar":
+            self._bar = _bar(self._width, self._rate)
+            self._task = self._bar.add_task(
+                self._name, total=self._total, failures=self._failures()
+            )
+            self._bar.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        elif self._style == "log":
+            self._print(self.line())
+
+    def _line_due(self) -> bool:
+        if self.done >= self._total:
+            return False  # the line at the end says it
+        now = time.monotonic()
+        silence = min(
+            max(FIRST_LINE_SECONDS, (now - self._started) / 4), LONGEST_SILENCE_SECONDS
+        )
+        return now - self._last_line >= silence
+
+    def _failures(self) -> str:
+        return f"{self.failed} failed" if self.failed else ""
+
+    def _print(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        else:
+            output.say(text)
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count:,} trials"
+
+
+def pace(per_second: float) -> str:
+    """Give a rate with three digits, or whole."""
+    whole = per_second >= 1000  # noqa: PLR2004 - where three digits end
+    return f"{per_second:,.0f}/s" if whole else f"{per_second:.3g}/s"
+
+
+def duration(seconds: float) -> str:
+    """Give a duration as people say it: 25 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    if seconds < MINUTES_FROM:
+        return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.2g} s"
+    minutes = round(seconds / 60)
+    if minutes < HOURS_FROM:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < DAYS_FROM:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def _bar(width: int | None, rate: Rate) -> Any:
+    """Give rich's progress bar with columns for failures, rate and time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """Trials per second and what that makes of the rest."""
+
+        def render(self, task: Task) -> Text:
+            per_second = rate.per_second()
+            if not per_second:
+                return Text("")
+            left = ((task.total or 0) - task.completed) / per_second
+            return Text(
+                pace(per_second) + (f", {duration(left)} left" if left > 0 else "")
+            )
+
+    console = Console(
+        file=sys.stderr, force_terminal=True, width=width or 100, soft_wrap=False
+    )
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("[red]{task.fields[failures]}"),
+        RateColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )

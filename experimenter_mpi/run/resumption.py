@@ -1,0 +1,47 @@
+"""Trials that go on from a snapshot of other code: said once in a run."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ..trial import code_versions as versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..database.handle import ExperimentDatabase
+    from ..trial.code_versions import Difference
+    from .provenance import Code
+
+
+class Resumption:
+    """Told of every snapshot that a trial asks for, and of which run it is."""
+
+    def __init__(
+        self,
+        database: ExperimentDatabase,
+        others: Mapping[int, Difference],
+        code: Code,
+        note: Callable[[str], object],
+    ) -> None:
+        self._database = database
+        self._others = others
+        self._code = code
+        self._note = note
+        self._said = False
+
+    def __call__(self, trial_id: str, run_id: int | None) -> None:
+        """Say it if the snapshot is of other code, unless it was said before."""
+        if self._said or run_id is None or run_id not in self._others:
+            return
+        self._said = True
+        made = versions.notice("snapshot", self._others, {run_id: 1}, self._code)
+        if made is not None:
+            row = self._database.trial_row(trial_id)
+            path = shlex.quote(self._database.path or "DB")
+            name, index = shlex.quote(row["experiment"]), row["index"]
+            self._note(
+                f"{made[0]}, and trial {index} goes on from it, as others may; to "
+                f"start from scratch: experimenter-mpi reset {path} {name} {index}"
+            )

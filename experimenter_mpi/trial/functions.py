@@ -1,0 +1,82 @@
+"""What a rank needs before its first trial: the function to call, and its store."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ScriptError
+from ..experiment.grid import Expansion
+from . import script
+from .store import Store, build_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..experiment.experiment import Experiment
+    from .script import Script
+
+
+class Prepared(NamedTuple):
+    """An experiment's trial function and this rank's store."""
+
+    function: Callable[..., Any]
+    store: Store | None
+
+
+def prepare(experiment: Experiment, include: Script | None = None) -> Prepared:
+    """Find the experiment's functions and build the store.
+
+    Raises:
+        ScriptError: a named function is not there, or the included file fails.
+        StoreError: the store function failed.
+    """
+    function, init_store = find_functions(experiment, include)
+    if init_store is None:
+        return Prepared(function, None)
+    # The store function may change its configuration as little as a trial may.
+    configuration = Expansion(experiment.configuration).configuration
+    return Prepared(function, build_store(init_store, configuration))
+
+
+def find_functions(
+    experiment: Experiment, include: Script | None = None
+) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    """Find the experiment's functions, in the included file if there is one.
+
+    Raises:
+        ScriptError: a named function is not there, or the included file fails.
+    """
+    namespace = experiment.namespace
+    if include is not None:
+        namespace = vars(script.load_once(include))
+    where = script.where_defined(namespace)
+    name = experiment.function_name or ""
+    function = script.find_function(name, experiment.function, namespace, where)
+    store_name = experiment.init_store_function_name
+    if store_name is None:
+        return function, None
+    given = experiment.init_store
+    return function, script.find_function(store_name, given, namespace, where)
+
+
+@contextmanager
+def working_in(directory: str | None) -> Iterator[None]:
+    """Change to the folder, and back at the end."""
+    if directory is None:
+        yield
+        return
+    before = os.getcwd()
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        msg = (
+            f"cannot change to directory {directory}: {error.strerror}; create it, or "
+            "name another"
+        )
+        raise ScriptError(msg) from error
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,269 @@
+"""Rows that this package never wrote: refused in one line, whatever is asked."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from experimenter_mpi import CorruptDocumentError, ExperimenterError
+from experimenter_mpi.cli import run_verb
+from experimenter_mpi.encoding import codec
+from unit.database.making import failed, finished, heat
+
+
+@pytest.fixture
+def alter(db, stored, tmp_path):
+    """Change rows with nothing but sqlite3; give the path of the database."""
+    trial_id = stored.trial_ids[0]
+    db.ledger(stored.id).record([failed(1), failed(2)], ())
+    db.complete_trial(trial_id, {"field": np.arange(3.0), "n": 1})
+    db.save_snapshot(trial_id, {"step": 1}, "half way")
+    db.start_run(stored.id, {"mode": "SerialMode", "ranks": 1, "command_line": "x"})
+    db.close()
+
+    def run(*statements):
+        plain = sqlite3.connect(tmp_path / "heat.db")
+        for statement in statements:
+            plain.execute("PRAGMA foreign_keys = OFF")
+            plain.execute(statement)
+        plain.commit()
+        plain.close()
+        return str(tmp_path / "heat.db")
+
+    return run
+
+
+def everything(db):
+    """Ask all that can be asked."""
+    for row in db.overview():
+        list(db.trial_rows(row["name"]))
+        db.failures(row["name"], 9)
+    for experiment in db.get_experiments():
+        db.get_progress(experiment.name)
+        db.get_ratio_completed_trials_by_name(experiment.name)
+        db.unfinished(experiment.id)
+        for trial in db.get_trials_by_name(experiment.name):
+            db.get_snapshots(trial.id)
+            db.latest_snapshot(trial.id)
+
+
+WRONG = [
+    "UPDATE experiments SET id = 'no id'",
+    "UPDATE experiments SET name = x'00'",
+    "UPDATE experiments SET name = ''",
+    "UPDATE experiments SET trial_count = 0",
+    "UPDATE experiments SET trial_count = 7",
+    "UPDATE experiments SET trial_count = 'many'",
+    "UPDATE experiments SET configuration = '[]'",
+    "UPDATE experiments SET configuration = '{'",
+    "UPDATE trials SET id = substr(id, 1, 35) || 'z' WHERE trial_index = 3",
+    "UPDATE trials SET trial_index = 'x' WHERE trial_index = 3",
+    "UPDATE trials SET configuration = x'7b7d' WHERE trial_index = 3",
+    "UPDATE trials SET status = x'35' WHERE trial_index = 1",
+    "UPDATE trials SET results = zeroblob(9) WHERE trial_index = 0",
+    "UPDATE trials SET duration = 'long'",
+    "UPDATE trials SET rank = 'first'",
+    "UPDATE snapshots SET id = 'x'",
+    "UPDATE snapshots SET state = x'31'",
+    "UPDATE snapshots SET label = x'00'",
+    "UPDATE arrays SET data = 9000000000000",
+    "UPDATE arrays SET data = 'text'",
+    "UPDATE arrays SET shape = '3'",
+    "UPDATE arrays SET shape = '[-3]'",
+    "UPDATE arrays SET shape = '" + "[" * 10_000 + "'",
+    "UPDATE arrays SET file = 5, data = NULL",
+    "UPDATE runs SET mode = x'00'",
+]
+
+
+@pytest.mark.parametrize("statement", WRONG, ids=lambda text: text[:60])
+def test_a_row_that_we_never_wrote_is_corrupt(alter, open_here, statement):
+    alter(statement)
+    with (
+        open_here(read_only=True) as db,
+        pytest.raises(CorruptDocumentError, match=r"heat\.db") as caught,
+    ):
+        everything(db)
+
+    assert "\n" not in str(caught.value)
+
+
+ENDLESS = {
+    "a linear variable": {"$LinearVariable": {"min": 0, "max": 1, "n": 10**12}},
+    "an integer one": {"$IntegerVariable": {"min": 0, "max": 10**30, "step": 1}},
+    "a repeated one": {"$RepeatVariable": {"value": 0, "n": 10**30}},
+    "a range": {"$IterableVariable": {"iter": {"$range": [0, 10**12, 1]}}},
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+@pytest.mark.parametrize("count", [6, 10**12])
+def test_a_variable_of_more_values_than_trials_is_not_expanded(
+    alter, open_here, case, count
+):
+    text = json.dumps({"N": ENDLESS[case]})
+    alter(f"UPDATE experiments SET configuration = '{text}', trial_count = {count}")
+    with open_here(read_only=True) as db, pytest.raises(CorruptDocumentError):
+        db.get_experiment_by_name("heat")
+
+
+def test_a_large_experiment_of_ours_is_still_read(db, monkeypatch):
+    from experimenter_mpi.database import experiments
+
+    monkeypatch.setattr(experiments, "_BELIEVED", 2)
+    db.enrol(heat())
+
+    assert 6 == len(db.get_experiment_by_name("heat"))
+
+
+def test_mentions_of_one_array_cannot_fill_the_memory(monkeypatch):
+    array = np.zeros(1000)
+    encoded = codec.encode({"all": [array] * 5})
+    monkeypatch.setattr(codec, "MAX_REPEATED_BYTES", 3 * array.nbytes)
+
+    with pytest.raises(CorruptDocumentError, match="MAX_REPEATED_BYTES"):
+        codec.decode(encoded.document, lambda _: array.copy())
+    monkeypatch.setattr(codec, "MAX_REPEATED_BYTES", 4 * array.nbytes)
+    assert 5 == len(codec.decode(encoded.document, lambda _: array.copy())["all"])
+
+
+def test_a_document_larger_than_the_memory_is_said_to_be():
+    def load(_):
+        raise MemoryError
+
+    with pytest.raises(CorruptDocumentError, match="more memory than there is"):
+        codec.decode('{"$array":"' + "0" * 32 + '"}', load)
+
+
+VERBS = [
+    *(("status",), ("status", "--json"), ("status", "heat")),
+    *(("show", "heat:0"), ("show", "heat:1"), ("show", "heat:0", "--json")),
+    *(("results", "heat"), ("results", "heat", "--csv"), ("results", "heat", "--json")),
+]
+
+
+def run_all(path):
+    """Run every verb; give their exit codes."""
+    return {run_verb([verb[0], path, *verb[1:]]) for verb in VERBS}
+
+
+def test_no_verb_lets_a_database_command_the_terminal(alter, capsys):
+    said = "error_type = :x, error_message = :x, error = :x, hostname = :x"
+    said = said.replace(":x", "char(27, 93, 48, 7, 155, 13)")
+    label = "char(27, 91, 50, 74)"
+    path = alter(
+        f"UPDATE trials SET {said}",
+        f"UPDATE snapshots SET label = {label}",
+        f"UPDATE runs SET mode = {label}, command_line = 'python ''' || {label}",
+        'UPDATE trials SET configuration = \'{"\\u001b[2J": "\\u001b[2J"}\'',
+    )
+    for verb in VERBS:
+        assert 0 == run_verb([verb[0], path, *verb[1:]])
+        out = capsys.readouterr().out
+        # CSV is for programs; a terminal is shown it like the rest.
+        assert "--csv" in verb or out.replace("\n", "").isprintable()
+
+
+def test_csv_on_a_terminal_does_not_command_it(alter, capsys, monkeypatch):
+    path = alter('UPDATE trials SET configuration = \'{"\\u001b[2J": "\\u001b"}\'')
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    assert 0 == run_verb(["results", path, "heat", "--csv"])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_errors_do_not_command_the_terminal_either(alter, capsys):
+    path = alter("UPDATE experiments SET name = char(27, 91, 50, 74)")
+
+    assert 3 == run_verb(["show", path, "heat:1"])
+
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["", "[1]", "{", "[" * 100_000, "9" * 5000, '{"a":' * 700 + "1" + "}" * 700],
+    ids=lambda text: text[:9],
+)
+def test_no_verb_prints_a_traceback_for_a_document(alter, document):
+    path = alter(f"UPDATE trials SET configuration = '{document}'")
+
+    assert {0, 3} >= run_all(path)
+
+
+def test_tags_that_contradict_themselves_are_shown(alter):
+    tags = [
+        {"$array": 1, "shape": 3},
+        {"$complex": 1},
+        {"$complex": [1]},
+        {"$pickle": [], "type": {}},
+        {"$array": "x", "shape": [[], {}]},
+    ]
+    document = json.dumps(dict(enumerate(tags)))
+    path = alter(f"UPDATE trials SET configuration = '{document}'")
+
+    assert {0} == run_all(path)
+
+
+@pytest.mark.parametrize("column", ["trial_index", "status", "configuration"])
+def test_no_verb_prints_a_traceback_for_bytes_in_a_column(alter, column):
+    path = alter(f"UPDATE trials SET {column} = x'00ff' WHERE trial_index = 3")
+
+    assert {0, 3} >= run_all(path)
+
+
+def test_copies_of_a_damaged_database_are_not_made(alter, open_here, tmp_path):
+    alter("UPDATE trials SET trial_index = 'x' WHERE trial_index = 3")
+    with open_here(read_only=True) as db:
+        with pytest.raises(ExperimenterError, match="trial_index"):
+            db.export_db(tmp_path / "copy.db")
+        with open_here("other.db") as other, pytest.raises(ExperimenterError):
+            other.merge_databases(db)
+
+    assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize("dtype", ["1x", "[]]", '[["a",1,2]]', '"<f"', "[" * 9000])
+def test_an_array_of_no_type_is_not_copied(alter, open_here, tmp_path, dtype):
+    alter(f"UPDATE arrays SET dtype = '{dtype}', data = NULL, file = 'ab/c.h5'")
+    with (
+        open_here(read_only=True) as db,
+        pytest.raises(CorruptDocumentError, match="of the type .* which is none"),
+    ):
+        db.export_db(tmp_path / "copy.db")
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["shape = '[9223372036854775808]'", """dtype = '"<f99999999999999999999"'"""],
+)
+def test_an_array_larger_than_any_number_of_sqlite_is_not_copied(
+    alter, open_here, tmp_path, column
+):
+    alter(f"UPDATE arrays SET {column}, data = NULL, file = 'ab/c.h5'")
+    with (
+        open_here(read_only=True) as db,
+        pytest.raises(CorruptDocumentError, match="bytes by its type and shape"),
+    ):
+        db.export_db(tmp_path / "copy.db")
+
+
+def test_an_index_in_no_order_does_not_keep_us_for_ever(db, stored):
+    """A page of a damaged index may lead back to where the reading began."""
+    from experimenter_mpi.database.file.rows import BadRowError, later
+
+    assert "b" == later("a", "b")
+    for before, after in (("b", "a"), ("b", "b"), (2, 1)):
+        with pytest.raises(BadRowError, match="in no order"):
+            later(before, after)
+
+
+def test_trials_of_a_run_that_failed_are_read(db, stored):
+    db.ledger(stored.id).record([failed(0), finished(1)], ())
+
+    assert ["failed", "finished"] == [
+        trial.status for trial in db.get_trials_by_name("heat")[:2]
+    ]
