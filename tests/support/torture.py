@@ -22,6 +22,7 @@ from support import processes, swept
 from support.experiments import PACKAGE
 from support.launch import Launches
 from support.moments import DATABASE, MOMENTS
+from support.ways import WAYS
 from support.witness import Witness, soundness, unreferenced
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from support.launch import Running
 
-RUN = (*PACKAGE, "run", "exp.py", "--db", DATABASE, "--progress", "none")
+OPTIONS = ("--db", DATABASE, "--progress", "none")
+RUN = (*PACKAGE, "run", "exp.py", *OPTIONS)
 RANKS = 3
 SERIAL = "serial"
 # The part of the rounds that has a rollback journal instead of a WAL.
@@ -56,11 +58,18 @@ class Torture:
     """Rounds in a folder of their own; all that is random follows from the seed.
 
     In each there are up to ``most_kills``; the run that comes after them is left alone.
+    ``library`` is the MPI of the rounds that are named after a mode.
     """
 
     def __init__(
-        self, folder: Path, launches: Launches, seed: int, most_kills: int = 4
+        self,
+        folder: Path,
+        launches: Launches,
+        seed: int,
+        most_kills: int = 4,
+        library: str = "mpich",
     ) -> None:
+        self._library = library
         self._folder = folder
         self._launches = launches
         self._seed = seed
@@ -68,7 +77,7 @@ class Torture:
         self._expected, self._seconds = self._undisturbed()
 
     def round(self, how: str, number: int) -> Round:
-        """Run the sweep ``how`` (serial, mpich, openmpi), killing it a few times."""
+        """Run the sweep ``how`` (serial, mpich, openmpi, one of WAYS), and kill it."""
         rng = random.Random(f"{self._seed} {how} {number}")
         done = Round(how, number, shared_disk=rng.random() < SHARED_DISKS)
         folder = self._made(f"{how}-{number}", shared_disk=done.shared_disk)
@@ -102,6 +111,9 @@ class Torture:
     def _start(self, how: str, folder: Path) -> Running:
         if how == SERIAL:
             return self._launches.start_serial(*RUN, cwd=folder)
+        if how in WAYS:
+            way, library = WAYS[how], self._library
+            return way.start_run(self._launches, *OPTIONS, library=library, cwd=folder)
         return self._launches.start_mpirun(RANKS, *RUN, library=how, cwd=folder)
 
     def _run_and_kill(
@@ -196,10 +208,12 @@ def main() -> int:
     print(f"seed {given.seed}, in {folder}", flush=True)
     rounds = []
     with Launches(folder) as launches:
-        torture = Torture(folder, launches, given.seed)
+        torture = Torture(folder, launches, given.seed, library=given.library)
+        hows = (
+            list(WAYS) if given.every_mode else [SERIAL, given.library, given.library]
+        )
         for number in range(given.rounds):
-            how = given.library if number % 3 else SERIAL
-            rounds.append(_one(torture, how, number))
+            rounds.append(_one(torture, hows[number % len(hows)], number))
             if rounds[-1].wrong or (number + 1) % 10 == 0:
                 print(f"{number + 1} of {given.rounds} rounds", *rounds[-1].wrong)
                 sys.stdout.flush()
@@ -224,6 +238,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=150)
     add("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     add("--library", choices=("mpich", "openmpi"), default="mpich")
+    add("--every-mode", action="store_true", help="not only serial and MPIMode")
     add("--directory", metavar="DIR", help="work on the disk that holds this folder")
     return parser.parse_args()
 
