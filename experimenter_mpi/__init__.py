@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         TrialNotFinishedError,
         TrialProcessError,
         TrialTimeoutError,
+        WorkerDiedError,
     )
     from .experiment.experiment import (
         Experiment,
@@ -149,6 +150,7 @@ __all__ = [
     "TrialProcessError",
     "TrialTimeoutError",
     "Variable",
+    "WorkerDiedError",
     "complete_trial",
     "complete_trial_in_global_database",
     "delete_experiment",
@@ -195,7 +197,7 @@ _NAMES = {
         NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
         PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
         StoreError TrialError TrialInterrupted TrialNotFinishedError TrialProcessError
-        TrialTimeoutError""",
+        TrialTimeoutError WorkerDiedError""",
     "experiment.experiment": "Experiment Trial",
     "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",

@@ -15,6 +15,7 @@
   x EncodingError (TypeError)          a value cannot be stored
   x PickleRefusedError                 a stored value is a pickle: none may be read
   x LaunchError                        MPI is missing, or was started wrongly
+    + WorkerDiedError                  a worker died that the others cannot do without
   x JobScriptError (ValueError)        no job script can be written or submitted so
   x ProtocolError                      a rank said something it may not say
   x DatabaseError
@@ -119,6 +120,10 @@ class PickleRefusedError(ExperimenterError):
 
 class LaunchError(ExperimenterError):
     """No MPI library can be loaded, or the launcher started separate worlds."""
+
+
+class WorkerDiedError(LaunchError):
+    """A worker has died, and the others cannot go on without it: run again."""
 
 
 class JobScriptError(ExperimenterError, ValueError):

@@ -15,12 +15,14 @@ _MASK = 0xFFFFFFFF
 def seed(key: int) -> None:
     """Seed the global generators of the modules that are loaded from 128 bits."""
     if "random" in sys.modules:
-        sys.modules["random"].seed(key)
+        import random  # waits where another thread is loading it just now
+
+        random.seed(key)
     if "numpy" in sys.modules:
         # Else numpy loads it when the trial first uses it, with a seed of its own.
-        from numpy import random
+        import numpy.random
 
-        random.seed(_word(key))  # noqa: NPY002 - for those who use it
+        numpy.random.seed(_word(key))  # noqa: NPY002 - for those who use it
 
 
 def _word(key: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..coordination import messages as m
 from ..coordination.coordinator import LOOK_SECONDS, coordinate
-from ..errors import LaunchError, ProtocolError
+from ..errors import LaunchError, ProtocolError, WorkerDiedError
 from ..mpi import executors
 from ..mpi.lanes import run_batch_here, say_opened
 
@@ -92,7 +92,7 @@ def _require_all(transport: Transport) -> None:
     """Go on only while all ranks live: mpi4py.futures waits for the dead for ever.
 
     Raises:
-        LaunchError: one has died.
+        WorkerDiedError: one has died.
     """
     dead = transport.deaths()
     if dead:
@@ -100,7 +100,7 @@ def _require_all(transport: Transport) -> None:
             f"rank {dead[0]} has died, and mpi4py.futures cannot go on without it: run "
             "again to go on with what is left; under --with-ft, --mode mpi goes on"
         )
-        raise LaunchError(msg)
+        raise WorkerDiedError(msg)
 
 
 class _Worker:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import processes
 from ..coordination.messages import Dismiss
-from ..errors import LaunchError
+from ..errors import LaunchError, WorkerDiedError
 from ..exit_codes import EXIT_WRONG
 from ..output import say, say_at_once
 from ..trial.signals import SIGNALS
@@ -56,7 +56,7 @@ class Spawner(Transport):
         """As ``Transport`` does; what the dead had sent is given first.
 
         Raises:
-            LaunchError: a worker on this host has died.
+            WorkerDiedError: a worker on this host has died.
         """
         arrival = super().receive(timeout, wake)
         if arrival is None and time.monotonic() >= self._look_at:
@@ -72,7 +72,7 @@ class Spawner(Transport):
                     f"the process of worker rank {rank} ({pid}) has died: run again to "
                     "go on with what is left, and with --isolate if a trial ends it"
                 )
-                raise LaunchError(msg)
+                raise WorkerDiedError(msg)
 
 
 def _exchange_places(communicator: Any) -> list[tuple[int, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..cluster import walltime
 from ..coordination.drain import Drain
 from ..coordination.sweep import Sweep
-from ..errors import ConfigurationError, TrialTimeoutError
+from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
 from ..trial.functions import find_functions
@@ -276,8 +276,13 @@ def _recorded_run(
     except TrialTimeoutError as error:  # an overdue trial was not waited for
         ended = "stopped" if error.work_left else "finished"
         raise
+    except WorkerDiedError:
+        # What ran is found by the next run, as where rank 0 died with it.
+        ended = "died"
+        raise
     finally:
-        database.release_running(experiment.id)
+        if ended != "died":
+            database.release_running(experiment.id)
         counts = database.counts(experiment.id)
         if ended == "finished" and counts.get(Status.FAILED, 0):
             ended = "failed"

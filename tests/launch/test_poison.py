@@ -22,12 +22,15 @@ experiment = Experiment(
     "poisonous", function=trial, configuration={"n": IntegerVariable(0, 5)}
 )
 """
+MPIS = ["mpich", "openmpi"]
+CASES = [(name, mpi) for name, way in WAYS.items() if way.ranks for mpi in MPIS]
+CASES += [("distributed-alone", "mpich")]
 # Two to make it a suspect, one in which it runs alone, and one to go on without it.
 MOST_RUNS = 4
 
 
-@pytest.mark.parametrize("library", ["mpich", "openmpi"])
-@pytest.mark.parametrize("name", [name for name, way in WAYS.items() if way.ranks])
+@pytest.mark.launches
+@pytest.mark.parametrize(("name", "library"), CASES)
 def test_it_fails_and_all_others_finish(name, library, launches, folder):
     folder.write(POISONOUS)
     for _ in range(MOST_RUNS):

@@ -16,9 +16,11 @@ from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.coordination import messages as m
 from experimenter_mpi.database.file import lock
 from experimenter_mpi.database.handle import ExperimentDatabase
+from experimenter_mpi.modes.futures import FuturesPort
 from experimenter_mpi.mpi import launch
 from experimenter_mpi.run.serve import serve
 from experimenter_mpi.trial.outcome import Place
+from support.fakes import FakeTransport
 from unit.test_errors import all_errors
 
 HERE = Path(__file__).parent
@@ -102,6 +104,11 @@ class Meeting:
         self.monkeypatch.setitem(sys.modules, "mpi4py", None)
         launch.connect(even_alone=True)
 
+    def worker_died_error(self):
+        transport = FakeTransport(0, 3)
+        transport.dead.append(2)
+        FuturesPort(transport, {}, ()).deaths()
+
     def job_script_error(self):
         Job(scheduler="slurm", ranks=64, nodes=3)
 
@@ -151,6 +158,7 @@ NEXT = {
     errors.IsolationError: "with `def` at the top",
     errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
     errors.PickleRefusedError: "--allow-pickle",
+    errors.WorkerDiedError: r"run again to go on with what is left",
     errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
     errors.JobScriptError: "take 66",
     errors.ProtocolError: "to a rank without an experiment",

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 
 from experimenter_mpi.coordination import messages as m
-from experimenter_mpi.errors import LaunchError
+from experimenter_mpi.errors import WorkerDiedError
 from experimenter_mpi.modes.futures import FuturesPort
 from experimenter_mpi.mpi.lanes import Ended
 from experimenter_mpi.trial.outcome import Place
@@ -179,7 +179,7 @@ def test_without_a_rank_it_does_not_go_on(executors):
     """mpi4py.futures would wait for it for ever."""
     executors.transport.dead.append(2)
 
-    with pytest.raises(LaunchError, match="rank 2 has died"):
+    with pytest.raises(WorkerDiedError, match="rank 2 has died"):
         executors.port.deaths()
 
 
