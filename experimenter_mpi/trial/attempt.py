@@ -141,13 +141,14 @@ def _judged(
     exception: BaseException | None, context: Context
 ) -> tuple[str, Failure | None]:
     """Say what an exception makes of a trial, and put the run's handlers back."""
+    if exception is None and signals.are_untouched():
+        return Status.FINISHED, None
     handlers = signals.replaced()
     try:
         return _meaning_of(exception, handlers, context.watch)
     except BaseException as error:  # noqa: BLE001 - of what the trial has raised
         return Status.FAILED, describe(error)
     finally:
-        signals.stop_timer()
         signals.put_back(handlers)
 
 

@@ -60,11 +60,13 @@ class Handlers:
         if not _installed:
             _alarm_before, _main_thread = getsignal(signal.SIGALRM), get_ident()
         _installed.append(self)
+        _expect()
 
     def remove(self) -> None:
         """Bring back what was there before."""
         if self in _installed:
             _installed.remove(self)
+            _expect()
         for number, handler in self._previous.items():
             signal.signal(number, _or_default(handler))
 
@@ -80,11 +82,20 @@ class Handlers:
         return {n: each for n, each in found.items() if each is not self.handler}
 
 
+def _expect() -> None:
+    """Keep which handlers are there as long as no trial has its own."""
+    _expected.clear()
+    if _installed:
+        _expected.extend((number, _installed[-1].handler) for number in _NUMBERS)
+        _expected.append((int(signal.SIGALRM), _alarm_before))
+
+
 def _or_default(handler: Any) -> Any:
     return signal.SIG_DFL if handler is None else handler  # None: set by a C library
 
 
 _installed: list[Handlers] = []
+_expected: list[tuple[int, Any]] = []
 _alarm_before: Any = None
 _main_thread = 0
 
@@ -101,36 +112,29 @@ def outliving_signals() -> Iterator[None]:
         handlers.remove()
 
 
-def replaced() -> dict[int, Any]:
-    """Return the handlers that a trial has left in the place of the run's.
+def are_untouched() -> bool:
+    """Whether a trial has left all handlers alone, and so the timer, as most do."""
+    for number, handler in _expected:  # noqa: SIM110 - all() takes twice the time
+        if getsignal(number) is not handler:
+            return False
+    return True
 
-    After each trial, so it must cost next to nothing where there are none.
-    """
-    if not _installed:
-        return {}
-    ours = _installed[-1].handler
-    for number in _NUMBERS:
-        if getsignal(number) is not ours:
-            return _installed[-1].replaced()
-    return {}
+
+def replaced() -> dict[int, Any]:
+    """Return the handlers that a trial has left in the place of the run's."""
+    return _installed[-1].replaced() if _installed else {}
 
 
 def put_back(trials: dict[int, Any]) -> None:
-    """Put the run's handlers in the place of the trial's again."""
-    if not trials or not _installed:
-        return
-    with suppress(ValueError):  # those of a trial that runs on the main thread
-        for number in trials:
-            signal.signal(number, _installed[-1].handler)
+    """Put the run's handlers in the place of the trial's again, and stop its timer."""
+    if get_ident() != _main_thread or not _installed:
+        return  # a trial on the main thread, which alone can have them, may still run
+    for number in trials:
+        signal.signal(number, _installed[-1].handler)
+    if trials:
         _installed[-1].on_replaced()
-
-
-def stop_timer() -> None:
-    """Stop what ``signal.alarm`` has begun in a trial: it would end another one."""
-    if not _installed or getsignal(signal.SIGALRM) is _alarm_before:
-        return
-    if get_ident() == _main_thread:  # which alone can have begun it
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    if getsignal(signal.SIGALRM) is not _alarm_before:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it would end another trial
 
 
 def stepped_back(error: BaseException, trials: dict[int, Any], watch: Watch) -> bool:
@@ -293,6 +297,7 @@ def _become_stranger() -> None:
         handlers = _installed.pop()
         handlers.give_way()
         handlers.on_forked()
+    _expect()
     # Python would raise KeyboardInterrupt here, where nothing hears of it.
     if signal.SIGINT in signal.sigpending():
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -355,3 +355,43 @@ def test_a_database_of_the_trials_own_that_fails_is_its_failure(run):
         outcome.status,
         outcome.failure.message,
     )
+
+
+class WordlessError(Exception):
+    """Leaves when it is asked what it says."""
+
+    def __str__(self):
+        raise SystemExit(3)
+
+
+class Kind(type):
+    """Leaves when it is asked for a class's name."""
+
+    @property
+    def __name__(cls):
+        sys.exit(4)
+
+
+class NamelessError(Exception, metaclass=Kind):
+    """Has a name that cannot be asked for."""
+
+
+class UnlikeError(Exception):
+    """Leaves when it is asked for its class or its cause."""
+
+    def __getattribute__(self, name):
+        raise KeyboardInterrupt
+
+
+HOSTILE = [WordlessError, NamelessError, UnlikeError]
+
+
+@pytest.mark.parametrize("kind", HOSTILE, ids=["word", "name", "class"])
+def test_an_exception_that_leaves_when_it_is_described_is_a_failure(run, kind):
+    def trial(configuration, trial_id):
+        raise kind
+
+    outcome = run(trial).outcome
+
+    assert Status.FAILED == outcome.status
+    assert outcome.failure.traceback

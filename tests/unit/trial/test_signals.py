@@ -118,41 +118,29 @@ def test_a_handler_of_the_trials_own_is_inherited(drain):
     assert "True" == found
 
 
-# A child that is told to end before it has run a line of its own.
+# A child that is told to end before it has run a line of its own, and before any hook
+# of the package: those of other modules come first.
 ENDED_AT_ONCE = """
-import os, signal, threading
+import os, signal
 from experimenter_mpi.coordination.drain import Drain
 from experimenter_mpi.run.interruption import draining_on_signals
 
-children = []
-
-def end_it():
-    while not (pid := children and children[0]):
-        try:
-            pid = int(open(f"/proc/self/task/{os.getpid()}/children").read().split()[0])
-        except IndexError:
-            continue
-        break
-    os.kill(pid, signal.SIGTERM)
-
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), {number}))
 drain = Drain()
 with draining_on_signals(drain):
-    thread = threading.Thread(target=end_it)
-    thread.start()
     pid = os.fork()
     if pid == 0:
-        signal.pause()
         os._exit(0)
-    children.append(pid)
-    thread.join()
-    assert -signal.SIGTERM == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert -{number} == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 assert drain.reason is None
 """
 
 
-def test_a_signal_that_comes_before_a_child_has_begun_still_ends_it():
-    for _ in range(5):
-        subprocess.run([sys.executable, "-c", ENDED_AT_ONCE], check=True, timeout=60)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_comes_before_a_child_has_begun_still_ends_it(number):
+    program = ENDED_AT_ONCE.format(number=int(number))
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_child_may_read_the_store_and_ask_for_nothing_else(run):
@@ -384,3 +372,31 @@ def test_an_event_loop_of_a_trial_leaves_the_run_its_signals(run, drain):
         signal.raise_signal(signal.SIGTERM)
 
     assert "SIGTERM" == drain.reason
+
+
+@pytest.fixture
+def no_timer():
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_timer_ends_with_the_trial_that_began_it(run, drain, no_timer):
+    def trial(configuration, trial_id):
+        signal.signal(signal.SIGALRM, leave)
+        signal.alarm(1000)
+        return {}
+
+    with draining_on_signals(drain):
+        assert Status.FINISHED == run(trial).outcome.status
+        assert (0.0, 0.0) == signal.getitimer(signal.ITIMER_REAL)
+
+
+def test_a_timer_from_before_the_run_goes_on(run, drain, no_timer):
+    signal.signal(signal.SIGALRM, leave)
+    signal.alarm(1000)
+
+    with draining_on_signals(drain):
+        run(lambda c, i: {})
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
