@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from ..errors import DatabaseWriteError
 from .disk import reason
 
 _CLAIM = ".database"
+_IS_CLAIM = re.compile(r"[0-9a-f]{32}\.database")  # the folder may hold other files
 _LONGEST_CLAIM = 1 << 16
 
 
@@ -47,26 +49,41 @@ class ArrayFolder:
             return
         self._require_no_neighbour()
         mine = os.path.join(self.path, _claim_name(self._database))
+        was_mine = os.path.lexists(mine)
+        if was_mine and os.path.getsize(self._database) == 0:  # new, unlike its claim
+            raise self._perhaps_taken(mine, "another database of this name")
         try:
             _write(mine, {"database": self._database, "token": token})
         except OSError as error:
             msg = f"the array folder {self.path} cannot be written: {reason(error)}"
             raise DatabaseWriteError(msg) from error
-        # After one's own is there: of two that come at once none overlooks the other.
-        for file in _claims(self.path):
-            if file != mine:
-                self._settle(file, mine)
+        try:
+            # After one's own is there: of two that come at once none overlooks the
+            # other. One that was there before stays: the other goes, not its owner.
+            for file in _claims(self.path):
+                if file != mine:
+                    self._settle(file)
+        except DatabaseWriteError:
+            if not was_mine:
+                with suppress(OSError):
+                    os.unlink(mine)
+            raise
 
-    def _settle(self, file: str, mine: str) -> None:
-        """Refuse a folder that another database has; forget one that has moved on."""
+    def _settle(self, file: str) -> None:
+        """Refuse a folder that another database has; forget one that has moved on.
+
+        One that cannot be looked at may be on a disk that is not mounted here, and
+        these may be its arrays.
+        """
         other = _read(file).get("database")
-        in_use = isinstance(other, str) and os.path.isfile(other)
-        if in_use and os.path.realpath(f"{other}.arrays") == self.path:
+        if not isinstance(other, str) or not _is_file(other):
+            if os.path.lexists(file):
+                raise self._perhaps_taken(file, other)
+        elif os.path.realpath(f"{other}.arrays") == self.path:
+            raise self._taken(other)
+        else:
             with suppress(OSError):
-                os.unlink(mine)
-            raise self._taken(str(other))
-        with suppress(OSError):
-            os.unlink(file)
+                os.unlink(file)
 
     def _require_no_neighbour(self) -> None:
         """Refuse the folder that stands beside a database of its own."""
@@ -78,6 +95,14 @@ class ArrayFolder:
         return DatabaseWriteError(
             f"{self._name} is a link to {self.path}, the array folder of {other}: each "
             f"database needs one of its own. Copy it with: {self._copy()}"
+        )
+
+    def _perhaps_taken(self, file: str, other: object) -> DatabaseWriteError:
+        whose = other if isinstance(other, str) else "another database"
+        return DatabaseWriteError(
+            f"{self._name} is a link to {self.path}, which {whose} uses according to "
+            f"{file}, and that database is not found here: if it no longer exists, or "
+            f"is this one under an earlier name, run: rm {shlex.quote(file)}"
         )
 
     def _refusal(self) -> str | None:
@@ -121,16 +146,20 @@ def _claim_name(database: str) -> str:
     return hashlib.sha256(os.fsencode(database)).hexdigest()[:32] + _CLAIM
 
 
+def _is_file(path: str) -> bool:
+    return "\x00" not in path and os.path.isfile(path)
+
+
 def _claims(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    return [os.path.join(folder, name) for name in names if name.endswith(_CLAIM)]
+    return [os.path.join(folder, name) for name in names if _IS_CLAIM.fullmatch(name)]
 
 
 def _read(file: str) -> dict[str, object]:
-    """Read a claim; nothing where it is none, or was removed meanwhile."""
+    """Read a claim; nothing where that cannot be done, or it was removed meanwhile."""
     try:
         with open(file, encoding="utf-8", opener=_plainly) as claim:
             found = json.loads(claim.read(_LONGEST_CLAIM))

@@ -13,8 +13,9 @@ LARGE = """
 import numpy
 from experimenter_mpi import (
     Experiment, IterableVariable, get_latest_snapshot_from_global_database,
-    remote_arrays, save_snapshot_in_global_database,
+    save_snapshot_in_global_database,
 )
+from experimenter_mpi.trial import remote_arrays
 
 remote_arrays.RemoteArrays = None  # the folder is seen from here
 
@@ -92,3 +93,28 @@ def test_a_link_that_leads_nowhere_is_refused_before_the_first_trial(
     assert not (folder.path / "ran.txt").exists()
     scratch.mkdir()
     WAYS[way].start_run(launches, library=library).wait(60).expect(0)
+
+
+@pytest.mark.launches
+@pytest.mark.parametrize("name", ["experiments.db", "second.db"])
+def test_the_folder_of_a_database_that_is_away_is_refused(
+    name, launches, folder, scratch
+):
+    """Its arrays would be deleted as leftovers."""
+    folder.write(LARGE)
+    serial = WAYS["serial"]
+    serial.start_run(launches, library="mpich").wait(60).expect(0)
+    files = set(scratch.rglob("*.h5"))
+    folder.database.rename(folder.path / "away.db")
+    other = folder.database.with_name(name)
+    if name == "second.db":
+        other.with_name("second.db.arrays").symlink_to(scratch)
+
+    for _ in range(2):
+        run = serial.start_run(launches, "--db", other, library="mpich")
+        refused = run.wait(60).expect(3)
+
+    (claim,) = scratch.glob("*.database")
+    assert refused.stderr.rstrip().endswith(f"run: rm {claim}")
+    assert len(files) == 8
+    assert files == set(scratch.rglob("*.h5"))

@@ -239,7 +239,42 @@ def test_the_folder_of_a_database_beside_it_is_not_shared(open_here, tmp_path, s
         open_here("second.db")
 
 
-def test_a_database_that_was_moved_takes_its_folder_along(
+def remedy(refused):
+    """Do what the message says."""
+    command = str(refused.value).rpartition("run: ")[2]
+    assert command.startswith("rm ")
+    subprocess.run(["sh", "-c", command], check=True)
+
+
+def test_the_folder_of_a_database_that_cannot_be_seen_is_not_taken_over(
+    open_here, tmp_path, scratch
+):
+    """It may be on a disk of another node, and these are its results."""
+    link_to(tmp_path, "heat.db", scratch)
+    link_to(tmp_path, "second.db", scratch)
+    experiment = heat()
+    with open_here() as database:
+        database.enrol(experiment)
+        for index in (0, 1):
+            database.complete_trial(experiment.trial_ids[index], {"field": FIELD})
+    before = files_below(scratch)
+    (claim,) = scratch.glob("*.database")
+    (tmp_path / "heat.db").rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(DatabaseWriteError, match="not found here") as refused:
+            open_here("second.db")
+        assert str(claim) in str(refused.value)
+    assert 2 == len(before)
+    assert before == files_below(scratch)
+    assert [claim] == list(scratch.glob("*.database"))
+
+    (tmp_path / "away").rename(tmp_path / "heat.db")
+    database = open_here()
+    assert 0 == database.sweep_leftovers()
+    assert (first_field(database) == FIELD).all()
+
+
+def test_a_folder_is_taken_over_once_its_claim_was_removed(
     moved, open_here, tmp_path, scratch
 ):
     with open_here() as database:
@@ -247,15 +282,57 @@ def test_a_database_that_was_moved_takes_its_folder_along(
     (tmp_path / "heat.db").rename(tmp_path / "cold.db")
     (tmp_path / "heat.db.arrays").rename(tmp_path / "cold.db.arrays")
     database = open_here("cold.db")
+    with pytest.raises(DatabaseWriteError, match="under an earlier name") as refused:
+        database.writing().__enter__()
+    remedy(refused)
     database.complete_trial(moved.trial_ids[2], {"field": FIELD})
 
     assert len(files_below(scratch)) == 3
     assert len(list(scratch.glob("*.database"))) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "nonsense", '{"database": 3}', "[" * 9000])
-def test_a_claim_that_says_nothing_is_put_away(moved, open_here, scratch, text):
-    (scratch / "strange.database").write_text(text)
+def test_a_database_that_has_another_folder_by_now_is_forgotten(
+    moved, open_here, tmp_path, scratch
+):
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    (tmp_path / "heat.db.arrays").unlink()
+    shutil.copytree(scratch, tmp_path / "heat.db.arrays")
+    link_to(tmp_path, "second.db", scratch)
+    open_here("second.db").sweep_leftovers()
+
+    (claim,) = scratch.glob("*.database")
+    assert json.loads(claim.read_text())["database"].endswith("second.db")
+
+
+def test_who_had_the_folder_first_keeps_it_when_refused(
+    moved, open_here, tmp_path, scratch
+):
+    """Else the other would have it next time, and delete these arrays."""
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    (claim,) = scratch.glob("*.database")
+    other = {"database": str(tmp_path / "second.db")}
+    (scratch / STRANGE).write_text(json.dumps(other))
+    with pytest.raises(DatabaseWriteError, match="not found here"):
+        open_here().complete_trial(moved.trial_ids[2], {"field": FIELD})
+
+    assert claim.exists()
+
+
+STRANGE = f"{'ab' * 16}.database"
+NUL = '{"database": "a\\u0000"}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "nonsense", '{"database": 3}', "[" * 9000, NUL]
+)
+def test_a_claim_that_says_nothing_may_be_of_anyone(moved, open_here, scratch, text):
+    """A crash of the machine can leave it empty."""
+    (scratch / STRANGE).write_text(text)
+    with pytest.raises(DatabaseWriteError, match="not found here") as refused:
+        open_here().complete_trial(moved.trial_ids[1], {"x": 1})
+    remedy(refused)
     open_here().complete_trial(moved.trial_ids[1], {"x": 1})
 
     (claim,) = scratch.glob("*.database")
@@ -265,10 +342,18 @@ def test_a_claim_that_says_nothing_is_put_away(moved, open_here, scratch, text):
 def test_a_claim_that_is_a_pipe_or_a_link_keeps_nobody_waiting(
     moved, open_here, scratch
 ):
-    os.mkfifo(scratch / "pipe.database")
-    (scratch / "link.database").symlink_to("/dev/zero")
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(scratch / STRANGE)
+        with pytest.raises(DatabaseWriteError, match="not found here"):
+            open_here().complete_trial(moved.trial_ids[1], {"x": 1})
+        (scratch / STRANGE).unlink()
 
+
+def test_files_of_other_programs_are_no_claims(moved, open_here, scratch):
+    (scratch / "proteins.database").write_text("theirs")
     open_here().complete_trial(moved.trial_ids[1], {"x": 1})
+
+    assert (scratch / "proteins.database").read_text() == "theirs"
 
 
 def test_who_holds_the_lock_is_read_in_the_folder(moved, open_here, scratch):
