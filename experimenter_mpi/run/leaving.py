@@ -90,7 +90,15 @@ class ExitCode:
         [attributes] = gc.get_referents(SystemExit.__dict__)
         attributes["code"] = property(look_up, member.__set__, member.__delete__)
         pythonapi.PyType_Modified(py_object(SystemExit))
-        sys.exit = leave
+        _replace_everywhere(sys.exit, leave)
+
+
+def _replace_everywhere(old: object, new: object) -> None:
+    """Put ``new`` wherever a module has ``old``, which it may have imported."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        for name in [name for name, value in list(names.items()) if value is old]:
+            names[name] = new
 
 
 def _is_last(frame: Any) -> bool:

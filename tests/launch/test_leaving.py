@@ -9,6 +9,7 @@ SHELL = ("sh", "-c", '"$@"; code=$?; echo "code $code"; exit $code', "sh")
 
 SCRIPT = """
 import sys
+from sys import exit as leave
 from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 def trial(configuration, trial_id):
@@ -32,6 +33,7 @@ LEAVING = {
     "sys.exit(0)": 0,
     "sys.exit(4)": 4,
     "sys.exit('no more')": 1,
+    "leave(7)": 7,
     "raise ValueError('a bug')": 1,
     "sys.excepthook = lambda *_: None; raise ValueError": 1,
 }
