@@ -11,7 +11,7 @@ from .arguments import (
     verb_parser,
 )
 from .databases import add_database, parse
-from .room import size
+from .giving_back import size
 
 EXAMPLES = """
   experimenter-mpi compact experiments/experiments.db

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .arguments import add_yes, confirm, counted, open_existing, verb_parser
 from .databases import add_database, parse
+from .giving_back import give_room_back
 from .outline import Outline
-from .room import give_room_back
 
 EXAMPLES = """
   experimenter-mpi delete experiments/experiments.db heat

@@ -18,8 +18,8 @@ from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
 from .arguments import Parser, seconds, verb_parser
+from .choosing import parsed
 from .databases import default_database
-from .experiments import parsed
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .arguments import Parser
 
 
-class Stored(NamedTuple):
+class StoredExperiment(NamedTuple):
     """What is stored by the name of an experiment."""
 
     name: str
@@ -58,7 +58,7 @@ def require_whole(made: Parser, given: Namespace) -> None:
 
 def stored(
     experiments: Iterable[Experiment], database: ExperimentDatabase
-) -> list[Stored]:
+) -> list[StoredExperiment]:
     """Return what overwriting these experiments deletes."""
     found = []
     for experiment in experiments:
@@ -68,7 +68,7 @@ def stored(
             continue
         finished = there.counts[Status.FINISHED]
         snapshots = database.upkeep.count_snapshots(there.id)
-        found.append(Stored(experiment.name, len(there), finished, snapshots))
+        found.append(StoredExperiment(experiment.name, len(there), finished, snapshots))
     return found
 
 

@@ -18,8 +18,8 @@ from .arguments import (
     verb_parser,
 )
 from .databases import add_database, parse
+from .giving_back import give_room_back
 from .outline import Outline
-from .room import give_room_back
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -21,8 +21,8 @@ from ..run.summary import Options
 from ..trial import script as scripts
 from ..trial.functions import find_functions, working_in
 from .arguments import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
+from .choosing import load_experiments, parsed, read_script
 from .databases import default_database
-from .experiments import load_experiments, parsed, read_script
 from .layout import hint, say
 from .overwriting import add_what_is_kept, confirm_overwriting, require_whole
 

@@ -11,7 +11,7 @@ from ..errors import ProtocolError, rebuilt
 from ..trial import timed as overdue
 from ..trial.attempt import trial_error
 from ..trial.outcome import Entry, RunningTrial, Status
-from . import deaths as casualties
+from . import deaths
 from . import messages as m
 from .answers import Answers
 from .batch_size import BATCHES_HELD, LARGEST_BATCH
@@ -201,7 +201,7 @@ class Coordinator:
             case m.Finished(outcomes) if self._limit is not None:
                 in_time = tuple(self._judged(each) for each in outcomes)
                 self._carry_out(self._dispatcher.on(rank, m.Finished(in_time)))
-            case m.Finished() | m.Drained():
+            case m.Finished() | m.WorkStopped():
                 self._carry_out(self._dispatcher.on(rank, message))
             case m.Begun(_, place) | m.Ready(place) | m.Unable(place):
                 self._note_place(rank, place)
@@ -253,7 +253,7 @@ class Coordinator:
                 case Blame(rank, indices, fatal):
                     self._ledger.count_deaths(indices)
                     place = self._places[rank]
-                    entries = [casualties.entry_of(index, place) for index in fatal]
+                    entries = [deaths.entry_of(index, place) for index in fatal]
                     self._remember_failure(entries)
                     self.commits.add(entries)
 
@@ -269,7 +269,7 @@ class Coordinator:
         for rank in dead:
             self._running.pop(rank, None)
             self._note(
-                casualties.news(rank, self._places.get(rank), blames.get(rank), left)
+                deaths.news(rank, self._places.get(rank), blames.get(rank), left)
             )
 
     def _commit(self) -> None:

@@ -16,17 +16,17 @@ from .batch_size import BATCHES_HELD, Pace
 from .messages import (
     Assign,
     Begun,
-    Drain,
-    Drained,
     Finished,
     Message,
     Ready,
     Release,
+    StopWork,
     Unable,
+    WorkStopped,
 )
 from .pending import Pool
 from .suspects import Suspects
-from .workers import Crew, Stage
+from .workers import Stage, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -97,7 +97,7 @@ class Dispatcher:
         self._pace = Pace(batch_size)
         self._stop_on_failure = stop_on_failure
         self._most = BATCHES_HELD if ahead else 1
-        self.workers = Crew(workers)
+        self.workers = Workers(workers)
         self.draining = False
         self.running_out = False
         self.unable: dict[int, Unable] = {}
@@ -133,7 +133,7 @@ class Dispatcher:
             case ((Stage.READY | Stage.DRAINING), Begun(index)):
                 self.workers[rank].begin(rank, index)
                 return []
-            case Stage.DRAINING, Drained():
+            case Stage.DRAINING, WorkStopped():
                 self._take_back(rank)
                 return self._release(rank)
             case Stage.GONE, _:
@@ -152,7 +152,7 @@ class Dispatcher:
         if self.draining:
             return []
         self.draining = True
-        order = Drain(reason, seconds)
+        order = StopWork(reason, seconds)
         return [
             self._ask_to_drain(rank, order) for rank in self.workers.at(Stage.READY)
         ]
@@ -204,7 +204,7 @@ class Dispatcher:
     def _on_ready(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.READY
         if self.draining:
-            return [self._ask_to_drain(rank, Drain("the run is stopping"))]
+            return [self._ask_to_drain(rank, StopWork("the run is stopping"))]
         return self._assign(rank) or self._close()
 
     def _on_finished(
@@ -309,7 +309,7 @@ class Dispatcher:
         worker.batches.clear()
         self.workers.noted(rank)
 
-    def _ask_to_drain(self, rank: int, order: Drain) -> Instruction:
+    def _ask_to_drain(self, rank: int, order: StopWork) -> Instruction:
         self.workers[rank].stage = Stage.DRAINING
         return Send(rank, order)
 

@@ -42,12 +42,12 @@ class Tag(IntEnum):
     BEGIN = 2
     DISMISS = 3
     ASSIGN = 4
-    DRAIN = 5
+    STOP_WORK = 5
     RELEASE = 6
     READY = 7
     UNABLE = 8
     FINISHED = 9
-    DRAINED = 10
+    WORK_STOPPED = 10
     SAVE_SNAPSHOT = 11
     FETCH_SNAPSHOT = 12
     FETCH_RESULTS = 13
@@ -206,8 +206,8 @@ class Finished(NamedTuple):
     outcomes: tuple[Outcome, ...]
 
 
-@message(Tag.DRAIN)
-class Drain(NamedTuple):
+@message(Tag.STOP_WORK)
+class StopWork(NamedTuple):
     """Coordinator to worker: start no trial; the running one may step back.
 
     It has ``seconds`` for that, None as long as it likes.
@@ -217,8 +217,8 @@ class Drain(NamedTuple):
     seconds: float | None = None
 
 
-@message(Tag.DRAINED)
-class Drained(NamedTuple):
+@message(Tag.WORK_STOPPED)
+class WorkStopped(NamedTuple):
     """Worker to coordinator: all I hold and have not reported is untouched.
 
     In answer to Release, where executors hand out the trials: nothing comes after it.
@@ -343,12 +343,12 @@ Message = (
     | Dismiss
     | Leave
     | Assign
-    | Drain
+    | StopWork
     | Release
     | Ready
     | Unable
     | Finished
-    | Drained
+    | WorkStopped
     | Form
     | Begun
     | Question

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LATE_SECONDS = 0.1
 
 
-class Reports:
+class Outgoing:
     """Attempts that ``send`` takes in groups, in the order they were added.
 
     When ``watched`` a thread sends what was held for too long, while the one that

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Questions:
-    """Implements ``context.Desk`` for whoever can ``ask`` rank 0 and wait.
+    """Implements ``context.TrialServices`` for whoever can ``ask`` rank 0 and wait.
 
-    And ``remote_arrays.Courier``, which brings array files to rank 0 and back.
+    And ``remote_arrays.FileTransfer``, which brings array files to rank 0 and back.
     """
 
     def ask(self, question: m.Question, expected: Any) -> Any:

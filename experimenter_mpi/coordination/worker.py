@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError, rebuilt
 from . import messages as m
-from .outgoing import Reports
+from .outgoing import Outgoing
 from .questions import Questions
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Line(Questions):
         return self._noticed(arrival[1])
 
     def _noticed(self, message: m.Message) -> m.Message:
-        if isinstance(message, m.Drain):
+        if isinstance(message, m.StopWork):
             self.draining = True
             self._deadline = _deadline(message.seconds)
         elif isinstance(message, m.Release):
@@ -103,7 +103,7 @@ class Line(Questions):
             self.requested()  # the transport leaves when it meets the death
             time.sleep(WATCH_SECONDS)
 
-    # What a trial may know about the end of the run (see context.Watch).
+    # What a trial may know about the end of the run (see context.StopInfo).
 
     def glance(self) -> bool:
         """Say whether the run drains, as far as was known a moment ago.
@@ -147,21 +147,21 @@ def work(line: Line, place: Place, attempts: Attempts) -> None:
             line.send(m.Finished(outcomes))
 
     line.send(m.Ready(place))
-    reports = Reports(send, watched=line.serves_threads)
+    reports = Outgoing(send, watched=line.serves_threads)
     try:
         _obey(line, attempts, reports)
     finally:
         reports.close()
 
 
-def _obey(line: Line, attempts: Attempts, reports: Reports) -> None:
+def _obey(line: Line, attempts: Attempts, reports: Outgoing) -> None:
     while True:
         match line.receive():
             case m.Assign(ranges, announced):
                 run_batch(line, ranges, attempts, reports, announced=announced)
                 reports.flush()
-            case m.Drain():
-                line.send(m.Drained())
+            case m.StopWork():
+                line.send(m.WorkStopped())
             case m.Release():
                 return
             case message:
@@ -211,7 +211,7 @@ def run_batch(
     line: Line,
     ranges: m.Ranges,
     attempts: Attempts,
-    reports: Reports,
+    reports: Outgoing,
     *,
     announced: bool,
 ) -> None:

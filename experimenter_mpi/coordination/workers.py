@@ -71,7 +71,7 @@ class Worker:
         self.batches = deque(batch for batch in kept if batch)
 
 
-class Crew(dict[int, Worker]):
+class Workers(dict[int, Worker]):
     """All workers by their ranks, and who of them is here and has something to do.
 
     Whoever changes what a worker holds, or sends it home, says so by ``noted``: with a

@@ -39,7 +39,7 @@ _LISTED = (
 _RUN = [column for column in runs.c if column.name not in ("script_text", "sources")]
 
 
-class Reports:
+class Overview:
     """What is shown of one open database."""
 
     def __init__(self, storage: Storage) -> None:

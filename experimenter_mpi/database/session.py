@@ -9,7 +9,7 @@ from .deaths import Deaths
 from .experiments import Experiments
 from .file import opening
 from .files import sweep_leftovers
-from .overview import Reports
+from .overview import Overview
 from .runs import Runs
 from .snapshots import Snapshots
 from .trial_ledger import TrialLedger
@@ -34,7 +34,7 @@ class Session:
         self.snapshots = Snapshots(storage)
         self.runs = Runs(storage)
         self.versions = Versions(storage)
-        self.reports = Reports(storage)
+        self.reports = Overview(storage)
         self.upkeep = Upkeep(storage)
 
     def ledger(

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from . import hdf5_index as contents
-from .hdf5_index import Place
+from .hdf5_index import Extent
 from .numpy_rules import described
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def write(path: str, records: Sequence[ArrayRecord], names: Mapping[str, str]) -
     contents.note(path, places)
 
 
-def _place(record: ArrayRecord, kind: str) -> Place:
+def _place(record: ArrayRecord, kind: str) -> Extent:
     # HDF5 has no order of its own: what it knows the shape of it keeps in C order.
     order: Literal["C", "F"] = "F" if (kind, record.order) == (BYTES, "F") else "C"
-    return Place(record.dtype, list(record.shape), order)
+    return Extent(record.dtype, list(record.shape), order)
 
 
 def _create(path: str, block: int) -> h5py.File:

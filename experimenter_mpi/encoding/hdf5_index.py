@@ -30,7 +30,7 @@ _LARGEST_OFFSET = 2**63 - 1
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
-class Place(NamedTuple):
+class Extent(NamedTuple):
     """Where a dataset's bytes are, and in which order."""
 
     dtype: str
@@ -39,7 +39,7 @@ class Place(NamedTuple):
     offset: int = _LARGEST_OFFSET
 
 
-def block_size(places: Mapping[str, Place]) -> int:
+def block_size(places: Mapping[str, Extent]) -> int:
     """Give the size of a block that can hold the line: HDF5 wants a power of two."""
     size = _SMALLEST_BLOCK
     while size < len(_line(places)):
@@ -47,7 +47,7 @@ def block_size(places: Mapping[str, Place]) -> int:
     return size
 
 
-def note(path: str, places: Mapping[str, Place]) -> None:
+def note(path: str, places: Mapping[str, Extent]) -> None:
     """Write the line into the block at the start of a file."""
     with open(path, "r+b") as file:
         file.write(_line(places))
@@ -78,12 +78,12 @@ def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
     return memoryview(flat.view(np.uint8))  # type: ignore[arg-type]
 
 
-def _place(file: BufferedReader, record: ArrayRecord) -> Place:
+def _place(file: BufferedReader, record: ArrayRecord) -> Extent:
     noted = json.loads(file.readline(_LONGEST_LINE))
     if noted["experimenter_mpi"] != _FORMAT:
         msg = f"it is of format {noted['experimenter_mpi']!r}: a newer version wrote it"
         raise ValueError(msg)
-    place = Place(*noted["datasets"][record.dataset])
+    place = Extent(*noted["datasets"][record.dataset])
     if place.dtype != record.dtype or place.shape != list(record.shape):
         msg = f"{record.dataset!r} is {place.dtype} of shape {place.shape}"
         raise ValueError(msg)
@@ -93,6 +93,6 @@ def _place(file: BufferedReader, record: ArrayRecord) -> Place:
     return place
 
 
-def _line(places: Mapping[str, Place]) -> bytes:
+def _line(places: Mapping[str, Extent]) -> bytes:
     noted = {"experimenter_mpi": _FORMAT, "datasets": places}
     return json.dumps(noted).encode() + b"\n"

@@ -27,11 +27,11 @@ from ..trial.context import Context
 from ..trial.functions import prepare
 from ..trial.rebuild import experiment_of
 from ..trial.signals import Handlers
-from . import messages as m
+from . import child_messages as m
 from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
 if TYPE_CHECKING:
-    from ..trial.briefing import Job
+    from ..trial.briefing import Briefing
 
 # A trial may look in its innermost loop: the answer "no" is that old at most.
 WATCH_SECONDS = 0.01
@@ -57,22 +57,22 @@ def serve(wire: Wire) -> None:
     Raises:
         EOFError: the parent has closed the pipe; the only way out but Unable.
     """
-    begin: m.Begin = wire.receive()
+    begin: m.BeginChild = wire.receive()
     sys.argv[:] = begin.arguments
     try:
         trials = _prepared(begin.job, Parent(wire))
     except ExperimenterError as error:
-        wire.send(m.Unable(type(error).__name__, str(error)))
+        wire.send(m.ChildUnable(type(error).__name__, str(error)))
         return
-    wire.send(m.Ready())
+    wire.send(m.ChildReady())
     while True:
-        run: m.Run = wire.receive()
+        run: m.RunTrial = wire.receive()
         outcome, exception = trials.run(run.index)
         output.flush()
-        wire.send(m.Ended(outcome, isinstance(exception, KeyboardInterrupt)))
+        wire.send(m.TrialEnded(outcome, isinstance(exception, KeyboardInterrupt)))
 
 
-def _prepared(job: Job, parent: Parent) -> InProcess:
+def _prepared(job: Briefing, parent: Parent) -> InProcess:
     experiment = experiment_of(job)
     configuration = None if job.configuration is None else unpack(job.configuration)
     experiment.become(job.experiment_id, configuration)
@@ -86,7 +86,7 @@ def _prepared(job: Job, parent: Parent) -> InProcess:
 
 
 class Parent(Questions):
-    """The rank at the other end: what a trial may ask of rank 0, and ``Watch``."""
+    """The rank at the other end: what a trial may ask of rank 0, and ``StopInfo``."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire

@@ -22,17 +22,17 @@ from ..errors import (
 )
 from ..trial.attempt import Attempt
 from ..trial.outcome import Failure, Outcome, Status, iso
-from ..trial.rebuild import main_of, require_remakable, script_of
+from ..trial.rebuild import origin_of, require_remakable, script_of
 from ..trial.timed import overran
-from . import messages as m
+from . import child_messages as m
 from .exit_status import users_frames
 from .process import Child
 
 if TYPE_CHECKING:
     from ..coordination.questions import Questions
     from ..experiment.experiment import Experiment
-    from ..trial.briefing import Job
-    from ..trial.context import Watch
+    from ..trial.briefing import Briefing
+    from ..trial.context import StopInfo
 
 # A process that closes its pipes is about to end, and how is worth knowing.
 _ENDING_SECONDS = 1.0
@@ -47,22 +47,22 @@ class ChildProcesses:
         IsolationError: a child could not find the experiment's function again.
     """
 
-    def __init__(self, job: Job, experiment: Experiment | None) -> None:
+    def __init__(self, job: Briefing, experiment: Experiment | None) -> None:
         if experiment is not None:
             require_remakable(experiment)
-            main = main_of(experiment, job.script)
+            main = origin_of(experiment, job.script)
             job = job._replace(script=job.script or script_of(experiment), main=main)
         self._job = job
 
     def start(
-        self, desk: Questions, watch: Watch, *, warm: bool = True
+        self, services: Questions, watch: StopInfo, *, warm: bool = True
     ) -> IsolatedAttempts:
         """Start the first child, if ``warm``; others when they are needed.
 
         Raises:
             ExperimenterError: it cannot load the script or build the store.
         """
-        attempts = IsolatedAttempts(self._job, desk, watch)
+        attempts = IsolatedAttempts(self._job, services, watch)
         if warm:
             attempts.warm_up()
         return attempts
@@ -71,10 +71,10 @@ class ChildProcesses:
 class IsolatedAttempts:
     """Implements ``Attempts``: a child for each trial that runs at the same time."""
 
-    def __init__(self, job: Job, desk: Questions, watch: Watch) -> None:
+    def __init__(self, job: Briefing, services: Questions, watch: StopInfo) -> None:
         self._job = job
         self._limit = job.trial_timeout
-        self._desk = desk
+        self._services = services
         self._watch = watch
         self._idle: deque[Child] = deque()
         self._busy: set[Child] = set()
@@ -137,40 +137,40 @@ class IsolatedAttempts:
     def _new_child(self) -> Child:
         child = Child()
         try:
-            child.wire.send(m.Begin(self._job, tuple(sys.argv)))
+            child.wire.send(m.BeginChild(self._job, tuple(sys.argv)))
             answer = child.wire.receive()
         except EOFError:
-            raise _stillborn(child, self._job) from None
+            raise _failed_start(child, self._job) from None
         except ProtocolError as error:
             child.kill()
             raise IsolationError(str(error)) from error
         except BaseException:
             child.kill()
             raise
-        if isinstance(answer, m.Unable):
+        if isinstance(answer, m.ChildUnable):
             child.leave()
             raise rebuilt(answer.error, answer.message)
         return child
 
-    def _talk_to(self, child: Child, index: int) -> m.Ended:
+    def _talk_to(self, child: Child, index: int) -> m.TrialEnded:
         self._busy.add(child)
         try:
             return self._talk(child, index)
         finally:
             self._busy.discard(child)
 
-    def _talk(self, child: Child, index: int) -> m.Ended:
+    def _talk(self, child: Child, index: int) -> m.TrialEnded:
         """Let the child run a trial and answer what it asks until it has ended."""
-        child.wire.send(m.Run(index))
+        child.wire.send(m.RunTrial(index))
         while True:
             match child.wire.receive():
-                case m.Ended() as ended:
+                case m.TrialEnded() as ended:
                     return ended
                 case m.FetchRunState():
                     left = self._watch.time_left()
                     child.wire.send(m.RunState(self._watch.requested(), left))
                 case question if isinstance(question, Question):
-                    child.wire.send(self._desk.forward(question))
+                    child.wire.send(self._services.forward(question))
                 case message:
                     msg = f"a process for trials sent {type(message).__name__}"
                     raise ProtocolError(msg)
@@ -191,7 +191,7 @@ def _overran(child: Child, limit: float) -> TrialTimeoutError:
     return TrialTimeoutError(overran(limit), traceback=users_frames(child.told))
 
 
-def _stillborn(child: Child, job: Job) -> IsolationError:
+def _failed_start(child: Child, job: Briefing) -> IsolationError:
     how = child.kill(_ENDING_SECONDS)
     script = job.script or job.include
     file = "the script" if script is None else script.path

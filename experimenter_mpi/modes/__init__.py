@@ -45,7 +45,7 @@ class Mode(Protocol):
     def needs_ranks(self) -> bool:
         """Whether to start MPI also where nothing shows that there are other ranks."""
 
-    def workforce(self, lead: Lead) -> Workforce:
+    def workforce(self, lead: LeadingRank) -> Workforce:
         """Choose who runs the trials of one call of ``execute``.
 
         Raises:
@@ -53,7 +53,7 @@ class Mode(Protocol):
         """
 
 
-class Lead(Protocol):
+class LeadingRank(Protocol):
     """Rank 0 of one ``execute``, as modes know it."""
 
     @property
@@ -88,7 +88,7 @@ class Lead(Protocol):
 
 
 def on_ranks(
-    mode: Mode, lead: Lead, where: str, run: Callable[[Sweep], None]
+    mode: Mode, lead: LeadingRank, where: str, run: Callable[[Sweep], None]
 ) -> Workforce:
     """Return a workforce of the ranks that ``mpirun`` started."""
     threads = os.environ.get("OMP_NUM_THREADS")
@@ -98,7 +98,7 @@ def on_ranks(
 
 
 def in_process(
-    mode: Mode, lead: Lead, where: str, run: Callable[[Sweep], None]
+    mode: Mode, lead: LeadingRank, where: str, run: Callable[[Sweep], None]
 ) -> Workforce:
     """Return a workforce of this process alone; say so where there are other ranks."""
     name, (size, library) = type(mode).__name__, _job_of(lead)
@@ -110,7 +110,7 @@ def in_process(
     return Workforce(name, size, library, where, run, may_be_left=True)
 
 
-def _job_of(lead: Lead) -> tuple[int, str | None]:
+def _job_of(lead: LeadingRank) -> tuple[int, str | None]:
     transport = lead.transport
     return (1, None) if transport is None else (transport.size, transport.library)
 
@@ -123,7 +123,7 @@ class SerialMode:
     def __repr__(self) -> str:
         return "SerialMode()"
 
-    def workforce(self, lead: Lead) -> Workforce:
+    def workforce(self, lead: LeadingRank) -> Workforce:
         """Choose this process; see ``Mode``."""
         return in_process(
             self, lead, "1 rank", lambda sweep: self.run(lead.isolated(sweep))

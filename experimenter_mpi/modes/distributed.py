@@ -15,7 +15,7 @@ from .counts import available_cores, checked_count, counted
 if TYPE_CHECKING:
     from ..coordination.sweep import Sweep
     from ..mpi.transport import Transport
-    from . import Lead
+    from . import LeadingRank
 
 # Each is three communicators on every rank, of which MPI libraries have two thousand.
 MOST_THREADS = 256
@@ -43,7 +43,7 @@ class HeterogeneousMode:
     def __repr__(self) -> str:
         return f"HeterogeneousMode({self.threads_per_worker}, workers={self.workers})"
 
-    def workforce(self, lead: Lead) -> Workforce:
+    def workforce(self, lead: LeadingRank) -> Workforce:
         """Choose ranks of ``mpirun``, or workers that are started; see ``Mode``."""
         transport = lead.transport
         if transport is None:
@@ -57,7 +57,7 @@ class HeterogeneousMode:
 
         return on_ranks(self, lead, self._described(len(ranks)), run)
 
-    def _to_be_spawned(self, lead: Lead) -> Workforce:
+    def _to_be_spawned(self, lead: LeadingRank) -> Workforce:
         workers = self.workers or available_cores()
         script = lead.script_of_workers()
 
@@ -72,7 +72,12 @@ class HeterogeneousMode:
         return Workforce(name, 1 + workers, None, where, run)
 
     def _error(
-        self, lead: Lead, transport: Transport, ranks: range, sweep: Sweep, **facts: Any
+        self,
+        lead: LeadingRank,
+        transport: Transport,
+        ranks: range,
+        sweep: Sweep,
+        **facts: Any,
     ) -> BaseException | None:
         facts["lanes"] = self.threads_per_worker
         with lead.working(sweep, transport, ranks, **facts):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from ..coordination.sweep import Sweep
-    from ..mpi.lanes import Ended
+    from ..mpi.lanes import BatchEnd
     from ..mpi.transport import Transport
     from ..trial.outcome import Place
 
@@ -123,7 +123,7 @@ class _Worker:
         self.running: list[int] = []
         self.heard = 0
         self.begun = False
-        self.ended: Ended | None = None
+        self.ended: BatchEnd | None = None
 
 
 class FuturesPort:
@@ -152,7 +152,7 @@ class FuturesPort:
         self._arrivals += ((number, m.Ready(None)) for number in self._workers)
         self._arrivals += (unable or {}).items()
         # Filled on threads of the executors.
-        self._done: SimpleQueue[tuple[_Worker, Future[Ended]]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[_Worker, Future[BatchEnd]]] = SimpleQueue()
         self._running: dict[int, _Worker] = {}
         self._told_to_drain = False
 
@@ -185,7 +185,7 @@ class FuturesPort:
             case m.Assign(ranges):
                 self._workers[worker].waiting.append(ranges)
                 self._submit_next(self._workers[worker])
-            case m.Drain():
+            case m.StopWork():
                 self._drain(self._workers[worker], message)
             case m.Release():
                 pass  # ranks are released together, by ``close``
@@ -212,7 +212,7 @@ class FuturesPort:
             match self._transport.receive(LOOK_SECONDS):
                 case None:
                     _require_all(self._transport)
-                case rank, m.Drained():
+                case rank, m.WorkStopped():
                     present.discard(rank)
 
     # --- batches
@@ -226,7 +226,7 @@ class FuturesPort:
         future = worker.pool.submit(run_batch_here, ranges)
         future.add_done_callback(lambda done: self._done.put((worker, done)))
 
-    def _drain(self, worker: _Worker, order: m.Drain) -> None:
+    def _drain(self, worker: _Worker, order: m.StopWork) -> None:
         if not self._told_to_drain:
             self._told_to_drain = True
             for rank in self._places:
@@ -234,7 +234,7 @@ class FuturesPort:
         worker.draining = True
         worker.waiting.clear()
         if not worker.running:
-            self._arrivals.append((worker.number, m.Drained()))
+            self._arrivals.append((worker.number, m.WorkStopped()))
 
     def _take(self, rank: int, message: m.Message) -> None:
         """Tell what a rank says in a worker's name."""
@@ -269,5 +269,5 @@ class FuturesPort:
             del self._running[index]
         worker.finish()
         if worker.draining:
-            self._arrivals.append((worker.number, m.Drained()))
+            self._arrivals.append((worker.number, m.WorkStopped()))
         self._submit_next(worker)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..coordination.questions import Questions
     from ..coordination.sweep import Sweep
     from ..trial.attempt import Attempt, Attempts
-    from ..trial.context import Watch
+    from ..trial.context import StopInfo
     from ..trial.functions import Prepared
 
 
@@ -38,7 +38,7 @@ class LocalTrials:
         self._closed = False
         self.exceptions: dict[int, BaseException] = {}
 
-    def attempts(self, desk: Questions, watch: Watch) -> Attempts:
+    def attempts(self, services: Questions, watch: StopInfo) -> Attempts:
         """Return what runs trials for a worker; what they ask goes to these two.
 
         The first one's child process is started now, the others' when they have a
@@ -48,19 +48,19 @@ class LocalTrials:
             ExperimenterError: a function is not there, or the store cannot be built.
         """
         if self._sweep.isolation is not None:
-            made = self._sweep.isolation.start(desk, watch, warm=not self._made)
+            made = self._sweep.isolation.start(services, watch, warm=not self._made)
         else:
-            made = self._in_process(desk, watch)
+            made = self._in_process(services, watch)
         self._made.append(made)
         return _Noting(made, self)
 
-    def _in_process(self, desk: Questions, watch: Watch) -> Attempts:
+    def _in_process(self, services: Questions, watch: StopInfo) -> Attempts:
         sweep = self._sweep
         self._prepared = self._prepared or prepare(sweep.experiment, sweep.include)
         function, store = self._prepared
         context = Context(
             sweep.experiment.name,
-            desk,
+            services,
             sweep.arrays,
             watch,
             store,

@@ -11,7 +11,7 @@ from .counts import counted
 if TYPE_CHECKING:
     from ..coordination.sweep import Sweep
     from ..mpi.transport import Transport
-    from . import Lead, Workforce
+    from . import LeadingRank, Workforce
 
 
 class MPIMode:
@@ -38,7 +38,7 @@ class MPIMode:
     def __repr__(self) -> str:
         return f"MPIMode(batch_size={self.batch_size!r})"
 
-    def workforce(self, lead: Lead) -> Workforce:
+    def workforce(self, lead: LeadingRank) -> Workforce:
         """Choose all ranks, or this one where there are no others; see ``Mode``."""
         transport = lead.transport
         if transport is None:

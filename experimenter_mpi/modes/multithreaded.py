@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..coordination.sweep import Sweep
-    from . import Lead, Workforce
+    from . import LeadingRank, Workforce
 
 
 class MultithreadedMode:
@@ -34,7 +34,7 @@ class MultithreadedMode:
     def __repr__(self) -> str:
         return f"MultithreadedMode(threads={self.threads})"
 
-    def workforce(self, lead: Lead) -> Workforce:
+    def workforce(self, lead: LeadingRank) -> Workforce:
         """Choose this process; see ``Mode``."""
 
         def run(sweep: Sweep) -> None:

@@ -129,9 +129,9 @@ class InlinePort(Questions):
         match message:
             case m.Assign(ranges):
                 self._given += m.indices_of(ranges)
-            case m.Drain():
+            case m.StopWork():
                 self._given.clear()
-                self._arrivals.append(m.Drained())
+                self._arrivals.append(m.WorkStopped())
 
     def deaths(self) -> list[int]:
         return []

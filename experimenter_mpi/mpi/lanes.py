@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..coordination import messages as m
-from ..coordination.outgoing import Reports
+from ..coordination.outgoing import Outgoing
 from ..coordination.worker import run_batch
 from ..errors import ProtocolError
 from . import executors
@@ -35,12 +35,12 @@ class Lane(NamedTuple):
     line: Line
     place: Place
     attempts: Attempts
-    reports: Reports
+    reports: Outgoing
     opened: threading.Event
     end_job: Callable[[BaseException], NoReturn]
 
 
-class Ended(NamedTuple):
+class BatchEnd(NamedTuple):
     """What became of a batch and where, beside what was ``sent`` before its end."""
 
     place: Place
@@ -51,13 +51,13 @@ class Ended(NamedTuple):
 _lane: ContextVar[Lane] = ContextVar("_lane")
 
 
-def run_batch_here(ranges: m.Ranges) -> Ended:
+def run_batch_here(ranges: m.Ranges) -> BatchEnd:
     """Run a batch on this worker: the task that rank 0 submits."""
     lane = _lane.get()
     try:
         run_batch(lane.line, ranges, lane.attempts, lane.reports, announced=True)
         held, sent = lane.reports.take()
-        return Ended(lane.place, tuple(each.outcome for each in held), sent)
+        return BatchEnd(lane.place, tuple(each.outcome for each in held), sent)
     except BaseException as error:  # noqa: BLE001 - rank 0 would take it for its own
         lane.end_job(error)
 
@@ -85,7 +85,7 @@ def work_in_lanes(
             raise ProtocolError(msg)
     while not isinstance(line.receive(), m.Release):
         pass
-    line.send(m.Drained())  # nothing of this experiment comes after it
+    line.send(m.WorkStopped())  # nothing of this experiment comes after it
 
 
 def _lane_of(
@@ -94,7 +94,7 @@ def _lane_of(
     def send(ended: tuple[Attempt, ...]) -> None:
         line.send(m.Finished(tuple(each.outcome for each in ended)))
 
-    reports = Reports(send, watched=True)
+    reports = Outgoing(send, watched=True)
 
     def end_job(error: BaseException) -> NoReturn:
         from .ending import end_job

@@ -194,7 +194,7 @@ def obstacle() -> str | None:
     return None if code == 0 else words or f"exit code {code}"
 
 
-class Child(NamedTuple):
+class ProcessEnd(NamedTuple):
     """How a child process ended: no exit code if it had to be killed."""
 
     code: int | None
@@ -202,7 +202,7 @@ class Child(NamedTuple):
     words: str
 
 
-def apart(module: str, function: str, patience: float) -> Child:
+def apart(module: str, function: str, patience: float) -> ProcessEnd:
     """Run a function of this package where it may end the process; MPI may.
 
     ``words`` is the last line it wrote to standard error.
@@ -220,14 +220,14 @@ def apart(module: str, function: str, patience: float) -> Child:
     try:
         output, words = child.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        return Child(None, "", f"it had not ended after {patience:.0f} s")
+        return ProcessEnd(None, "", f"it had not ended after {patience:.0f} s")
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     lines = [line.strip() for line in words.decode(errors="replace").splitlines()]
     last = next((line for line in reversed(lines) if line), "")
-    return Child(child.returncode, output.decode(errors="replace"), last)
+    return ProcessEnd(child.returncode, output.decode(errors="replace"), last)
 
 
 def _require_mpiexec() -> None:

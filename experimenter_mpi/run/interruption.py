@@ -42,33 +42,35 @@ def draining_on_signals(
     signal handler. Only the main thread can have handlers: elsewhere nothing is
     installed.
     """
-    told = _Told(drain, notice, bounded=bounded)
-    ear = _Ear(drain, told)
+    notice_once = _StopNotice(drain, notice, bounded=bounded)
+    listener = _SignalListener(drain, notice_once)
     if bounded:
-        ear.watch = _Watch(drain, told, ear.look, may_end_process=may_end_process)
-    unheeded = ear.unheeded
-    handlers = Handlers(ear.on_signal, unheeded.listen, unheeded.end)
+        listener.watch = _Watchdog(
+            drain, notice_once, listener.look, may_end_process=may_end_process
+        )
+    unheeded = listener.unheeded
+    handlers = Handlers(listener.on_signal, unheeded.listen, unheeded.end)
     with suppress(ValueError):  # not the main thread
         handlers.install()
         unheeded.begin()
     try:
         yield
     finally:
-        if ear.watch is not None:
-            ear.watch.end()
+        if listener.watch is not None:
+            listener.watch.end()
         unheeded.end()
         handlers.remove()
 
 
-class _Ear:
+class _SignalListener:
     """Hears signals: in Python's handlers, or, where these cannot run, in ``look``."""
 
-    def __init__(self, drain: Drain, told: _Told) -> None:
+    def __init__(self, drain: Drain, notice_once: _StopNotice) -> None:
         self._drain = drain
-        self._told = told
+        self._told = notice_once
         self._first_at = 0.0
         self.unheeded = _Unheeded()
-        self.watch: _Watch | None = None
+        self.watch: _Watchdog | None = None
 
     def on_signal(self, number: int, _frame: Any) -> None:
         if self.unheeded.was_taken(number) and not self._has_interrupted():
@@ -98,7 +100,7 @@ class _Ear:
         return self.watch is not None and self.watch.has_interrupted
 
 
-class _Told:
+class _StopNotice:
     """Tells people once why the run drains, and how long its trials have."""
 
     def __init__(
@@ -191,7 +193,7 @@ class _Unheeded:
         return [number for number in SIGNALS if number in written]
 
 
-class _Watch:
+class _Watchdog:
     """Interrupts the main thread when running trials have had their time.
 
     ``look`` is called now and then, and says whether they are to have no more of it.
@@ -200,7 +202,7 @@ class _Watch:
     def __init__(
         self,
         drain: Drain,
-        told: _Told,
+        notice_once: _StopNotice,
         look: Callable[[], bool],
         *,
         may_end_process: bool,
@@ -208,7 +210,7 @@ class _Watch:
         self._look = look
         self._drain = drain
         self._may_end_process = may_end_process
-        self._told = told
+        self._told = notice_once
         self.has_interrupted = False
         self._over = threading.Event()
         self._thread = threading.Thread(

@@ -19,9 +19,9 @@ from ..errors import (
 )
 from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from ..trial import script as scripts
-from ..trial.briefing import Job, pack_if_possible
+from ..trial.briefing import Briefing, pack_if_possible
 from ..trial.functions import working_in
-from ..trial.rebuild import main_of, script_of
+from ..trial.rebuild import origin_of, script_of
 from .campaign import conduct
 from .progress import Progress
 from .terminal import is_interactive
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..experiment.experiment import Experiment
     from ..modes import Mode
     from ..mpi.transport import Transport
-    from ..trial.briefing import Main
+    from ..trial.briefing import Origin
     from ..trial.script import Script
     from .summary import Options, RunSummary
 
@@ -62,7 +62,7 @@ class Lead:
         self._database: ExperimentDatabase | None = None
         self._workers = WAITING
         self._threads_busy = False
-        self._main: Main | None = None
+        self._main: Origin | None = None
 
     def conduct(
         self, experiment: Experiment, database: ExperimentDatabase
@@ -123,15 +123,15 @@ class Lead:
     ) -> Iterator[Transport]:
         from ..mpi.spawn import spawned
 
-        self._main = main_of(sweep.experiment, self._script)
+        self._main = origin_of(sweep.experiment, self._script)
         with spawned(workers) as transport:
             self.transport, self._script = transport, script
             yield transport
         self.transport = None
 
-    def _job(self, sweep: Sweep) -> Job:
+    def _job(self, sweep: Sweep) -> Briefing:
         database, experiment = self._database, sweep.experiment
-        return Job(
+        return Briefing(
             experiment.name,
             experiment.id,
             pack_if_possible(experiment.configuration),

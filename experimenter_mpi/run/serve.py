@@ -12,7 +12,7 @@ from ..mpi import launch
 from ..output import safe
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess
-from ..trial.briefing import Job, unpack
+from ..trial.briefing import Briefing, unpack
 from ..trial.context import Context
 from ..trial.functions import prepare, working_in
 from ..trial.signals import outliving_signals
@@ -36,7 +36,7 @@ def assist(transport: Transport, experiment: Experiment) -> RunSummary:
     with _never_in_silence(transport):
         order = _order(transport)
         if isinstance(order, m.Begin):
-            _work_at(transport, Job.unpack(order.job), experiment)
+            _work_at(transport, Briefing.unpack(order.job), experiment)
             order = _order(transport)
     match order:
         case m.Dismiss(tuple(fields)):
@@ -76,7 +76,7 @@ def serve(transport: Transport) -> None:
     with outliving_signals(), _never_in_silence(transport):
         while (order := _order(transport)) != m.Dismiss():
             if isinstance(order, m.Begin):
-                _work_at(transport, Job.unpack(order.job), None)
+                _work_at(transport, Briefing.unpack(order.job), None)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _order(transport: Transport) -> m.Message:
     return arrival[1]
 
 
-def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
+def _work_at(transport: Transport, job: Briefing, local: Experiment | None) -> None:
     launch.take_place(transport, job.workers)
     transport.is_needed = True
     line = Line(transport, job.time_left)
@@ -125,7 +125,7 @@ def _work_at(transport: Transport, job: Job, local: Experiment | None) -> None:
     transport.is_needed = False
 
 
-def _work(line: Line, transport: Transport, job: Job, attempts: Attempts) -> None:
+def _work(line: Line, transport: Transport, job: Briefing, attempts: Attempts) -> None:
     if job.lanes is None:
         work(line, transport.place, attempts)
         return
@@ -134,7 +134,7 @@ def _work(line: Line, transport: Transport, job: Job, attempts: Attempts) -> Non
     work_in_lanes(line, transport, attempts, job.lanes)
 
 
-def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
+def _attempts(line: Line, job: Briefing, local: Experiment | None) -> Attempts:
     """Give what runs the trials: children of this process, or it itself."""
     if job.isolate:
         from ..isolation.children import ChildProcesses
@@ -151,7 +151,7 @@ def _attempts(line: Line, job: Job, local: Experiment | None) -> Attempts:
     return InProcess(experiment, function, context)
 
 
-def _experiment(job: Job, local: Experiment | None) -> Experiment:
+def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
     """Give this rank's own experiment, with rank 0's id and configuration."""
     if local is None:
         from ..trial.rebuild import experiment_of  # not where a script made its own

@@ -16,7 +16,7 @@ from ..errors import CorruptDocumentError, EncodingError
 
 if TYPE_CHECKING:
     from ..encoding.codec import ArrayRecord, Encoded
-    from .remote_arrays import Courier
+    from .remote_arrays import FileTransfer
 
 # Without files, arrays are part of the message and of the database's memory: SQLite
 # takes 1 GB in a row, and on the way they are held several times.
@@ -30,7 +30,7 @@ class SharedArrays:
 
     ``folder`` is None for a database in memory. ``lock_token`` is what the database's
     lock file must say for the folder to be the coordinator's; None: it is this very
-    process's. If it is not, ``courier`` brings the files there and back; without one,
+    process's. If it is not, ``transfer`` brings the files there and back; without one,
     arrays stay in the message, up to a limit.
     """
 
@@ -38,11 +38,11 @@ class SharedArrays:
         self,
         folder: str | None,
         lock_token: str | None = None,
-        courier: Courier | None = None,
+        transfer: FileTransfer | None = None,
     ) -> None:
         self._folder = folder
         self._lock_token = lock_token
-        self._courier = courier
+        self._transfer = transfer
         self._place: Any = None
 
     def write(self, encoded: Encoded) -> Encoded:
@@ -94,10 +94,10 @@ class SharedArrays:
                 from ..encoding.array_files import ArrayFiles
 
                 self._place = ArrayFiles(self._folder)
-            elif self._courier is not None:
+            elif self._transfer is not None:
                 from .remote_arrays import RemoteArrays
 
-                self._place = RemoteArrays(self._courier)
+                self._place = RemoteArrays(self._transfer)
         return self._place
 
     def _is_coordinators(self) -> bool:

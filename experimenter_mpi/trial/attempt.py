@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..coordination.questions import Questions
     from ..experiment.experiment import Experiment
-    from .context import Watch
+    from .context import StopInfo
     from .outcome import Entry
 
 MESSAGE_LENGTH, TRACEBACK_LENGTH = 10_000, 100_000
@@ -65,9 +65,11 @@ class Attempts(Protocol):
 
 
 class Isolation(Protocol):
-    """Starts processes for trials, which ask ``desk`` and ``watch``."""
+    """Starts processes for trials, which ask ``services`` and ``watch``."""
 
-    def start(self, desk: Questions, watch: Watch, *, warm: bool = True) -> Attempts:
+    def start(
+        self, services: Questions, watch: StopInfo, *, warm: bool = True
+    ) -> Attempts:
         """Return what runs trials there; if ``warm``, its first process is ready."""
 
 
@@ -153,7 +155,7 @@ def _judged(
 
 
 def _meaning_of(
-    exception: BaseException | None, handlers: dict[int, Any], watch: Watch
+    exception: BaseException | None, handlers: dict[int, Any], watch: StopInfo
 ) -> tuple[str, Failure | None]:
     if exception is None:
         return Status.FINISHED, None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .script import Script
 
 
-class Main(NamedTuple):
+class Origin(NamedTuple):
     """What a worker lacks that rank 0 has started: how the script was called.
 
     ``is_main`` says that its module is ``__main__``, where pickles look for its
@@ -28,7 +28,7 @@ class Main(NamedTuple):
     module: str | None = None
 
 
-class Job(NamedTuple):
+class Briefing(NamedTuple):
     """One experiment, as rank 0 has it; rank 0's is the one that counts.
 
     ``configuration`` is pickled by itself, since it may need the script's own classes,
@@ -52,7 +52,7 @@ class Job(NamedTuple):
     time_left: float | None
     allow_pickle: bool
     lanes: int | None = None
-    main: Main | None = None
+    main: Origin | None = None
     isolate: bool = False
     trial_timeout: float | None = None
     workers: int | None = None
@@ -62,9 +62,9 @@ class Job(NamedTuple):
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
 
     @staticmethod
-    def unpack(content: bytes) -> Job:
+    def unpack(content: bytes) -> Briefing:
         # From this job's own rank 0, never from a file.
-        job: Job = pickle.loads(content)  # noqa: S301
+        job: Briefing = pickle.loads(content)  # noqa: S301
         return job
 
 

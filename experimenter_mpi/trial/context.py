@@ -43,7 +43,7 @@ class Snapshot(NamedTuple):
     created_at: str
 
 
-class Desk(Protocol):
+class TrialServices(Protocol):
     """Where a trial's requests are answered: the ledger, or rank 0 by message.
 
     Every call is durable when it returns.
@@ -72,7 +72,7 @@ class Arrays(Protocol):
         """Give the array back."""
 
 
-class Watch(Protocol):
+class StopInfo(Protocol):
     """What a trial may know about the end of the run."""
 
     def requested(self) -> bool:
@@ -86,9 +86,9 @@ class Context(NamedTuple):
     """Everything a trial may reach besides its own arguments."""
 
     experiment_name: str
-    desk: Desk
+    services: TrialServices
     arrays: Arrays
-    watch: Watch
+    watch: StopInfo
     store: Store | None = None
     allow_pickle: bool = False
 
@@ -136,7 +136,7 @@ def _deny_to_child() -> None:
     context = current.get(None)
     if context is not None:
         denied: Any = _Denied()
-        current.set(context._replace(desk=denied, arrays=denied, watch=denied))
+        current.set(context._replace(services=denied, arrays=denied, watch=denied))
 
 
 signals.on_fork.append(_deny_to_child)
@@ -166,14 +166,14 @@ def save_snapshot_in_global_database(
     label = checked_label(label)
     encoded = context.encode(_checked("a snapshot's state", state), str(trial_id))
     with _keeping():
-        context.desk.save_snapshot(str(trial_id), encoded, label)
+        context.services.save_snapshot(str(trial_id), encoded, label)
     _goes_on(str(trial_id))
 
 
 def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot | None:
     """Give the trial's latest snapshot, or None if it has saved none."""
     context = _context("get_latest_snapshot_from_global_database")
-    stored = context.desk.latest_snapshot(str(trial_id))
+    stored = context.services.latest_snapshot(str(trial_id))
     _goes_on(str(trial_id), stored)
     if stored is None:
         return None
@@ -187,7 +187,7 @@ def get_results_from_trial_global_database(
 ) -> dict[str, Any] | None:
     """Give the results of any trial in the database, None while it is unfinished."""
     context = _context("get_results_from_trial_global_database")
-    encoded = context.desk.results_of(str(trial_id))
+    encoded = context.services.results_of(str(trial_id))
     return None if encoded is None else context.decode(encoded)
 
 
@@ -198,7 +198,7 @@ def complete_trial_in_global_database(
     context = _context("complete_trial_in_global_database")
     encoded = context.encode(_checked("results", results))
     with _keeping():
-        context.desk.complete(str(trial_id), encoded)
+        context.services.complete(str(trial_id), encoded)
 
 
 def stop_requested() -> bool:

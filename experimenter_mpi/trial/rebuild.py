@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import IsolationError, ScriptError
 from ..experiment.experiment import Experiment
 from . import script as scripts
-from .briefing import Job, Main, pack_if_possible, unpack
+from .briefing import Briefing, Origin, pack_if_possible, unpack
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # --- where the experiment was made
 
 
-def main_of(experiment: Experiment, script: Script | None = None) -> Main:
+def origin_of(experiment: Experiment, script: Script | None = None) -> Origin:
     """Return what a process lacks that was not started as this one was.
 
     ``script`` is the file to load there, where that is known: the experiment's own
@@ -33,7 +33,7 @@ def main_of(experiment: Experiment, script: Script | None = None) -> Main:
     """
     namespace = experiment.namespace
     spec = namespace.get("__spec__")
-    return Main(
+    return Origin(
         sys.argv,
         namespace.get("__name__") == "__main__",
         pack_if_possible((experiment.function, experiment.init_store)),
@@ -87,7 +87,7 @@ def require_remakable(experiment: Experiment) -> None:
         raise IsolationError(msg)
     if scripts.is_made_again(experiment):
         return
-    if main_of(experiment).functions is None:
+    if origin_of(experiment).functions is None:
         msg = (
             f"experiment '{name}' cannot be isolated: `{experiment.function_name}`, or "
             "its store function, cannot be found again by its name; define both with "
@@ -99,7 +99,7 @@ def require_remakable(experiment: Experiment) -> None:
 # --- making it again
 
 
-def experiment_of(job: Job) -> Experiment:
+def experiment_of(job: Briefing) -> Experiment:
     """Load what rank 0 sent and give the experiment that it makes.
 
     Raises:
@@ -120,7 +120,7 @@ def experiment_of(job: Job) -> Experiment:
     return _remade(job, vars(module))
 
 
-def _loaded(job: Job) -> ModuleType | None:
+def _loaded(job: Briefing) -> ModuleType | None:
     if job.script is None:
         return None
     if job.main is None or job.main.module is None:
@@ -134,11 +134,11 @@ def _loaded(job: Job) -> ModuleType | None:
         raise ScriptError(msg) from error
 
 
-def _is_meant(experiment: Experiment, main: Main | None) -> bool:
+def _is_meant(experiment: Experiment, main: Origin | None) -> bool:
     return main is None or experiment.function_name == main.function_name
 
 
-def _remade(job: Job, namespace: dict[str, Any]) -> Experiment:
+def _remade(job: Briefing, namespace: dict[str, Any]) -> Experiment:
     """Make the experiment again that rank 0 made where loading the script does not."""
     path = job.script.path if job.script else "its script"
     if job.main is None or job.configuration is None:
@@ -159,7 +159,7 @@ def _remade(job: Job, namespace: dict[str, Any]) -> Experiment:
     return experiment
 
 
-def _functions(main: Main) -> tuple[Any, Any]:
+def _functions(main: Origin) -> tuple[Any, Any]:
     """Give the trial and the store function; None where only the name is known."""
     where = "define it at the top level of the file, or of a module beside it"
     if main.functions is None:

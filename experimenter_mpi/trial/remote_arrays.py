@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 16 * 1024 * 1024
 
 
-class Courier(Protocol):
+class FileTransfer(Protocol):
     """Brings pieces of files to the database's folder, and from there."""
 
     def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
@@ -30,13 +30,13 @@ class Courier(Protocol):
 
 
 class RemoteArrays:
-    """Array files in a folder that only the ``courier`` reaches.
+    """Array files in a folder that only the ``transfer`` reaches.
 
     Threads may share it.
     """
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, transfer: FileTransfer) -> None:
+        self._transfer = transfer
         self._folder: str | None = None
         # What was fetched last: a payload's arrays are in one file, and asked for
         # one after the other.
@@ -79,12 +79,12 @@ class RemoteArrays:
             for offset in range(0, size, PIECE_BYTES):
                 data = whole.read(PIECE_BYTES)
                 is_last = offset + PIECE_BYTES >= size
-                self._courier.add_piece(file, offset, data, is_last=is_last)
+                self._transfer.add_piece(file, offset, data, is_last=is_last)
 
     def _fetch(self, file: str, files: ArrayFiles) -> None:
         offset, is_last = 0, False
         while not is_last:
-            data = self._courier.piece(file, offset, PIECE_BYTES)
+            data = self._transfer.piece(file, offset, PIECE_BYTES)
             is_last = len(data) < PIECE_BYTES
             files.add_piece(file, offset, data, is_last=is_last)
             offset += len(data)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .context import Watch
+    from .context import StopInfo
 
 # How long a trial that has left waits for rank 0 to hear of the same signal.
 NEWS_SECONDS = 1.0
@@ -137,7 +137,7 @@ def put_back(trials: dict[int, Any]) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)  # it would end another trial
 
 
-def stepped_back(error: BaseException, trials: dict[int, Any], watch: Watch) -> bool:
+def stepped_back(error: BaseException, trials: dict[int, Any], watch: StopInfo) -> bool:
     """Whether a trial has left since the run is to stop, and not since it failed.
 
     ``trials`` are the handlers that it had put in the place of the run's. One of them

@@ -9,12 +9,12 @@ from experimenter_mpi.coordination.dispatch import Blame, Dispatcher, Record, Se
 from experimenter_mpi.coordination.messages import (
     Assign,
     Begun,
-    Drain,
-    Drained,
     Finished,
     Ready,
     Release,
+    StopWork,
     Unable,
+    WorkStopped,
 )
 from experimenter_mpi.trial.outcome import FATAL_DEATHS, Place, Status
 from support.fakes import outcome
@@ -76,7 +76,7 @@ class Watched:
         """Tell it of a message from a worker."""
         if isinstance(message, Ready | Unable):
             self.greeted.add(rank)
-        if isinstance(message, Drained):
+        if isinstance(message, WorkStopped):
             self.held[rank].clear()
             self.asked_to_drain.discard(rank)
         reported = message.outcomes if isinstance(message, Finished) else ()
@@ -174,7 +174,7 @@ class Watched:
                 self._on_assign(
                     rank, [i for start, stop in ranges for i in range(start, stop)]
                 )
-            case Drain():
+            case StopWork():
                 assert rank not in self.asked_to_drain, "asked to drain twice"
                 self.asked_to_drain.add(rank)
             case Release():
@@ -264,7 +264,7 @@ class SimulatedWorker:
                 self.batches.append(deque(indices))
                 if announced:
                     self.outbox.append(Begun(self.batches[-1][0]))
-            case Drain():
+            case StopWork():
                 self.draining = True
             case Release():
                 assert not self.batches, "released with trials to run"
@@ -284,7 +284,7 @@ class SimulatedWorker:
         """Step back from what has not been started."""
         self.draining = False
         self.batches.clear()
-        self.outbox.append(Drained())
+        self.outbox.append(WorkStopped())
 
     def die(self) -> None:
         self.lost = True

@@ -50,7 +50,7 @@ class JobVariables(NamedTuple):
     task: TaskVariables
 
 
-class Script(NamedTuple):
+class ScriptWords(NamedTuple):
     """The words of a job script that differ between schedulers, as bash.
 
     Attributes:
@@ -117,5 +117,5 @@ class Scheduler(NamedTuple):
 
     name: str
     variables: JobVariables
-    script: Script
+    script: ScriptWords
     commands: Commands

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..durations import from_now, minutes
-from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
 from .reading import number_in, quoted
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ SCHEDULER = Scheduler(
         ends_at=_ends_at,
         task=TaskVariables("FLUX_JOB_CC", 0),
     ),
-    Script(
+    ScriptWords(
         sign="# flux:",
         # Flux wants every line of the block to begin with the same sign.
         commented="# flux: # {option}",

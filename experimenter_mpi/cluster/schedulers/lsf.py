@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import minutes
-from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
 from .reading import lines, number_in
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ SCHEDULER = Scheduler(
             "LSB_JOBINDEX", 1, "", "LSB_JOBINDEX_END", "LSB_JOBINDEX_STEP"
         ),
     ),
-    Script(
+    ScriptWords(
         sign="#BSUB",
         commented="##BSUB {option}",
         directives=_directives,

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import hours, seconds
-from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
 from .reading import attributes, lines, quoted
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ SCHEDULER = Scheduler(
         ends_at=_ends_at,
         task=TaskVariables("PBS_ARRAY_INDEX", 0),
     ),
-    Script(
+    ScriptWords(
         sign="#PBS",
         commented="##PBS {option}",
         directives=_directives,

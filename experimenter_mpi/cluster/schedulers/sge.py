@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import processes
 from ..durations import hours, seconds
-from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
 from .reading import attributes, lines, number_in, quoted
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ SCHEDULER = Scheduler(
             "SGE_TASK_ID", 1, "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"
         ),
     ),
-    Script(
+    ScriptWords(
         sign="#$",
         commented="##$ {option}",
         directives=_directives,

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import from_now, hours
-from .description import Commands, JobVariables, Scheduler, Script, TaskVariables
+from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
 from .reading import number_in, quoted
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ SCHEDULER = Scheduler(
             "SLURM_ARRAY_TASK_COUNT",
         ),
     ),
-    Script(
+    ScriptWords(
         sign="#SBATCH",
         commented="##SBATCH {option}",
         directives=_directives,

@@ -37,7 +37,7 @@ class WriterLock:
         self._note = note
         self._owner = this_process()
         self._stop: threading.Event | None = None
-        self._vigil = _Vigil(self.path)
+        self._owner_watch = _OwnerWatch(self.path)
         self._took_over = False
 
     @property
@@ -61,15 +61,15 @@ class WriterLock:
             DatabaseWriteError: the folder cannot be written.
         """
         self._owner = this_process()
-        self._vigil = _Vigil(self.path)
+        self._owner_watch = _OwnerWatch(self.path)
         self._took_over = False
         patience = threading.Event()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (holder := self._try()) is not None:
             if time.monotonic() >= deadline:
-                if not (patient and self._vigil.goes_on(holder)):
+                if not (patient and self._owner_watch.goes_on(holder)):
                     raise self._refusal(holder)
-                self._vigil.say_once(self._note, self._database, holder)
+                self._owner_watch.say_once(self._note, self._database, holder)
             patience.wait(_POLL_SECONDS)
         self._start_heartbeat()
         return self._took_over
@@ -199,7 +199,7 @@ class WriterLock:
         except OSError as error:
             raise self._unwritable(error) from error
         if path == self.path:  # whose time may lie in the future
-            age = max(age, self._vigil.silence() or 0.0)
+            age = max(age, self._owner_watch.silence() or 0.0)
         return owner.is_dead(age)
 
     def _start_heartbeat(self) -> None:
@@ -232,7 +232,7 @@ class WriterLock:
         return DatabaseWriteError(msg)
 
 
-class _Vigil:
+class _OwnerWatch:
     """Watches, by this host's clock, whether anyone touches a lock file."""
 
     def __init__(self, path: str) -> None:

@@ -92,14 +92,14 @@ def obedient(rank, message, status=Status.FINISHED):
         case m.Assign(ranges):
             indices = [i for start, stop in ranges for i in range(start, stop)]
             return [m.Finished(tuple(outcome(i, status) for i in indices))]
-        case m.Drain():
-            return [m.Drained()]
+        case m.StopWork():
+            return [m.WorkStopped()]
     return []
 
 
 def drained(rank, message):
     """Step back at once."""
-    return [m.Drained()] if isinstance(message, m.Drain) else []
+    return [m.WorkStopped()] if isinstance(message, m.StopWork) else []
 
 
 # --- outcomes
@@ -413,13 +413,13 @@ def test_a_signal_while_rank_0_waits_drains_the_run():
 
     def wait():
         next(waits)()
-        if script.transport.sent_of(m.Drain):
-            script.transport.inbox.extend([(1, m.Drained()), (2, m.Drained())])
+        if script.transport.sent_of(m.StopWork):
+            script.transport.inbox.extend([(1, m.WorkStopped()), (2, m.WorkStopped())])
 
     script.transport.on_idle = wait
     script.run(batch_size=2)
 
-    orders = script.transport.sent_of(m.Drain)
+    orders = script.transport.sent_of(m.StopWork)
     assert ["SIGTERM"] * 2 == [order.reason for order in orders]
     assert all(0 <= order.seconds <= 60 for order in orders)
     assert [m.Release()] * 2 == script.transport.sent_of(m.Release)
@@ -436,8 +436,8 @@ def test_a_drain_wakes_rank_0_from_waiting_and_only_once():
             wakes.append(wake())
             script.drain.request("SIGTERM")
             wakes.append(wake())
-        if script.transport.sent_of(m.Drain):
-            script.transport.inbox.append((1, m.Drained()))
+        if script.transport.sent_of(m.StopWork):
+            script.transport.inbox.append((1, m.WorkStopped()))
         return script.transport.poll()
 
     script.transport.receive = receive
@@ -786,7 +786,7 @@ def test_no_trial_is_sent_to_a_rank_that_was_sent_home():
     script.run()
 
     orders = [type(message) for message in script.sent_to(1)]
-    assert [m.Assign, m.Drain, m.Release] == orders
+    assert [m.Assign, m.StopWork, m.Release] == orders
 
 
 def test_a_stop_is_kept_some_time_after_it_was_asked_for(monkeypatch):
@@ -802,7 +802,7 @@ def test_a_stop_is_kept_some_time_after_it_was_asked_for(monkeypatch):
         before.append(list(kept))
         clock.now += 1.0
         if len(before) == 5:
-            script.transport.inbox.append((1, m.Drained()))
+            script.transport.inbox.append((1, m.WorkStopped()))
 
     script.transport.on_idle = later
     script.run()

@@ -387,7 +387,10 @@ def test_a_drain_reaches_every_worker_that_is_ready():
     watched = Watched([range(10)], 3, batch_size=1)
     watched.ready(1, 3)
 
-    assert [Send(1, m.Drain("SIGTERM")), Send(3, m.Drain("SIGTERM"))] == watched.drain()
+    assert [
+        Send(1, m.StopWork("SIGTERM")),
+        Send(3, m.StopWork("SIGTERM")),
+    ] == watched.drain()
 
 
 def test_a_drain_while_batches_are_in_flight_loses_and_repeats_nothing():
@@ -397,9 +400,9 @@ def test_a_drain_while_batches_are_in_flight_loses_and_repeats_nothing():
     watched.finish(1, 3)
     watched.drain()
     watched.finish(1, 1)
-    watched.on(1, m.Drained())
+    watched.on(1, m.WorkStopped())
     watched.finish(2, 1)
-    watched.on(2, m.Drained())
+    watched.on(2, m.WorkStopped())
 
     assert 5 == len(watched.recorded)
     assert 95 == watched.dispatcher.left
@@ -412,7 +415,7 @@ def test_a_drained_worker_is_released_without_waiting_for_the_others():
     watched.ready(1, 2)
     watched.drain()
 
-    assert [Send(1, m.Release())] == watched.on(1, m.Drained())
+    assert [Send(1, m.Release())] == watched.on(1, m.WorkStopped())
 
 
 def test_outcomes_that_crossed_the_drain_are_recorded_and_ask_for_nothing():
@@ -429,10 +432,10 @@ def test_a_worker_that_becomes_ready_during_a_drain_is_given_no_trial():
     watched.ready(1)
     watched.drain()
     (instruction,) = watched.ready(2)
-    watched.on(1, m.Drained())
-    watched.on(2, m.Drained())
+    watched.on(1, m.WorkStopped())
+    watched.on(2, m.WorkStopped())
 
-    assert isinstance(instruction.message, m.Drain)
+    assert isinstance(instruction.message, m.StopWork)
     assert everyone(watched) == watched.released
 
 
@@ -449,9 +452,9 @@ def test_a_drain_before_anyone_is_ready_waits_for_all_of_them():
     watched = Watched([range(10)], 2)
     nobody = watched.drain()
     watched.ready(1, 2)
-    watched.on(1, m.Drained())
+    watched.on(1, m.WorkStopped())
     before = watched.dispatcher.done
-    watched.on(2, m.Drained())
+    watched.on(2, m.WorkStopped())
 
     assert [] == nobody
     assert (False, True) == (before, watched.dispatcher.done)
@@ -461,9 +464,9 @@ def test_an_idle_worker_answers_a_drain_like_any_other():
     watched = Watched([range(2)], 2, batch_size=2)
     watched.ready(1, 2)
     watched.drain()
-    watched.on(2, m.Drained())
+    watched.on(2, m.WorkStopped())
     watched.finish(1)
-    watched.on(1, m.Drained())
+    watched.on(1, m.WorkStopped())
 
     assert [0, 1] == watched.recorded
     assert everyone(watched) == watched.released
@@ -480,8 +483,8 @@ def test_a_worker_that_cannot_work_hurries_no_one_who_is_draining():
     watched.drain()
     watched.finish(1)
     watched.unable(3)
-    watched.on(1, m.Drained())
-    watched.on(2, m.Drained())
+    watched.on(1, m.WorkStopped())
+    watched.on(2, m.WorkStopped())
 
     assert everyone(watched) == watched.released
 
@@ -490,7 +493,7 @@ def test_a_worker_that_dies_during_a_drain_is_not_waited_for():
     watched = Watched([range(100)], 2, batch_size=5)
     watched.ready(1, 2)
     watched.drain()
-    watched.on(1, m.Drained())
+    watched.on(1, m.WorkStopped())
     watched.lose(2)
 
     assert watched.dispatcher.done
@@ -526,7 +529,7 @@ def test_a_failed_trial_drains_the_run_where_it_is_to_stop_it():
     assert (False, True) == (before, watched.dispatcher.draining)
     assert Record(1, (outcome(1, Status.FAILED),)) == record
     assert [1, 2] == sorted(send.rank for send in drains)
-    assert all(isinstance(send.message, m.Drain) for send in drains)
+    assert all(isinstance(send.message, m.StopWork) for send in drains)
 
 
 @pytest.mark.parametrize("status", [Status.FINISHED, Status.PENDING])
@@ -550,8 +553,8 @@ def test_the_failure_of_the_very_last_trial_ends_the_run_too():
     watched = Watched([range(1)], 2, batch_size=1, stop_on_failure=True)
     watched.ready(1, 2)
     watched.finish(1, status=Status.FAILED)
-    watched.on(1, m.Drained())
-    watched.on(2, m.Drained())
+    watched.on(1, m.WorkStopped())
+    watched.on(2, m.WorkStopped())
 
     assert everyone(watched) == watched.released
 
@@ -640,7 +643,7 @@ def test_what_only_others_may_say_is_a_protocol_error(message):
     [
         m.Ready(HERE),
         m.Unable(HERE, "StoreError", "no data"),
-        m.Drained(),
+        m.WorkStopped(),
     ],
     ids=["ready", "unable", "drained"],
 )

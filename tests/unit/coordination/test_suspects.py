@@ -143,7 +143,7 @@ def test_a_run_that_is_to_stop_at_a_failure_stops_at_this_one():
     instructions = watched.lose(1)
 
     assert [0] == watched.condemned
-    assert Send(2, m.Drain("a failed trial")) in instructions
+    assert Send(2, m.StopWork("a failed trial")) in instructions
 
 
 def test_a_death_during_a_drain_counts_as_well():

@@ -135,7 +135,7 @@ def test_what_is_not_to_be_announced_is_not():
 
 
 def test_a_trial_that_a_drain_overtakes_is_not_announced():
-    done = Worker().work(m.Assign(((7, 8),), announced=True), m.Drain("SIGTERM"))
+    done = Worker().work(m.Assign(((7, 8),), announced=True), m.StopWork("SIGTERM"))
 
     assert [] == done.transport.sent_of(m.Begun)
 
@@ -229,16 +229,18 @@ def test_a_result_that_is_larger_than_a_frame_is_sent_by_itself():
 
 
 def test_asked_to_drain_it_starts_no_trial_and_says_so():
-    done = Worker().work(m.Drain("SIGTERM"))
+    done = Worker().work(m.StopWork("SIGTERM"))
 
-    assert [m.Ready(HERE), m.Drained()] == done.sent
+    assert [m.Ready(HERE), m.WorkStopped()] == done.sent
 
 
 def test_a_drain_overtakes_the_batches_that_wait():
     """They came before it, but none of their trials has begun."""
-    done = Worker().work(m.Assign(((0, 3),)), m.Assign(((3, 6),)), m.Drain("SIGTERM"))
+    done = Worker().work(
+        m.Assign(((0, 3),)), m.Assign(((3, 6),)), m.StopWork("SIGTERM")
+    )
 
-    assert [m.Ready(HERE), m.Drained()] == done.sent
+    assert [m.Ready(HERE), m.WorkStopped()] == done.sent
 
 
 def test_a_drain_during_a_batch_lets_its_running_trial_end():
@@ -247,7 +249,7 @@ def test_a_drain_during_a_batch_lets_its_running_trial_end():
     def look(configuration, trial_id):
         before = stop_requested()
         if configuration["n"] == 2:
-            running.told(m.Drain("SIGTERM"), m.Release())
+            running.told(m.StopWork("SIGTERM"), m.Release())
         seen.append((configuration["n"], before, stop_requested()))
         return {}
 
@@ -256,12 +258,12 @@ def test_a_drain_during_a_batch_lets_its_running_trial_end():
 
     assert [(0, False, False), (1, False, False), (2, False, True)] == seen
     assert [0, 1, 2] == running.indices
-    assert m.Drained() == running.sent[-1]
+    assert m.WorkStopped() == running.sent[-1]
 
 
 def test_a_trial_that_steps_back_is_reported_as_pending():
     def step_back(configuration, trial_id):
-        running.told(m.Drain("SIGTERM"), m.Release())
+        running.told(m.StopWork("SIGTERM"), m.Release())
         if stop_requested():
             raise TrialInterrupted
         return {}
@@ -273,9 +275,9 @@ def test_a_trial_that_steps_back_is_reported_as_pending():
 
 
 def test_it_answers_a_drain_once():
-    done = Worker().work(m.Drain("SIGTERM"), m.Assign(((0, 1),)))
+    done = Worker().work(m.StopWork("SIGTERM"), m.Assign(((0, 1),)))
 
-    assert 1 == len(done.transport.sent_of(m.Drained))
+    assert 1 == len(done.transport.sent_of(m.WorkStopped))
     assert [] == done.indices
 
 
@@ -437,7 +439,7 @@ def test_a_drain_that_comes_before_an_answer_is_noticed():
     asking = Worker(fetch)
     asking.answered(
         lambda q: (
-            [m.Drain("SIGTERM"), m.SnapshotFound(None), m.Release()]
+            [m.StopWork("SIGTERM"), m.SnapshotFound(None), m.Release()]
             if isinstance(q, m.FetchSnapshot)
             else []
         )
@@ -446,7 +448,7 @@ def test_a_drain_that_comes_before_an_answer_is_noticed():
 
     assert [True] == seen
     assert [0] == asking.indices
-    assert m.Drained() == asking.sent[-1]
+    assert m.WorkStopped() == asking.sent[-1]
 
 
 def test_a_wait_without_a_timeout_that_gives_nothing_is_a_protocol_error():
@@ -461,7 +463,7 @@ def test_a_wait_without_a_timeout_that_gives_nothing_is_a_protocol_error():
 
 
 def test_a_rank_that_cannot_work_says_why_and_waits_for_its_release():
-    transport = FakeTransport(1, 2, [(0, m.Drain("SIGTERM")), (0, m.Release())])
+    transport = FakeTransport(1, 2, [(0, m.StopWork("SIGTERM")), (0, m.Release())])
     report_unable(Line(transport), HERE, NotFoundError("no data"))
 
     assert [(0, m.Unable(HERE, "NotFoundError", "no data"))] == transport.sent
@@ -480,7 +482,7 @@ def test_what_was_finished_does_not_wait_for_a_long_trial():
         sent.extend(each.outcome.index for each in attempts)
         arrived.set()
 
-    held = reports.Reports(send, watched=True)
+    held = reports.Outgoing(send, watched=True)
     held.begin()
     held.add(Attempt(outcome(0)))
 
@@ -492,7 +494,7 @@ def test_what_was_finished_does_not_wait_for_a_long_trial():
 
 def test_what_was_sent_before_the_end_of_a_batch_is_not_given_again():
     sent = []
-    held = reports.Reports(sent.extend, watched=False)
+    held = reports.Outgoing(sent.extend, watched=False)
     held.begin()
     held.add(Attempt(outcome(0)))
     held.flush()

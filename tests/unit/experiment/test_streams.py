@@ -172,7 +172,9 @@ def test_looking_twice_or_at_another_trials_snapshot_changes_nothing():
         return {}
 
     trials = trials_of(draw)
-    trials._context.desk.save_snapshot(str(ids[0]), trials._context.encode({}), None)
+    trials._context.services.save_snapshot(
+        str(ids[0]), trials._context.encode({}), None
+    )
     for index in (0, 1):
         trials.run(index)
     random.random()
@@ -191,7 +193,9 @@ def test_told_not_to_a_trial_that_goes_on_is_left_alone():
         return {}
 
     trials = trials_of(draw, reseed=False)
-    trials._context.desk.save_snapshot(str(ids[0]), trials._context.encode({}), None)
+    trials._context.services.save_snapshot(
+        str(ids[0]), trials._context.encode({}), None
+    )
     trials.run(0)
 
     assert [random.Random(7).random()] == found

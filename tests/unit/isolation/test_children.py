@@ -15,7 +15,7 @@ from experimenter_mpi.coordination.questions import Questions
 from experimenter_mpi.errors import DatabaseWriteError, ScriptError
 from experimenter_mpi.experiment.experiment import TrialIds
 from experimenter_mpi.isolation.children import ChildProcesses
-from experimenter_mpi.trial.briefing import Job
+from experimenter_mpi.trial.briefing import Briefing
 from experimenter_mpi.trial.outcome import Status, StoredSnapshot
 from experimenter_mpi.trial.script import Script
 from support.fakes import PATIENCE, encoded
@@ -39,7 +39,7 @@ ID = uuid.UUID(int=7)
 TRIALS = TrialIds(ID)
 
 
-class Desk(Questions):
+class TrialServices(Questions):
     """Answers from lists, and refuses what it does not know."""
 
     def __init__(self):
@@ -68,12 +68,12 @@ def start(tmp_path):
     """Start a child for an exp.py and give what runs its trials."""
     started = []
 
-    def start(source, made=MADE, desk=None, watch=None, **others):
+    def start(source, made=MADE, services=None, watch=None, **others):
         script = Script(str(tmp_path / "exp.py"), (HEADER + source + made).encode())
         folder = str(tmp_path / "arrays")
-        job = Job("heat", ID, None, script, None, None, folder, None, None, False)
+        job = Briefing("heat", ID, None, script, None, None, folder, None, None, False)
         children = ChildProcesses(job._replace(isolate=True, **others), None)
-        attempts = children.start(desk or Desk(), watch or Drain())
+        attempts = children.start(services or TrialServices(), watch or Drain())
         started.append(attempts)
         return attempts
 
@@ -125,7 +125,7 @@ def test_a_failing_trial_fails_as_it_would_here(start):
 
 
 def test_a_trial_asks_across_the_pipe_with_the_same_meaning(start):
-    desk = Desk()
+    services = TrialServices()
     attempts = start(
         """
 def trial(configuration, trial_id):
@@ -134,16 +134,16 @@ def trial(configuration, trial_id):
     snapshot = get_latest_snapshot_from_global_database(trial_id)
     return {"state": snapshot.state, "label": snapshot.label, "left": time_left()}
 """,
-        desk=desk,
+        services=services,
     )
 
     assert {"state": {"step": 3}, "label": "half way", "left": None} == results(
         attempts.run(0)
     )
     assert [(TRIALS.text(0), encoded('{"step":3}'))] == [
-        (each.trial_id, each.state) for each in desk.snapshots
+        (each.trial_id, each.state) for each in services.snapshots
     ]
-    assert [m.CompleteTrial(TRIALS.text(0), encoded('{"early":1}'))] == desk.asked
+    assert [m.CompleteTrial(TRIALS.text(0), encoded('{"early":1}'))] == services.asked
 
 
 def test_a_trial_sees_the_error_of_what_it_asks(start):
@@ -156,13 +156,13 @@ def test_a_trial_sees_the_error_of_what_it_asks(start):
 
 
 def test_a_full_disk_is_no_failure_of_the_trial(start):
-    class FullDisk(Desk):
+    class FullDisk(TrialServices):
         def ask(self, question, expected):
             raise DatabaseWriteError("the disk is full")
 
     attempts = start(
         "def trial(_, trial_id): save_snapshot_in_global_database(trial_id, {})\n",
-        desk=FullDisk(),
+        services=FullDisk(),
     )
     outcome = attempts.run(0).outcome
 
@@ -206,17 +206,17 @@ def test_a_large_array_is_written_by_the_child_itself(start, tmp_path):
 
 
 def test_a_large_array_goes_through_this_rank_where_the_folder_is_not_shared(start):
-    desk, elsewhere = Desk(), {"lock_token": "of another host"}
+    services, elsewhere = TrialServices(), {"lock_token": "of another host"}
     attempts = start(
         "import numpy\ndef trial(*_): return {'a': numpy.zeros(1_000_000)}\n",
-        desk=desk,
+        services=services,
         **elsewhere,
     )
     [array] = attempts.run(0).outcome.results.arrays
 
     assert None is array.data
-    assert {array.file} == {file for file, *_ in desk.pieces}
-    assert 8_000_000 < sum(len(data) for _, _, data, _ in desk.pieces)
+    assert {array.file} == {file for file, *_ in services.pieces}
+    assert 8_000_000 < sum(len(data) for _, _, data, _ in services.pieces)
 
 
 def test_the_store_is_built_once_per_process(start, tmp_path):

@@ -13,8 +13,8 @@ import pytest
 from experimenter_mpi.cluster.inherited import without_launcher
 from experimenter_mpi.coordination.messages import AddPiece, Piece
 from experimenter_mpi.errors import ProtocolError
+from experimenter_mpi.isolation import child_messages as m
 from experimenter_mpi.isolation import exit_status as endings
-from experimenter_mpi.isolation import messages as m
 from experimenter_mpi.isolation.pipe import LENGTH_BYTES, MARK, Wire
 from experimenter_mpi.mpi.launch import launched
 
@@ -32,8 +32,8 @@ def ends():
 @pytest.mark.parametrize(
     "message",
     [
-        m.Ready(),
-        m.Run(3),
+        m.ChildReady(),
+        m.RunTrial(3),
         m.RunState(stopping=True, seconds_left=1.5),
         AddPiece("a.h5", 0, b"bytes", is_last=True),
     ],
@@ -49,9 +49,11 @@ def test_a_message_arrives_as_it_was_sent(ends, message):
 def test_messages_arrive_one_by_one_in_order(ends):
     one, other = ends
     for index in range(3):
-        one.send(m.Run(index))
+        one.send(m.RunTrial(index))
 
-    assert [m.Run(0), m.Run(1), m.Run(2)] == [other.receive() for _ in range(3)]
+    assert [m.RunTrial(0), m.RunTrial(1), m.RunTrial(2)] == [
+        other.receive() for _ in range(3)
+    ]
 
 
 def test_a_message_larger_than_the_pipe_arrives_whole(ends):
@@ -72,7 +74,7 @@ def test_the_end_of_the_pipe_is_the_end_of_the_conversation(ends):
     with pytest.raises(EOFError):
         other.receive()
     with pytest.raises(EOFError):
-        other.send(m.Ready())
+        other.send(m.ChildReady())
 
 
 def test_a_sender_that_dies_in_the_middle_of_a_message_is_noticed():

@@ -16,11 +16,11 @@ from experimenter_mpi.experiment.variables import IntegerVariable
 from experimenter_mpi.isolation import process
 from experimenter_mpi.isolation.children import ChildProcesses
 from experimenter_mpi.trial import script as scripts
-from experimenter_mpi.trial.briefing import Job, pack_if_possible
+from experimenter_mpi.trial.briefing import Briefing, pack_if_possible
 from experimenter_mpi.trial.outcome import Status
 from experimenter_mpi.trial.rebuild import (
     experiment_of,
-    main_of,
+    origin_of,
     require_remakable,
     script_of,
 )
@@ -47,7 +47,7 @@ def make(**others):
 
 def job_for(configuration, script=None):
     packed = None if configuration is None else pack_if_possible(configuration)
-    job = Job("heat", ID, packed, script, None, None, None, None, None, False)
+    job = Briefing("heat", ID, packed, script, None, None, None, None, None, False)
     return job._replace(isolate=True)
 
 
@@ -88,7 +88,7 @@ def start(script):
 def test_a_function_at_the_top_of_a_module_is_found_again(functions):
     experiment = make(**functions)
     job = job_for({"n": N}, script_of(experiment))
-    found = experiment_of(job._replace(main=main_of(experiment)))
+    found = experiment_of(job._replace(main=origin_of(experiment)))
 
     assert 10 == len(found)
     assert experiment.function_name == found.function_name

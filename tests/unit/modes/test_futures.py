@@ -9,7 +9,7 @@ import pytest
 from experimenter_mpi.coordination import messages as m
 from experimenter_mpi.errors import WorkerDiedError
 from experimenter_mpi.modes.futures import FuturesPort
-from experimenter_mpi.mpi.lanes import Ended
+from experimenter_mpi.mpi.lanes import BatchEnd
 from experimenter_mpi.trial.outcome import Place
 from support.fakes import FakeTransport, encoded, outcome
 
@@ -34,7 +34,7 @@ class Pool:
 
     def end(self, number, rank, *indices, sent=0):
         outcomes = tuple(map(outcome, indices))
-        self.tasks[number][1].set_result(Ended(PLACES[rank], outcomes, sent))
+        self.tasks[number][1].set_result(BatchEnd(PLACES[rank], outcomes, sent))
 
 
 class Executors:
@@ -132,23 +132,23 @@ def test_a_drain_is_told_to_each_rank_once_and_each_worker_gives_back(executors)
     executors.assign(1, (0, 3))
     executors.assign(1, (3, 6))
     for worker in (1, 2):
-        executors.port.send(worker, m.Drain("SIGTERM", 60.0))
-    assert [(2, m.Drained())] == executors.told()
-    assert [(rank, m.Drain("SIGTERM", 60.0)) for rank in (1, 2)] == (
+        executors.port.send(worker, m.StopWork("SIGTERM", 60.0))
+    assert [(2, m.WorkStopped())] == executors.told()
+    assert [(rank, m.StopWork("SIGTERM", 60.0)) for rank in (1, 2)] == (
         executors.transport.sent
     )
 
     executors.pool.end(0, 1, 0)
-    assert [begun(1, 0, 1), finished(1, 0), (1, m.Drained())] == executors.told()
+    assert [begun(1, 0, 1), finished(1, 0), (1, m.WorkStopped())] == executors.told()
     assert 1 == len(executors.pool.tasks)
 
 
 def test_a_batch_that_was_drained_before_its_first_trial_says_nothing(executors):
     executors.assign(1, (0, 3))
-    executors.port.send(1, m.Drain("SIGTERM"))
+    executors.port.send(1, m.StopWork("SIGTERM"))
     executors.pool.end(0, 1)
 
-    assert [(1, m.Drained())] == executors.told()
+    assert [(1, m.WorkStopped())] == executors.told()
 
 
 def test_an_answer_goes_to_the_rank_that_asks(executors):
@@ -184,7 +184,7 @@ def test_without_a_rank_it_does_not_go_on(executors):
 
 
 def test_at_the_end_each_rank_is_released_and_waited_for(executors):
-    left = iter([(2, m.Begun(0)), (2, m.Drained()), (1, m.Drained())])
+    left = iter([(2, m.Begun(0)), (2, m.WorkStopped()), (1, m.WorkStopped())])
     executors.transport.on_idle = lambda: executors.say(*next(left))
     executors.port.close()
 

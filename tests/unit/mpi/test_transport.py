@@ -58,10 +58,10 @@ def test_the_library_is_named_in_one_line(world):
 
 def test_a_message_arrives_with_the_rank_it_came_from(world):
     world[2].send(0, m.Ready(Place(2, "node2")))
-    world[0].send(1, m.Drain("SIGTERM"))
+    world[0].send(1, m.StopWork("SIGTERM"))
 
     assert (2, m.Ready(Place(2, "node2"))) == world[0].receive(PATIENCE)
-    assert (0, m.Drain("SIGTERM")) == world[1].receive(PATIENCE)
+    assert (0, m.StopWork("SIGTERM")) == world[1].receive(PATIENCE)
 
 
 def test_where_nothing_has_come_polling_gives_nothing(world):
@@ -69,9 +69,9 @@ def test_where_nothing_has_come_polling_gives_nothing(world):
 
 
 def test_a_message_to_all_reaches_every_worker_and_not_its_sender(world):
-    world[0].send_all(m.Drain("SIGTERM"))
+    world[0].send_all(m.StopWork("SIGTERM"))
 
-    assert (0, m.Drain("SIGTERM")) == world[1].poll() == world[2].poll()
+    assert (0, m.StopWork("SIGTERM")) == world[1].poll() == world[2].poll()
     assert world[0].poll() is None
 
 
@@ -154,7 +154,7 @@ def test_rank_0_never_waits_for_a_worker_that_is_sending(world):
 def test_what_is_being_sent_is_kept_until_it_has_left(world):
     """MPI reads it when it likes; Python must not free it before."""
     for _ in range(RING_AT_WORKER + 1):
-        world[0].send(1, m.Drain("SIGTERM"))
+        world[0].send(1, m.StopWork("SIGTERM"))
     before = world[0].flush(timeout=0)
     world[1].poll()
 

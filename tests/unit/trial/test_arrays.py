@@ -20,7 +20,7 @@ FIELD = np.arange(200_000.0)
 VALUE = {"field": FIELD, "other": FIELD + 1, "few": FIELD[:9]}
 
 
-class Courier:
+class FileTransfer:
     """Rank 0 with its folder, as a worker reaches it."""
 
     def __init__(self, folder):
@@ -43,18 +43,18 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def courier(folder):
-    return Courier(folder)
+def transfer(folder):
+    return FileTransfer(folder)
 
 
 @pytest.fixture
-def far(folder, courier, tmp_path, monkeypatch):
+def far(folder, transfer, tmp_path, monkeypatch):
     """The arrays of a rank that sees another folder of that name."""
     monkeypatch.setattr(remote_arrays, "PIECE_BYTES", 300_000)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "far"))
     (tmp_path / "far").mkdir()
     monkeypatch.setattr("tempfile.tempdir", None)
-    return SharedArrays(folder, "somebody else", courier)
+    return SharedArrays(folder, "somebody else", transfer)
 
 
 def files_below(folder):
@@ -66,20 +66,20 @@ def again(arrays, encoded):
     return decode(encoded.document, lambda each: arrays.read(records[each]))
 
 
-def test_a_rank_that_sees_the_folder_writes_by_itself(folder, courier):
-    written = SharedArrays(folder, "me", courier).write(encode(VALUE))
+def test_a_rank_that_sees_the_folder_writes_by_itself(folder, transfer):
+    written = SharedArrays(folder, "me", transfer).write(encode(VALUE))
 
-    assert [] == courier.sizes
+    assert [] == transfer.sizes
     assert 1 == len(files_below(folder))
     assert np.array_equal(FIELD, again(SharedArrays(folder), written)["field"])
 
 
-def test_a_rank_that_does_not_sends_the_file_in_pieces(far, courier, folder, tmp_path):
+def test_a_rank_that_does_not_sends_the_file_in_pieces(far, transfer, folder, tmp_path):
     written = far.write(encode(VALUE))
 
     assert [None, None, 72] == [r.data and len(r.data) for r in written.arrays]
-    assert 10 < len(courier.sizes)
-    assert 300_000 == max(courier.sizes)
+    assert 10 < len(transfer.sizes)
+    assert 300_000 == max(transfer.sizes)
     assert 1 == len(files_below(folder))
     assert [] == files_below(tmp_path / "far"), "the rank keeps no copy"
     assert np.array_equal(FIELD, again(SharedArrays(folder), written)["field"])
@@ -110,11 +110,11 @@ def test_a_file_that_is_not_there_is_missed(far, folder):
         again(far, written)
 
 
-def test_what_rank_0_cannot_keep_stays_nowhere(far, courier, folder, tmp_path):
+def test_what_rank_0_cannot_keep_stays_nowhere(far, transfer, folder, tmp_path):
     def full(*_, **__):
         raise DatabaseWriteError("the disk is full")
 
-    courier.add_piece = full
+    transfer.add_piece = full
     with pytest.raises(DatabaseWriteError, match="the disk is full"):
         far.write(encode(VALUE))
 

@@ -301,7 +301,7 @@ def test_an_exception_that_breaks_the_traceback_is_described_without_one():
 
 
 class FullDisk:
-    """Arrays on a disk that is full; or a desk before one."""
+    """Arrays on a disk that is full; or a services before one."""
 
     def write(self, encoded):
         raise DatabaseWriteError("the disk is full")
@@ -333,9 +333,9 @@ def mistake_the_disk_for_something_else(configuration, trial_id):
     [
         (lambda _, __: {"spins": np.zeros(3)}, "arrays"),
         (keep_in_vain, "arrays"),
-        (keep_in_vain, "desk"),
-        (keep_in_vain_and_say_it_in_other_words, "desk"),
-        (mistake_the_disk_for_something_else, "desk"),
+        (keep_in_vain, "services"),
+        (keep_in_vain_and_say_it_in_other_words, "services"),
+        (mistake_the_disk_for_something_else, "services"),
     ],
 )
 def test_a_full_disk_is_not_the_trials_failure(function, place, context):

@@ -218,11 +218,11 @@ def test_a_late_rank_is_drained_like_the_others():
     made.expire(1, expired(0))
     made.drain("SIGTERM")
     made.on(2, m.Finished((outcome(1),)))
-    made.on(2, m.Drained())
+    made.on(2, m.WorkStopped())
 
     assert made.waits_for_overdue
     assert [] == made.on(1, m.Finished((outcome(0),)))
-    assert [Send(1, m.Release())] == made.on(1, m.Drained())
+    assert [Send(1, m.Release())] == made.on(1, m.WorkStopped())
     assert 2 == made.left
 
 
