@@ -18,7 +18,7 @@ from experimenter_mpi.database.file import lock
 from experimenter_mpi.database.handle import ExperimentDatabase
 from experimenter_mpi.modes.futures import FuturesPort
 from experimenter_mpi.mpi import launch
-from experimenter_mpi.run.serve import serve
+from experimenter_mpi.run.serve import _order
 from experimenter_mpi.trial.outcome import Place
 from support.fakes import FakeTransport
 from unit.test_errors import all_errors
@@ -115,7 +115,7 @@ class Meeting:
     def protocol_error(self):
         ready = m.Ready(Place(1, "node1"))
         said = types.SimpleNamespace(receive=lambda: (0, ready), leave=None)
-        serve(said)
+        _order(said)
 
     def not_found_error(self):
         self.db.get_experiment_by_name("won")
@@ -173,8 +173,8 @@ NEXT = {
 }
 # Recorded of a trial by name, not raised in this process; who meets it there.
 RECORDED = {
-    errors.TrialProcessError: "test_isolation.py",
-    errors.TrialTimeoutError: "test_overdue.py",
+    errors.TrialProcessError: "isolation/test_children.py",
+    errors.TrialTimeoutError: "trial/test_timed.py",
     errors.RankDiedError: "database/test_deaths.py",
 }
 # Raised only as one of their kinds, and what a trial raises itself.

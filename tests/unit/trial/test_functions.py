@@ -75,9 +75,7 @@ def test_a_function_that_is_missing_is_named_with_the_file_it_is_missing_in(incl
 
 
 def test_a_store_function_that_is_missing_is_named_too():
-    with pytest.raises(
-        ScriptError, match=r"test_functions\.py has no function 'load'"
-    ):
+    with pytest.raises(ScriptError, match=r"test_functions\.py has no function 'load'"):
         prepare(make(function_name="simulate", init_store_function_name="load"))
 
 
