@@ -175,7 +175,7 @@ class PickledValueWarning(UserWarning):
 
 
 def printable(text: str) -> str:
-    """Give text with what would command a terminal written out; lines stay lines.
+    """Return text with what would command a terminal written out; lines stay lines.
 
     Names, labels and messages in a database may be anybody's.
     """
@@ -206,7 +206,7 @@ def text_of(error: BaseException) -> str:
 
 
 def rebuilt(name: str, message: str) -> ExperimenterError:
-    """Give an error of this module back from its class name and text.
+    """Make an error of this module again from its class name and text.
 
     This is how an error crosses ranks: pickled exceptions need not unpickle.
     """

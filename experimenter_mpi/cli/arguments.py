@@ -202,5 +202,5 @@ def seconds(text: str) -> float:
 
 
 def counted(number: int, what: str) -> str:
-    """Give ``1 trial`` or ``2 trials``."""
+    """Return ``1 trial`` or ``2 trials``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

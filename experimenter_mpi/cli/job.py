@@ -220,7 +220,7 @@ def _job(given: Namespace, options: list[str]) -> Job:
 
 
 def _whole(seconds: float) -> int:
-    """Give whole seconds; endless ones become more than any job may have."""
+    """Return whole seconds; endless ones become more than any job may have."""
     return int(min(seconds, LONGEST_SECONDS + 1))
 
 
@@ -263,7 +263,7 @@ def _write(job: Job, given: Namespace) -> None:
 def _submissions(
     job: Job, script: str, follower: list[str]
 ) -> list[tuple[str, int | None]]:
-    """Give each file to submit, and the share it takes where no scheduler says it."""
+    """Return each file to submit, and the share it takes where no scheduler says it."""
     shares: list[int | None] = [None]
     if job.array is not None and job.scheduler == "flux":
         shares = list(range(1, job.array + 1))

@@ -93,7 +93,7 @@ def _states(database: ExperimentDatabase, name: str | None) -> list[dict[str, An
 
 
 def _state(row: dict[str, Any]) -> dict[str, Any]:
-    """Give an experiment's counts, and its pace while a run is on."""
+    """Return an experiment's counts, and its pace while a run is on."""
     counts = {column: row["counts"].get(column, 0) for column in COLUMNS}
     state = {"name": row["name"], "trials": row["trials"], **counts}
     run = row["last_run"]

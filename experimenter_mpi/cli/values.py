@@ -72,7 +72,7 @@ def is_tagged(value: dict[str, Any]) -> bool:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """Give JSON text of what was read from JSON, infinities as they were in it.
+    """Return JSON text of what was read from JSON, infinities as they were in it.
 
     Raises:
         CorruptDocumentError: it is nested too deeply.

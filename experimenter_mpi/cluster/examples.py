@@ -16,7 +16,7 @@ _ASKED = {
 
 
 def examples() -> dict[str, str]:
-    """Give path, seen from jobs/, and text of every file."""
+    """Return path, seen from jobs/, and text of every file."""
     texts = {}
     for scheduler in SCHEDULERS:
         for kind, asked in _ASKED.items():

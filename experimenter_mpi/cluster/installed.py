@@ -16,7 +16,7 @@ ANSWER_SECONDS = 30
 def library_installed(
     python: str, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Give the family of the MPI whose ``mpiexec`` is beside a Python or on the path.
+    """Return the family of the MPI whose ``mpiexec`` is beside a Python or on the path.
 
     None if there is none, or one that does not say.
     """

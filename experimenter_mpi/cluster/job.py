@@ -112,7 +112,7 @@ def resubmits(scheduler: str) -> bool:
 
 
 def _problems(job: Job) -> Iterable[str]:
-    """Give what is wrong with a job, the first things first."""
+    """Yield what is wrong with a job, the first things first."""
     if job.scheduler not in SCHEDULERS:
         yield f"no scheduler '{job.scheduler}'; there are {', '.join(SCHEDULERS)}"
     if job.library not in LIBRARIES:
@@ -127,7 +127,7 @@ _COUNTS = ("ranks", "nodes", "cpus_per_rank", "max_runs", "array")
 
 
 def _wrong_types(job: Job) -> Iterable[str]:
-    """Give what would be written as it is, and be understood by no scheduler."""
+    """Yield what would be written as it is, and be understood by no scheduler."""
     for name in (*_COUNTS, "seconds", "notice"):
         value = getattr(job, name)
         if value is not None and type(value) is not int:

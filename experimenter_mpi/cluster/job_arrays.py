@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def place(environment: Mapping[str, str], count: int | None = None) -> tuple[int, int]:
-    """Give which task this is, from 1, and of how many; ``count`` if it is known.
+    """Return which task this is, from 1, and of how many; ``count`` if it is known.
 
     Raises:
         ConfigurationError: this is no task of an array, or its variables do not tell
@@ -79,7 +79,7 @@ def _place_among(kind: TaskVariables, index: int, count: int) -> tuple[int, int]
 
 
 def _end(kind: TaskVariables, count: int | str) -> str:
-    """Give the last index of an array of so many tasks."""
+    """Return the last index of an array of so many tasks."""
     if isinstance(count, int):
         return str(count - 1 + kind.begins)
     return count if kind.begins else f"{count}-1"

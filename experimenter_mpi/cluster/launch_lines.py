@@ -51,7 +51,7 @@ class LaunchLine(NamedTuple):
     tried: bool = True
 
     def command(self, program: str) -> str:
-        """Give all of it as one line of shell that starts ``program``."""
+        """Return all of it as one line of shell that starts ``program``."""
         return "; ".join([*self.setup, f"{self.text} {program}"])
 
 
@@ -72,7 +72,7 @@ def launch_lines(
     mpiexec: str = "mpiexec",
     survive_deaths: bool = False,
 ) -> list[LaunchLine]:
-    """Give the lines that start ``ranks`` ranks of ``library``, the best first.
+    """Return the lines that start ``ranks`` ranks of ``library``, the best first.
 
     Args:
         library: One of ``LIBRARIES``; see ``library_of``.
@@ -97,7 +97,7 @@ def launch_lines(
 def _schedulers_launcher(
     library: str, scheduler: str, ranks: int | str
 ) -> list[LaunchLine]:
-    """Give the scheduler's own way to start ranks, where it has one."""
+    """Return the scheduler's own way to start ranks, where it has one."""
     if scheduler == "slurm" and library in _PMI_OF_SLURM:
         text = f"srun --mpi={_PMI_OF_SLURM[library]} -n {ranks}"
         return [LaunchLine("srun", text, tried=library != "cray")]

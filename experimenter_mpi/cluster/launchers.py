@@ -74,7 +74,7 @@ def _srun(environment: Mapping[str, str]) -> Launcher:
 
 
 def local_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """Give this process's number among those of its host, 0 where nothing says it."""
+    """Return this process's number among those of its host, 0 where nothing says it."""
     names = [*_LOCAL_RANKS, "SLURM_LOCALID"]
     if "SLURM_PROCID" not in environment:  # perhaps a child process of a worker
         names.insert(-1, "EXPERIMENTER_LOCAL_RANK")

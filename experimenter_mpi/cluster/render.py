@@ -34,7 +34,7 @@ JOB_NUMBER = "JOBID"
 
 
 def render(job: Job) -> str:
-    """Give the text of a job's script."""
+    """Return the text of a job's script."""
     words = described(job.scheduler).script
     run = [parts.FORWARDING] if job.resume else [parts.PLAIN]
     end = [parts.DECIDING, words.again]
@@ -52,7 +52,7 @@ def render(job: Job) -> str:
 
 
 def render_merge(job: Job, file: str | None = None) -> str:
-    """Give the text of the job that follows an array and merges what its tasks found.
+    """Return the text of the job that follows an array and merges what its tasks found.
 
     ``file`` is where it will stand, if not beside the array's own.
     """
@@ -66,7 +66,7 @@ def render_merge(job: Job, file: str | None = None) -> str:
 
 
 def _follower(job: Job, file: str) -> Job:
-    """Give the job of one process that merges."""
+    """Return the job of one process that merges."""
     return replace(
         job,
         ranks=1,

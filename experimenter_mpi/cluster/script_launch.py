@@ -21,7 +21,7 @@ _CALLED = {
 
 
 def launching(job: Job) -> str:
-    """Give the function ``launch``: the ranks' program and its arguments follow it.
+    """Return the function ``launch``: the ranks' program and its arguments follow it.
 
     Raises:
         JobScriptError: the library cannot be started that way there.
@@ -41,7 +41,7 @@ def launching(job: Job) -> str:
 
 
 def chosen(job: Job) -> LaunchLine:
-    """Give the line for a job: of mpiexec, which belongs to its library, if it can be.
+    """Return the line for a job: that of mpiexec, which belongs to its library.
 
     The scheduler's own launcher depends on plugins that a site may lack, and starts
     worlds of one where library and plugin do not belong together.
@@ -62,7 +62,7 @@ def _lines(job: Job, library: str) -> list[LaunchLine]:
 
 
 def _others(job: Job, taken: LaunchLine) -> list[str]:
-    """Give what else may be put there, as comments."""
+    """Return what else may be put there, as comments."""
     found = [
         (line, library)
         for library in LIBRARIES

@@ -22,7 +22,7 @@ _WITH = "# ---- With what " + "-" * 66
 
 
 def settings(job: Job, *, runs: bool = True) -> str:
-    """Give the paragraph that says what to run; not how, if nothing ``runs``."""
+    """Return the paragraph that says what to run; not how, if nothing ``runs``."""
     lines = [_WHAT, *(_guard(job) if runs else ()), *_folder(job)]
     if runs:
         lines.append(f"script={quote(job.script)}")
@@ -92,7 +92,7 @@ def _chain(job: Job) -> Iterator[str]:
 
 
 def surroundings(job: Job) -> str:
-    """Give the paragraph that says with which Python, modules and threads."""
+    """Return the paragraph that says with which Python, modules and threads."""
     python = _PYTHON if job.python is None else quote(job.python)
     cores = job.cpus_per_rank
     others = " ".join(f"{name}={cores}" for name in _THREADS)

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 120
 
 
 def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
-    """Give what one may want to do with submitted jobs, and the command for it."""
+    """Return what one may want to do with submitted jobs, and the command for it."""
     if not numbers:
         return []
     quoted = [quote(number) for number in numbers]
@@ -32,7 +32,7 @@ def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
 def by_hand(
     scheduler: str, file: str, *, after: str | None = None, shares: int | None = None
 ) -> str:
-    """Give the shell command that submits a script, for a reader to type.
+    """Return the shell command that submits a script, for a reader to type.
 
     ``after`` is the job that must have ended before; ``shares`` how many times Flux,
     which knows no arrays, is given the script.

@@ -25,7 +25,7 @@ _known: list[float | None] = []
 
 
 def left() -> float | None:
-    """Give the seconds until the scheduler ends this job, None if it will not say."""
+    """Return the seconds until the scheduler ends this job, None if it will not say."""
     end = _collected()
     return None if end is None else max(0.0, end - time.time())
 
@@ -45,7 +45,7 @@ def _collected() -> float | None:
 def end_time(
     environment: Mapping[str, str], ask: Callable[..., str | None]
 ) -> float | None:
-    """Give when the job ends, in seconds since the epoch.
+    """Return when the job ends, in seconds since the epoch.
 
     ``ask`` runs a scheduler's command and gives what it prints, None if it fails. Of
     jobs inside one another the one counts that ends first.

@@ -25,7 +25,7 @@ def create_slurm_template(
 
     ``asked`` are the arguments of ``cluster.job.Job``: script, ranks, seconds, resume,
     array, ... Unless told otherwise the script uses this Python, and the MPI whose
-    mpiexec is beside it or on the path. Gives the paths of what was written: of an
+    mpiexec is beside it or on the path. Returns the paths of what was written: of an
     array also the job that merges, to be submitted after it. ``force=True`` replaces
     another file that is there.
 

@@ -26,7 +26,7 @@ class Answers:
         self._commits = commits
 
     def to(self, question: m.Question) -> m.Answer:
-        """Give the answer, or the error that the trial is to see.
+        """Return the answer, or the error that the trial is to see.
 
         Raises:
             DatabaseWriteError: nothing more can be kept, for this trial or any other.

@@ -63,7 +63,7 @@ class Pace:
         return self._mean is not None and self._mean >= HOLD_SECONDS
 
     def expected(self, trials: int) -> float | None:
-        """Give how many seconds so many trials take, None before any was run."""
+        """Return how many seconds so many trials take, None before any was run."""
         return None if self._mean is None else trials * self._mean
 
     def is_short(self, trials: int) -> bool:

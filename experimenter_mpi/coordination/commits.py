@@ -76,7 +76,7 @@ class GroupedCommits:
         return time.monotonic() - self._last >= MAX_SECONDS
 
     def patience(self) -> float:
-        """Give the seconds for which other work should come before a commit.
+        """Return the seconds for which other work should come before a commit.
 
         Zero if nothing came for so long that a commit costs little.
         """
@@ -153,7 +153,7 @@ class GroupedCommits:
 
 
 def _named(entry: Entry, failure: Failure) -> ExperimenterError:
-    """Give a rank's error back, with the rank where it is not this process."""
+    """Return a rank's error, with the rank where it is not this process."""
     place = entry.place
     where = f"rank {place.rank} on {place.hostname}: " if place.rank else ""
     return rebuilt(failure.type, where + failure.message)

@@ -155,7 +155,7 @@ class Coordinator:
             self._mind_the_time(self._limit, self._deadlines)
 
     def _patience(self, arrival: object | None) -> float:
-        """Give how long a commit may wait; while messages come, for them."""
+        """Return how long a commit may wait; while messages come, for them."""
         waiting = len(self._waiting)
         if waiting >= MOST_WAITING or self.commits.due():
             return 0.0
@@ -280,7 +280,7 @@ class Coordinator:
                 self._port.send(rank, message)
 
     def _newly_running(self) -> list[RunningTrial]:
-        """Give the trials that have begun to run since the last commit.
+        """Return the trials that have begun to run since the last commit.
 
         Those that began and ended between two commits are never marked: a sweep of
         short trials is not written twice.

@@ -27,7 +27,7 @@ class Deadlines:
         self._stuck_since: float | None = None
 
     def look(self, running: Iterable[tuple[int, int]]) -> dict[int, float]:
-        """Give who runs a trial for too long, and for how long by now.
+        """Return who runs a trial for too long, and for how long by now.
 
         ``running`` are pairs of who runs, and which trial. It is only looked at now and
         then.

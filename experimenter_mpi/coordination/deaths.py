@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def entry_of(index: int, place: Place) -> Entry:
-    """Give the failure of a trial for which this was one death too many."""
+    """Return the failure of a trial for which this was one death too many."""
     message = (
         f"its rank died twice while it ran, the last time rank {place.rank} on "
         f"{place.hostname}"

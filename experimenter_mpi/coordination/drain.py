@@ -71,7 +71,7 @@ class Drain:
             self.reason = reason
 
     def grace_after(self, reason: str) -> float:
-        """Give the seconds that running trials have when the run drains for this."""
+        """Return the seconds that running trials have when the run drains for this."""
         if self._grace is not None:
             return self._grace
         return INTERRUPT_SECONDS if reason == "SIGINT" else GRACE_SECONDS

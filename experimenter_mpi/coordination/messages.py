@@ -94,7 +94,7 @@ Columns = tuple[tuple[Any, ...], ...]
 
 
 def spread(outcomes: Iterable[Outcome]) -> Columns:
-    """Give the fields of outcomes, none where there are no outcomes."""
+    """Return the fields of outcomes, none where there are no outcomes."""
     fields = tuple(zip(*outcomes, strict=True))
     if not fields:
         return ()
@@ -104,7 +104,7 @@ def spread(outcomes: Iterable[Outcome]) -> Columns:
 
 
 def gathered(columns: Columns) -> tuple[Outcome, ...]:
-    """Give back what ``spread`` was given."""
+    """Return what ``spread`` was given."""
     if not columns:
         return ()
     index, status, texts, *others = columns

@@ -35,7 +35,7 @@ class Suspects:
         return others
 
     def __len__(self) -> int:
-        """Give how many wait to be handed out."""
+        """Return how many wait to be handed out."""
         return len(self._waiting)
 
     def __contains__(self, index: int) -> bool:

@@ -50,7 +50,7 @@ class Line(Questions):
             self._transport.send(0, message)
 
     def receive(self) -> m.Message:
-        """Give the next order, waiting for it."""
+        """Return the next order, waiting for it."""
         with self._in_use:
             return self._inbox.popleft() if self._inbox else self._next()
 
@@ -172,7 +172,7 @@ def _obey(line: Line, attempts: Attempts, reports: Outgoing) -> None:
 def in_frames(
     outcomes: Iterable[Outcome], frame_bytes: float
 ) -> Iterator[tuple[Outcome, ...]]:
-    """Give outcomes in groups that fit into a frame, if one alone does.
+    """Yield outcomes in groups that fit into a frame, if one alone does.
 
     What does not fit is sent once rank 0 is there to receive it, and rank 0 then waits
     for the sender: where ranks share cores, for its turn.

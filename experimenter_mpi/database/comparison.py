@@ -37,7 +37,7 @@ def is_written_alike(row: Row[Any], given: Experiment) -> bool:
 
 
 def differences(stored: Experiment, given: Experiment) -> list[str]:
-    """Give one line per difference that matters to results, none if they match.
+    """Return one line per difference that matters to results, none if they match.
 
     Configurations match when they expand to the same trials, however they are
     written: ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``. Numbers are
@@ -95,7 +95,7 @@ def _with_large_integers(plain: dict[str, Any]) -> Any:
 
 
 def _sorted(document: str) -> str:
-    """Give the same text for the same entries in whatever order."""
+    """Return the same text for the same entries in whatever order."""
     return json.dumps(json.loads(document, object_hook=_member), sort_keys=True)
 
 
@@ -152,7 +152,7 @@ def _change(ours: Any, theirs: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Give a value as the user may have written it, cut where it gets long."""
+    """Return a value as the user may have written it, cut where it gets long."""
     try:
         text = " ".join(_ADDRESS.sub("", repr(value)).split())
     except Exception:  # noqa: BLE001 - of the user's own class, for example

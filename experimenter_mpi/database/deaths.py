@@ -71,11 +71,11 @@ class Deaths:
             connection.execute(query)
 
     def suspects(self, experiment_id: UUID | str) -> dict[int, int]:
-        """Give the unfinished trials that deaths were counted against, and how many."""
+        """Return the unfinished trials that deaths count against, and how many."""
         return {row.trial_index: row.deaths for row in self._counted(experiment_id)}
 
     def fatal(self, experiment_id: UUID | str) -> list[int]:
-        """Give the trials that failed by deaths: they are not tried again unasked."""
+        """Return the trials that failed by deaths: they are not tried again unasked."""
         died = trials.c.error_type == RankDiedError.__name__
         failed = (trials.c.status == Status.FAILED) & died
         return [row.trial_index for row in self._counted(experiment_id, failed)]
@@ -88,7 +88,7 @@ class Deaths:
     def settle(self, experiment_id: UUID | str) -> list[str]:
         """Make what a dead run left running pending again, or failed; see above.
 
-        Gives a line for people on each trial that this was a death too many for.
+        Returns a line for people on each trial that this was a death too many for.
         """
         text = as_id(experiment_id, "an experiment")
         running = (trials.c.experiment_id == text) & (trials.c.status == Status.RUNNING)

@@ -130,7 +130,7 @@ def warn_of_pickles(pickled: Iterable[tuple[str, str]]) -> None:
 
 
 def storable(text: str | None) -> str | None:
-    """Give text as UTF-8 can hold it: file names in messages are not always text."""
+    """Return text as UTF-8 can hold it: file names in messages are not always text."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
@@ -178,7 +178,7 @@ def _row(experiment_id: str, record: ArrayRecord) -> tuple[Any, ...]:
 def array_record(
     connection: Connection, experiment_id: str, array_id: str
 ) -> ArrayRecord:
-    """Give an array as it is kept.
+    """Return an array as it is kept.
 
     Raises:
         CorruptDocumentError: there is none of this id, or it is described wrongly.
@@ -231,7 +231,7 @@ def _shape(array_id: str, text: str) -> tuple[int, ...]:
 
 
 def inline(storage: Storage, record: ArrayRecord) -> ArrayRecord:
-    """Give a record that holds its bytes itself instead of referring to a file."""
+    """Return a record that holds its bytes itself instead of referring to a file."""
     if record.file is None or storage.files is None:
         return record
     array = storage.files.read(record)
@@ -241,19 +241,19 @@ def inline(storage: Storage, record: ArrayRecord) -> ArrayRecord:
 
 
 def references(document: str | None) -> set[str]:
-    """Give the ids of the arrays that a document refers to."""
+    """Return the ids of the arrays that a document refers to."""
     return set(_REFERENCE.findall(document)) if document else set()
 
 
 def with_arrays(connection: Connection, experiment_id: str, document: str) -> Encoded:
-    """Give a stored document with the records it refers to, as it was encoded."""
+    """Return a stored document with the records it refers to, as it was encoded."""
     ids = sorted(references(document))
     records = (array_record(connection, experiment_id, each) for each in ids)
     return codec.Encoded(document, tuple(records))
 
 
 def decode(storage: Storage, experiment_id: str, document: str, what: str) -> Any:
-    """Give the value of a stored document; ``what`` names it in errors.
+    """Return the value of a stored document; ``what`` names it in errors.
 
     Raises:
         PickleRefusedError: it holds a pickle, and none may be read.

@@ -203,7 +203,7 @@ class Experiments:
 
 
 def _id_by_content(experiment: Experiment) -> UUID:
-    """Give the id of any experiment with this name, these functions and trials.
+    """Return the id of any experiment with this name, these functions and trials.
 
     Databases that several runs make of it then agree on the ids of its trials, which
     trials may have named files by. A UUID of version 8 (RFC 9562).

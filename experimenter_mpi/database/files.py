@@ -26,7 +26,7 @@ def files_in(folder: ArrayFolder) -> ArrayFiles:
 
 
 def used_files(connection: Connection, experiment_id: str | None = None) -> set[str]:
-    """Give the files that an experiment's arrays, or any, are in."""
+    """Return the files that an experiment's arrays, or any, are in."""
     query = select(arrays.c.file).where(arrays.c.file.is_not(None)).distinct()
     if experiment_id is not None:
         query = query.where(arrays.c.experiment_id == experiment_id)

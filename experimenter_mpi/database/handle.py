@@ -99,15 +99,15 @@ class ExperimentDatabase:
     # --- experiments
 
     def get_experiment(self, experiment_id: UUID | str) -> Experiment:
-        """Give an experiment by its id."""
+        """Return an experiment by its id."""
         return self._open.experiments.get(experiment_id)
 
     def get_experiments(self) -> list[Experiment]:
-        """Give all experiments, in the order in which they were added."""
+        """Return all experiments, in the order in which they were added."""
         return self._open.experiments.get_all()
 
     def get_experiment_by_name(self, name: str) -> Experiment:
-        """Give the experiment of this name."""
+        """Return the experiment of this name."""
         return self._open.experiments.get_named(name)
 
     def restore_from_db(self, experiment: Experiment) -> Experiment:
@@ -121,27 +121,27 @@ class ExperimentDatabase:
     # --- trials
 
     def get_trial(self, trial_id: UUID | str) -> Trial:
-        """Give a trial by its id."""
+        """Return a trial by its id."""
         return self._open.trials.get(trial_id)
 
     def get_trials(self, experiment_id: UUID | str) -> list[Trial]:
-        """Give an experiment's trials, in order."""
+        """Return an experiment's trials, in order."""
         return self._open.trials.of_experiment(experiment_id)
 
     def get_trials_by_name(self, name: str) -> list[Trial]:
-        """Give the trials of the experiment of this name, in order."""
+        """Return the trials of the experiment of this name, in order."""
         return self._open.trials.named(name)
 
     def get_trials_ids_by_name(self, name: str) -> list[UUID]:
-        """Give the ids of the trials of the experiment of this name, in order."""
+        """Return the ids of the trials of the experiment of this name, in order."""
         return self._open.trials.ids_named(name)
 
     def get_progress(self, name: str) -> list[dict[str, Any]]:
-        """Give one flat dict per trial, without its results, as pandas takes them."""
+        """Return one flat dict per trial, without its results, as pandas takes them."""
         return self._open.trials.progress(name)
 
     def get_ratio_completed_trials_by_name(self, name: str) -> float:
-        """Give which part of the trials is finished, from 0 to 1."""
+        """Return which part of the trials is finished, from 0 to 1."""
         return self._open.trials.finished_ratio(name)
 
     def complete_trial(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
@@ -166,11 +166,11 @@ class ExperimentDatabase:
         self._open.snapshots.save(trial_id, state, label)
 
     def get_snapshots(self, trial_id: UUID | str) -> list[Snapshot]:
-        """Give a trial's snapshots, newest first."""
+        """Return a trial's snapshots, newest first."""
         return self._open.snapshots.get_all(trial_id)
 
     def latest_snapshot(self, trial_id: UUID | str) -> Snapshot | None:
-        """Give a trial's latest snapshot, None if there is none."""
+        """Return a trial's latest snapshot, None if there is none."""
         return self._open.snapshots.latest(trial_id)
 
     # --- whole databases
@@ -263,7 +263,7 @@ class ExperimentDatabase:
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool = True
     ) -> list[range]:
-        """Give which trials are to be run, as ranges in order; ``deaths.fatal`` not."""
+        """Return the trials to run as ranges in order, without ``deaths.fatal``."""
         return self._open.trials.unfinished(experiment_id, retry_failed=retry_failed)
 
     def release_running(self, experiment_id: UUID | str) -> None:
@@ -285,11 +285,11 @@ class ExperimentDatabase:
     def counts(
         self, experiment_id: UUID | str, share: Share | None = None
     ) -> dict[str, int]:
-        """Give the number of trials of each status, in the share if there is one."""
+        """Return the number of trials of each status, in the share if there is one."""
         return self._open.trials.counts(experiment_id, share)
 
     def ledger(self, experiment_id: UUID | str, *options: Any, **named: Any) -> Ledger:
-        """Give where a run records what becomes of trials; see ``TrialLedger``."""
+        """Return where a run records what becomes of trials; see ``TrialLedger``."""
         return self._open.ledger(experiment_id, *options, **named)
 
     def start_run(self, experiment_id: UUID | str, facts: Mapping[str, Any]) -> int:
@@ -315,15 +315,15 @@ class ExperimentDatabase:
         return self._open.reports.overview_of(name)
 
     def failures(self, name: str, limit: int) -> list[dict[str, Any]]:
-        """Give index, error_type and error_message of failed trials, in order."""
+        """Return index, error_type and error_message of failed trials, in order."""
         return self._open.reports.failures(name, limit)
 
     def trial_row(self, trial_id: UUID | str) -> dict[str, Any]:
-        """Give all that is stored of one trial, documents as JSON text."""
+        """Return all that is stored of one trial, documents as JSON text."""
         return self._open.reports.trial(trial_id)
 
     def trial_rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Give index, id, status, configuration, results (JSON texts), in order."""
+        """Return index, id, status, configuration, results (JSON texts), in order."""
         return self._open.reports.trials(name)
 
 

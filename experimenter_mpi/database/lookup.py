@@ -23,7 +23,7 @@ _LISTED = 5
 
 
 def as_id(value: UUID | str, what: str) -> str:
-    """Give an id as it is stored.
+    """Return an id as it is stored.
 
     Raises:
         NotFoundError: this cannot be an id, so there is nothing of that id.
@@ -36,7 +36,7 @@ def as_id(value: UUID | str, what: str) -> str:
 
 
 def id_range(experiment_id: str) -> tuple[str, str]:
-    """Give the first and last id that a trial of the experiment may have."""
+    """Return the first and last id that a trial of the experiment may have."""
     ids = TrialIds(UUID(experiment_id))
     return ids.text(0), ids.text((1 << 48) - 1)
 
@@ -44,7 +44,7 @@ def id_range(experiment_id: str) -> tuple[str, str]:
 def experiment_row(
     storage: Storage, connection: Connection, experiment_id: UUID | str
 ) -> Row[Any]:
-    """Give the experiment's row by id.
+    """Return the experiment's row by id.
 
     Raises:
         NotFoundError: there is none; lists those there are.
@@ -61,14 +61,14 @@ def experiment_row(
 
 
 def find_named(connection: Connection, name: str) -> Row[Any] | None:
-    """Give the experiment's row by name, None if there is none."""
+    """Return the experiment's row by name, None if there is none."""
     query = select(experiments).where(experiments.c.name == name)
     row = connection.execute(query).one_or_none()
     return None if row is None else checked(experiments, row)
 
 
 def named_row(storage: Storage, connection: Connection, name: str) -> Row[Any]:
-    """Give the experiment's row by name.
+    """Return the experiment's row by name.
 
     Raises:
         NotFoundError: there is none; lists near names.
@@ -85,7 +85,7 @@ def named_row(storage: Storage, connection: Connection, name: str) -> Row[Any]:
 def trial_row(
     storage: Storage, connection: Connection, trial_id: UUID | str, *columns: Any
 ) -> Row[Any]:
-    """Give a trial's row, or those ``columns`` of it.
+    """Return a trial's row, or those ``columns`` of it.
 
     Raises:
         NotFoundError: there is none of this id.
@@ -105,7 +105,7 @@ def _of_trial(*columns: Any) -> Select[Any]:
 
 
 def no_trial(storage: Storage, trial_id: str) -> NotFoundError:
-    """Give the error that says that there is no such trial."""
+    """Return the error that says that there is no such trial."""
     return NotFoundError(
         f"{storage.name} has no trial {trial_id}: ask get_trials_ids_by_name for the "
         "ids of an experiment's trials"

@@ -64,7 +64,7 @@ class Overview:
             return self._describe(connection, row)
 
     def failures(self, name: str, limit: int) -> list[dict[str, Any]]:
-        """Give index, error_type and error_message of failed trials, in order."""
+        """Return index, error_type and error_message of failed trials, in order."""
         with self._storage.reading() as connection:
             experiment = named_row(self._storage, connection, name)
             query = (
@@ -81,7 +81,7 @@ class Overview:
             return _as_dicts(all_checked(trials, connection.execute(query).all()))
 
     def trial(self, trial_id: UUID | str) -> dict[str, Any]:
-        """Give all that is stored of one trial, and what there is besides it."""
+        """Return all that is stored of one trial, and what there is besides it."""
         with self._storage.reading() as connection:
             row = _as_dict(find_trial(self._storage, connection, trial_id))
             experiment_id = row["experiment_id"]
@@ -96,7 +96,7 @@ class Overview:
             }
 
     def trials(self, name: str) -> Iterator[dict[str, Any]]:
-        """Give index, id, status, configuration and results (JSON texts), in order."""
+        """Return index, id, status, configuration, results (JSON texts), in order."""
         with self._storage.reading() as connection:
             experiment = named_row(self._storage, connection, name)
         return map(_as_dict, pages(self._storage, select(*_LISTED), experiment.id))
@@ -136,7 +136,7 @@ def _share(text: str | None) -> Share | None:
 
 
 def _last_snapshot(connection: Connection, experiment_id: str) -> int | None:
-    """Give the sequence number of the experiment's latest snapshot: it only grows."""
+    """Return the sequence number of the experiment's latest snapshot: it only grows."""
     query = (
         select(func.max(snapshots.c.sequence))
         .join(trials, trials.c.id == snapshots.c.trial_id)

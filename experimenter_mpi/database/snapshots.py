@@ -83,7 +83,7 @@ class Snapshots:
         remove_unused(self._storage, unused)
 
     def get_all(self, trial_id: UUID | str) -> list[Snapshot]:
-        """Give a trial's snapshots, newest first."""
+        """Return a trial's snapshots, newest first."""
         with self._storage.reading() as connection:
             trial = trial_row(
                 self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
@@ -103,7 +103,7 @@ class Snapshots:
                 return found
 
     def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
-        """Give the latest snapshot's row, and its state with the arrays."""
+        """Return the latest snapshot's row, and its state with the arrays."""
         with self._storage.reading() as connection:
             row = self._latest(connection, trial_id)
             if row is None:

@@ -235,7 +235,7 @@ class _Copy:
     def _read(
         self, query: Select[Any], key: Column[Any], limits: tuple[Any, Any]
     ) -> Iterator[list[Row[Any]]]:
-        """Give the source's rows by their key, some at a time."""
+        """Yield the source's rows by their key, some at a time."""
         after, last = limits
         if isinstance(after, str):
             after = after[:-1]  # sorts just before it

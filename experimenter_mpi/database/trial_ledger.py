@@ -195,7 +195,7 @@ class TrialLedger:
     def _payloads(
         self, outcomes: Iterable[Outcome]
     ) -> list[tuple[str, tuple[ArrayRecord, ...]]]:
-        """Give the arrays of each trial's results, the large ones in files by now."""
+        """Return the arrays of each trial's results, the large ones in files by now."""
         return [
             (
                 self._id_of(outcome.index),

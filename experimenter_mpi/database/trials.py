@@ -127,7 +127,7 @@ class Trials:
     def counts(
         self, experiment_id: UUID | str, share: Share | None = None
     ) -> dict[str, int]:
-        """Give the number of trials of each status."""
+        """Return the number of trials of each status."""
         with self._storage.reading() as connection:
             row = experiment_row(self._storage, connection, experiment_id)
             return count_by_status(connection, row.id, row.trial_count, share)
@@ -135,7 +135,7 @@ class Trials:
     def unfinished(
         self, experiment_id: UUID | str, *, retry_failed: bool
     ) -> list[range]:
-        """Give which trials are not finished, as ranges of indices in order."""
+        """Return which trials are not finished, as ranges of indices in order."""
         text = as_id(experiment_id, "an experiment")
         query = (
             select(trials.c.trial_index)
@@ -213,7 +213,7 @@ class Trials:
 def pages(
     storage: Storage, query: Select[Any], experiment_id: str
 ) -> Iterator[Row[Any]]:
-    """Give an experiment's rows in trial order, a few thousand per transaction.
+    """Yield an experiment's rows in trial order, a few thousand per transaction.
 
     ``query`` must select the trials' ``id``.
     """
@@ -241,7 +241,7 @@ def count_by_status(
     trial_count: int,
     share: Share | None = None,
 ) -> dict[str, int]:
-    """Give the number of trials of each status, in the share if there is one."""
+    """Return the number of trials of each status, in the share if there is one."""
     query = select(
         *(func.count().filter(trials.c.status == each) for each in _UNFINISHED)
     ).where(trials.c.experiment_id == experiment_id, UNFINISHED)
@@ -254,7 +254,7 @@ def count_by_status(
 
 
 def _without_gaps(connection: Connection, query: Select[Any]) -> list[range] | None:
-    """Give the indices that are selected if they are one range, None if they are more.
+    """Return the selected indices if they are one range, None if they are more.
 
     So a fresh sweep's million need not be fetched.
     """

@@ -26,7 +26,7 @@ _MEMORY = ("tmpfs", "ramfs")
 
 
 def folder_of(path: str) -> str:
-    """Give the folder that holds the database, or the nearest one that exists."""
+    """Return the folder that holds the database, or the nearest one that exists."""
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -113,7 +113,7 @@ def locking(path: str) -> Finding:
 
 
 def _wrong_with(folder: str) -> str | None:
-    """Give what does not work in the folder, None if all does."""
+    """Return what does not work in the folder, None if all does."""
     path = os.path.join(folder, "lock")
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     with suppress(FileExistsError):

@@ -17,5 +17,5 @@ class Finding(NamedTuple):
 
 
 def counted(number: int, what: str) -> str:
-    """Give ``1 rank`` or ``2 ranks``."""
+    """Return ``1 rank`` or ``2 ranks``."""
     return f"1 {what}" if number == 1 else f"{number} {what}s"

@@ -51,7 +51,7 @@ def library(
 
 
 def short(version: str) -> str:
-    """Give the name and number of a library, without what comes after."""
+    """Return the name and number of a library, without what comes after."""
     return " ".join(version.partition(",")[0].split())
 
 
@@ -128,7 +128,7 @@ def _family_of_mpiexec(path: str) -> str | None:
 
 
 def family_of(version: str | None) -> str:
-    """Give the family of a library, that of the wheel beside Python if none loads."""
+    """Return the family of a library, that of the wheel beside Python if none loads."""
     if version is not None:
         return library_of(version)
     folder = os.path.dirname(sys.executable)

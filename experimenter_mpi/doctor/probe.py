@@ -29,7 +29,7 @@ def _say(**facts: Any) -> None:
 
 
 def ask() -> tuple[dict[str, Any], str]:
-    """Give what the child said, and its last words if it did not come to its end."""
+    """Return what the child said, and its last words if it did not come to its end."""
     child = apart("doctor.probe", "main", PATIENCE_SECONDS)
     facts: dict[str, Any] = {"version": None, "error": None}
     for line in child.output.splitlines():

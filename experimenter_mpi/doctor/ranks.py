@@ -54,7 +54,7 @@ def _cores() -> set[int]:
 
 
 def threads_per_rank(variables: Mapping[str, str]) -> int | None:
-    """Give how many threads linear algebra was told to take, None if nothing was."""
+    """Return how many threads linear algebra was told to take, None if nothing was."""
     told = [variables.get(name, "").partition(",")[0] for name in THREADS]
     return max((int(text) for text in told if text.isdecimal()), default=None)
 

@@ -65,7 +65,7 @@ class ArrayFiles:
         return Encoded(encoded.document, arrays, encoded.pickled)
 
     def read(self, record: ArrayRecord) -> Any:
-        """Give the array back.
+        """Return the array.
 
         Raises:
             CorruptDocumentError: the file is missing, damaged, or holds another array.
@@ -117,7 +117,7 @@ class ArrayFiles:
             raise DatabaseWriteError(msg) from error
 
     def piece(self, file: str, offset: int, size: int) -> bytes:
-        """Give bytes of a file, none beyond its end.
+        """Return bytes of a file, none beyond its end.
 
         Raises:
             CorruptDocumentError: the file is missing, or cannot be read.
@@ -137,7 +137,7 @@ class ArrayFiles:
             os.unlink(self._path(file))
 
     def names(self) -> Iterator[str]:
-        """Give the names of all files, with those that were never finished."""
+        """Yield the names of all files, with those that were never finished."""
         if os.path.islink(self.folder):
             return
         for folder in _listed(self.folder):
@@ -200,7 +200,7 @@ class ArrayFiles:
 
     @contextmanager
     def _unless_broken(self, path: str) -> Iterator[str]:
-        """Give the name to write under; nothing stays there if that fails."""
+        """Provide the name to write under; nothing stays there if that fails."""
         temporary = path + _TEMPORARY
         try:
             yield temporary
@@ -214,7 +214,7 @@ class ArrayFiles:
         return not self._is_linked or _is_ours(file)
 
     def _path(self, file: str) -> str:
-        """Give the path of a file; a database is data, and must not lead elsewhere."""
+        """Return a file's path; a database is data, and must not lead elsewhere."""
         if self._refusal is not None:
             raise CorruptDocumentError(self._refusal)
         if os.path.islink(self.folder):
@@ -243,7 +243,7 @@ def _is_ours(file: str) -> bool:
 
 
 def _elsewhere(record: ArrayRecord, file: str, dataset: str) -> ArrayRecord:
-    """Give the record without its bytes, which are in the file."""
+    """Return the record without its bytes, which are in the file."""
     described = record.id, record.dtype, record.shape, record.order
     return ArrayRecord(*described, None, record.path, file, dataset)
 

@@ -131,7 +131,7 @@ def whole(document: str) -> str:
 
 
 def for_files(encoded: Encoded) -> list[ArrayRecord]:
-    """Give the arrays that belong into a file: large ones, or all if they are many."""
+    """Return the arrays that belong in a file: large ones, or all if many."""
     inline = [record for record in encoded.arrays if record.data is not None]
     if sum(record.nbytes for record in inline) <= INLINE_BYTES:
         return []
@@ -151,7 +151,7 @@ def decode(
     allow_pickle: bool = False,
     extra: Iterable[Rule] = (),
 ) -> Any:
-    """Give back the value that was encoded; executes nothing unless ``allow_pickle``.
+    """Return the value that was encoded; executes nothing unless ``allow_pickle``.
 
     ``load`` gives the array of an id, a new one at each call; a KeyError of its says
     that there is none.
@@ -174,7 +174,7 @@ def decode(
 
 
 def parsed(document: str) -> Any:
-    """Give the JSON of a document, its tags as they are written.
+    """Return the JSON of a document, its tags as they are written.
 
     Raises:
         CorruptDocumentError: it is no JSON, or is nested too deeply.
@@ -189,7 +189,7 @@ def parsed(document: str) -> Any:
 
 
 def plain(document: str) -> Any:
-    """Give the JSON of a document with its NaNs, and with its tags as written.
+    """Return the JSON of a document with its NaNs, and with its tags as written.
 
     Raises:
         CorruptDocumentError: this is not what ``encode`` writes.

@@ -10,7 +10,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def reason(error: BaseException) -> str:
-    """Give the system's own words, to which HDF5 adds some two hundred characters."""
+    """Return the system's own words, to which HDF5 adds some two hundred characters."""
     number = getattr(error, "errno", None) or _number_in(str(error))
     if number is None:
         return " ".join(str(error).split())
@@ -19,6 +19,6 @@ def reason(error: BaseException) -> str:
 
 
 def _number_in(text: str) -> int | None:
-    """Give the system's number, which closing an HDF5 file only tells in words."""
+    """Return the system's number, which closing an HDF5 file only tells in words."""
     found = re.search(r"\berrno = (\d+)", text)
     return int(found[1]) if found else None

@@ -72,7 +72,7 @@ def _str(value: str) -> str:
 
 
 def _key(key: Any) -> str | None:
-    """Give a dict's key as JSON, None if only a text could be one."""
+    """Return a dict's key as JSON, None if only a text could be one."""
     if type(key) is str and key.isascii() and key[:1] != "$":
         return quoted(key)
     if not isinstance(key, str):
@@ -93,7 +93,7 @@ _LEAVES: dict[type, Callable[[Any], str]] = {
 
 
 def of_leaves(value: Any) -> str | None:
-    """Give the text of a number, of a text, or of a dict of these: of most values.
+    """Return the text of a number, of a text, or of a dict of these: of most values.
 
     None if it is something else: then an ``Encoder`` knows.
     """

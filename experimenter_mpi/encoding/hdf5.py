@@ -79,7 +79,7 @@ def _how(dtype: np.dtype[Any]) -> str:
 
 
 def _view(record: ArrayRecord) -> np.ndarray[Any, Any]:
-    """Give the array over the record's own bytes: large ones are not copied."""
+    """Return the array over the record's own bytes: large ones are not copied."""
     order: Literal["C", "F"] = "F" if record.order == "F" else "C"
     array: np.ndarray[Any, Any] = np.ndarray(
         record.shape, _dtype(record), record.data, order=order

@@ -40,7 +40,7 @@ class Extent(NamedTuple):
 
 
 def block_size(places: Mapping[str, Extent]) -> int:
-    """Give the size of a block that can hold the line: HDF5 wants a power of two."""
+    """Return the size of a block that can hold the line: HDF5 wants a power of two."""
     size = _SMALLEST_BLOCK
     while size < len(_line(places)):
         size *= 2
@@ -54,7 +54,7 @@ def note(path: str, places: Mapping[str, Extent]) -> None:
 
 
 def read(file: BufferedReader, record: ArrayRecord) -> np.ndarray[Any, Any]:
-    """Give the array that ``record`` describes, with memory of its own.
+    """Return the array that ``record`` describes, with memory of its own.
 
     Raises:
         ValueError: the file does not say that it holds such an array.

@@ -92,7 +92,7 @@ def _seeded(kind: Any, seed: Any) -> Any:
 
 
 def _checked(name: str, state: Any, template: Any) -> Any:
-    """Give ``state`` if it looks like ``template``, a state that numpy made."""
+    """Return ``state`` if it looks like ``template``, a state that numpy made."""
     if isinstance(template, dict):
         if expect(dict, state).keys() != template.keys():
             msg = f"{name} must have {sorted(template)}"

@@ -51,7 +51,7 @@ _MAX_OBJECT_ITEMSIZE = 1024 * 1024
 
 @lru_cache(maxsize=1024)  # asked for every array, and takes as long as hashing 8 KiB
 def _descr(dtype: np.dtype[Any]) -> Any:
-    """Give a dtype as JSON, None where reading that would give another dtype."""
+    """Return a dtype as JSON, None where reading that would give another dtype."""
     if dtype.names is None and (dtype.str[1] == "O" or dtype.char == "T"):
         return None
     try:
@@ -127,7 +127,7 @@ def to_record(array: Array, path: str, hash_up_to: int | None) -> ArrayRecord:
 
 
 def to_array(record: ArrayRecord) -> Array:
-    """Give the array of a record with data: writable, with memory of its own.
+    """Return the array of a record with data: writable, with memory of its own.
 
     Raises:
         CorruptDocumentError: the record contradicts itself.
@@ -140,7 +140,7 @@ def to_array(record: ArrayRecord) -> Array:
 
 
 def described(record: ArrayRecord) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Give a record's type and shape.
+    """Return a record's type and shape.
 
     Raises:
         ValueError: the record describes no array of bytes.
@@ -165,7 +165,7 @@ def _order(array: Array) -> str:
 
 
 def _bytes_of(array: Array) -> Array:
-    """Give a view of a contiguous array's bytes; buffers know not all dtypes."""
+    """Return a view of a contiguous array's bytes; buffers know not all dtypes."""
     if not array.nbytes:
         return np.empty(0, np.uint8)
     flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
@@ -335,7 +335,7 @@ BY_TAG = {r.tag: r for r in (_OBJECTS, _RECORDS, _STRINGS, _SCALAR, *_NAMED_RULE
 
 
 def rule_for(value: Any) -> Rule | None:
-    """Give the rule of a value of numpy's that is neither a number nor raw."""
+    """Return the rule of a value of numpy's that is neither a number nor raw."""
     kind = type(value)
     if kind in _ARRAYS:
         return _array_rule(value.dtype)

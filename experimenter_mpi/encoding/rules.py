@@ -75,7 +75,7 @@ def _itemsize(descr: Any) -> int:
 
 
 def expect(kind: type[T], value: Any) -> T:
-    """Give ``value``, which must be of this very type: documents may hold anything."""
+    """Return ``value`` if it is of this very type: documents may hold anything."""
     if type(value) is not kind:
         msg = f"{kind.__name__} expected, not {type(value).__name__}"
         raise TypeError(msg)
@@ -83,7 +83,7 @@ def expect(kind: type[T], value: Any) -> T:
 
 
 def integers(values: Any, count: int | None = None) -> list[int]:
-    """Give a list that must hold integers only, ``count`` of them."""
+    """Return a list that must hold integers only, ``count`` of them."""
     numbers = [expect(int, value) for value in expect(list, values)]
     if count is not None and len(numbers) != count:
         msg = f"{count} integers expected, not {len(numbers)}"
@@ -92,12 +92,12 @@ def integers(values: Any, count: int | None = None) -> list[int]:
 
 
 def to_base64(data: bytes | bytearray | memoryview) -> str:
-    """Give bytes as text that JSON can hold."""
+    """Return bytes as text that JSON can hold."""
     return base64.b64encode(data).decode("ascii")
 
 
 def from_base64(text: Any) -> bytes:
-    """Give back the bytes of ``to_base64``, and refuse all other text."""
+    """Return the bytes of ``to_base64``, and refuse all other text."""
     return base64.b64decode(expect(str, text), validate=True)
 
 
@@ -107,7 +107,7 @@ def by_name(rules: Iterable[Rule]) -> dict[str, Rule]:
 
 
 def find(named: Mapping[str, Rule], kind: type) -> Rule | None:
-    """Give the rule of a type without importing its module: it is loaded, if any."""
+    """Return the rule of a type without importing its module: it is loaded, if any."""
     rule = named.get(kind.__name__)
     if rule is None or not isinstance(rule.type, str):
         return None

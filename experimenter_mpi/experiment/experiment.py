@@ -118,11 +118,11 @@ class TrialIds:
         return uuid.UUID(int=self._base | index)
 
     def text(self, index: int) -> str:
-        """Give the id as text; the last group of a UUID is exactly the index."""
+        """Return the id as text; the last group of a UUID is exactly the index."""
         return f"{self._prefix}{index:012x}"
 
     def index(self, trial_id: uuid.UUID | str) -> int:
-        """Give the index that a trial id of this experiment was made of."""
+        """Return the index that a trial id of this experiment was made of."""
         text = str(trial_id)
         if not text.startswith(self._prefix):
             msg = f"{text} is no trial of this experiment"
@@ -267,7 +267,7 @@ def _checked_name(name: Any) -> str:
 
 
 def _one_of(what: str, function: Any, function_name: Any) -> str | None:
-    """Give the name that is stored: of the callable, or as it was given."""
+    """Return the name that is stored: of the callable, or as it was given."""
     if function is not None and function_name is not None:
         msg = f"give {what} or {what}_name, not both"
         if what == "init_store":

@@ -50,7 +50,7 @@ class Level(NamedTuple):
 
 
 def longest_range(configuration: Any) -> int:
-    """Give the largest number of values that a variable makes, without making them."""
+    """Return the largest number of values of a variable, without making them."""
     found = _variables(configuration, ())
     return max((getattr(variable, "n", 0) for _, variable in found), default=0)
 
@@ -102,7 +102,7 @@ class Expansion:
         return size
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Give the configuration of trial ``index`` alone, without the others."""
+        """Return the configuration of trial ``index`` alone, without the others."""
         values = [axis.values[index] for axis in self.matched]
         rest = index
         for axis in reversed(self.axes):

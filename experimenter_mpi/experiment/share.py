@@ -32,11 +32,11 @@ class Share(NamedTuple):
         return f"{self.number}/{self.total}"
 
     def size(self, trials: int) -> int:
-        """Give how many of so many trials are in the share."""
+        """Return how many of so many trials are in the share."""
         return len(range(self.number - 1, trials, self.total))
 
     def of(self, ranges: Iterable[range]) -> list[range]:
-        """Give the trials of ascending ranges that are in the share."""
+        """Return the trials of ascending ranges that are in the share."""
         if self.total == 1:
             return list(ranges)
         return [
@@ -58,7 +58,7 @@ def is_share(text: str) -> bool:
 def as_share(
     given: tuple[int, int] | str, environment: Mapping[str, str] = os.environ
 ) -> Share:
-    """Give the share that ``(2, 8)``, ``"2/8"``, ``"auto"`` or ``"auto/8"`` means.
+    """Return the share that ``(2, 8)``, ``"2/8"``, ``"auto"`` or ``"auto/8"`` means.
 
     ``auto`` is the place of this task in its scheduler's job array; with ``/8`` the
     array has eight tasks, whatever it says itself: see ``cluster.job_arrays``.

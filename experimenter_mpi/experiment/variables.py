@@ -34,7 +34,7 @@ class Variable:
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def entries_given(self) -> tuple[Any, ...]:
-        """Give the values that the user wrote, none of them twice."""
+        """Return the values that the user wrote, none of them twice."""
         return ()
 
     def __len__(self) -> int:
@@ -232,7 +232,7 @@ def _checked_range(name: str, low: Any, high: Any, n: Any) -> dict[str, Any]:
 
 
 def _bound(variable: str, name: str, value: Any) -> float:
-    """Give ``value`` as a plain finite int or float (numpy's numbers included)."""
+    """Return ``value`` as a plain finite int or float (numpy's numbers included)."""
     number = _number(value)
     if number is None or not _is_finite(number):
         msg = f"{variable}: {name} must be a finite number, not {value!r}"
@@ -292,7 +292,7 @@ def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
 
 
 def _between(low: float, high: float, i: int, steps: int) -> float:
-    """Give ``low + (high - low) * i / steps``, multiplied before it is divided.
+    """Return ``low + (high - low) * i / steps``, multiplied before it is divided.
 
     1 + 1 * 3 / 10 is 1.3, while 1 + 3 * 0.1 is not. Where that would overflow, give
     the ends their weights instead.

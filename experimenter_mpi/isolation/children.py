@@ -121,7 +121,7 @@ class IsolatedAttempts:
             self._idle.pop().leave()
 
     def _child(self) -> Child:
-        """Give a child that waits for a trial, a new one if there is none.
+        """Return a child that waits for a trial, a new one if there is none.
 
         One may have died while it waited: that is no trial's fault.
         """

@@ -55,7 +55,7 @@ class Wire:
         self._write(MARK + len(content).to_bytes(LENGTH_BYTES, "big") + content)
 
     def receive(self) -> Any:
-        """Give the next message, waiting for it.
+        """Return the next message, waiting for it.
 
         Raises:
             EOFError: the other end has gone, perhaps in the middle of a message.

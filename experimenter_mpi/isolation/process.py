@@ -145,7 +145,7 @@ class Child:
                 raise TimeoutError
 
     def _patience(self) -> float | None:
-        """Give how long to wait before something else is to be looked at."""
+        """Return how long to wait before something else is to be looked at."""
         longest = None if self._death is not None else _LOOK_SECONDS
         if self.deadline is None:
             return longest
@@ -155,7 +155,7 @@ class Child:
     def _poll(
         self, wanted: Sequence[tuple[int, int]], seconds: float | None
     ) -> list[int]:
-        """Give which descriptors are ready; the end of the child wakes as well."""
+        """Return which descriptors are ready; the end of the child wakes as well."""
         poll = select.poll()
         for descriptor, event in wanted:
             poll.register(descriptor, event)
@@ -207,12 +207,12 @@ def _above(descriptor: int, number: int) -> int:
 
 
 def _search_path() -> list[str]:
-    """Give this process's search path: "" means where it was started, not the child."""
+    """Return this process's search path; its "" is where it was started."""
     return [entry or os.getcwd() for entry in sys.path]
 
 
 def _death_descriptor(pid: int) -> int | None:
-    """Give a descriptor that becomes readable when the process ends, where there is."""
+    """Return a descriptor that is readable when the process ends, if any."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, an old one, or a strict sandbox
@@ -220,7 +220,7 @@ def _death_descriptor(pid: int) -> int | None:
 
 
 def interpreter() -> list[str]:
-    """Give the command that starts a Python like this one, with its flags."""
+    """Return the command that starts a Python like this one, with its flags."""
     flags = sys.flags
     letters = {
         "B": flags.dont_write_bytecode,

@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 
 
 def available_cores() -> int:
-    """Give the number of cores that this process may use, which a job may limit."""
+    """Return the number of cores that this process may use, which a job may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -21,7 +21,7 @@ def counted(number: int, what: str) -> str:
 
 
 def checked_count(what: str, value: object, largest: float = inf) -> int:
-    """Give a number of threads or workers.
+    """Return a number of threads or workers.
 
     Raises:
         ConfigurationError: it is no whole number from 1 to ``largest``.

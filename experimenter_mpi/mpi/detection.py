@@ -83,7 +83,7 @@ def detect(variables: Mapping[str, str]) -> Environment:
 def _slots(
     variables: Mapping[str, str], launcher: launchers.Launcher | None
 ) -> int | None:
-    """Give for how many ranks the job was asked, as far as that can still be seen.
+    """Return for how many ranks the job was asked, as far as that can still be seen.
 
     Slurm starts the proxies of another launcher as a step, whose tasks are those.
     """
@@ -136,7 +136,7 @@ def _unused(found: Environment) -> str:
 
 
 def _adopted() -> Transport | None:
-    """Give the transport of a process that has one; nothing is loaded for it."""
+    """Return the transport of a process that has one; nothing is loaded for it."""
     module = sys.modules.get(f"{launch.__package__}.transport")
     adopted: Transport | None = None if module is None else module.adopted()
     return adopted

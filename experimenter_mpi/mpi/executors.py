@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def thread_pool(threads: int) -> Executor:
-    """Give a pool of threads: mpi4py's where an MPI library loads, else Python's."""
+    """Return a pool of threads: mpi4py's where an MPI library loads, else Python's."""
     try:
         from mpi4py.futures import ThreadPoolExecutor
     except (ImportError, RuntimeError):  # a laptop without MPI

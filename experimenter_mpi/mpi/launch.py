@@ -166,7 +166,7 @@ def leave_parents_launch(
 
 
 def _identity(environment: Mapping[str, str]) -> str | None:
-    """Give what no other launch has at the same time, None where nothing tells."""
+    """Return what no other launch has at the same time, None where nothing tells."""
     if "PMIX_NAMESPACE" in environment:
         return f"{environment['PMIX_NAMESPACE']} {environment.get('PMIX_RANK')}"
     door = environment.get("PMI_PORT") or environment.get("PMI_FD")
@@ -188,7 +188,7 @@ def concerns_mpi() -> bool:
 
 
 def connect(*, even_alone: bool = False) -> Transport | None:
-    """Give this process's transport to the other ranks, None where there are none.
+    """Return this process's transport to the other ranks, None where there are none.
 
     Collective the first time it asks MPI, which it does only if ``concerns_mpi()``
     or ``even_alone``.
@@ -232,7 +232,7 @@ def set_place(number: int, workers: int) -> None:
 
 
 def world_rank() -> int:
-    """Give this process's rank in ``COMM_WORLD``, 0 where there is but one."""
+    """Return this process's rank in ``COMM_WORLD``, 0 where there is but one."""
     if not concerns_mpi():
         return 0
     transport = _transport()
@@ -291,7 +291,7 @@ def worlds_of_one(told: int, library: str) -> str:
 
 
 def working_lines(ranks: int, library: str, program: str | None = None) -> str:
-    """Give the lines that would start so many ranks here, of this program unless told.
+    """Return the lines that would start so many ranks here, of this program.
 
     ``library`` is what the library says of itself.
     """
@@ -308,7 +308,7 @@ def working_lines(ranks: int, library: str, program: str | None = None) -> str:
 
 
 def mpiexec_of(family: str) -> str:
-    """Give the path of the mpiexec beside Python if it is this family's, or its name.
+    """Return the path of the mpiexec beside Python if it is this family's, or its name.
 
     A wheel of an MPI library puts it there; it starts no other library's ranks.
     """

@@ -46,7 +46,7 @@ def start() -> Any:
 
 
 def thread_level(mpi: Any) -> str:
-    """Give the thread level of a started MPI as a word."""
+    """Return the thread level of a started MPI as a word."""
     levels = ("SINGLE", "FUNNELED", "SERIALIZED", "MULTIPLE")
     given = mpi.Query_thread()
     found = (name for name in levels if getattr(mpi, f"THREAD_{name}") == given)

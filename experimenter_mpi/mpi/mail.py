@@ -93,7 +93,7 @@ class Survival:
         return bool(error.Get_error_class() == pending)
 
     def tell(self) -> list[int]:
-        """Give the dead ranks that were not given before."""
+        """Return the dead ranks that were not given before."""
         news, self.untold = self.untold, []
         return news
 
@@ -132,7 +132,7 @@ class Backoff:
 
 
 def pack(message: Message) -> tuple[Tag, bytes, int]:
-    """Give the message's tag, its content, and the number of buffers at its end."""
+    """Return the message's tag, its content, and the number of buffers at its end."""
     # As a plain tuple: the tag says the type, and naming it would cost as much again.
     plain: Any = message[:]
     if isinstance(message, Finished):
@@ -148,7 +148,7 @@ def pack(message: Message) -> tuple[Tag, bytes, int]:
 def unpack(
     tag: int, content: bytes | bytearray | memoryview, buffers: int = 0
 ) -> Message:
-    """Give the message back; its buffers are parts of ``content`` itself.
+    """Return the message; its buffers are parts of ``content`` itself.
 
     Raises:
         ProtocolError: there is no such tag.
@@ -177,7 +177,7 @@ def _buffers(content: memoryview, count: int) -> Iterator[memoryview]:
 
 
 def chunks(content: bytes | bytearray) -> list[memoryview]:
-    """Give views of what is sent in several messages of MPI."""
+    """Return views of what is sent in several messages of MPI."""
     view = memoryview(content)
     return [view[i : i + CHUNK_BYTES] for i in range(0, len(view), CHUNK_BYTES)]
 
@@ -277,7 +277,7 @@ class Inbox:
         return request, frame
 
     def poll(self) -> tuple[int, Message] | None:
-        """Give the next message and its sender, None if none has come."""
+        """Return the next message and its sender, None if none has come."""
         while (arrival := self._next_frame()) is not None:
             source, message = arrival
             if isinstance(message, Announce):
@@ -314,7 +314,7 @@ class Inbox:
         self._next = (self._next + 1) % len(self._ring)
 
     def _payload(self, source: int, announce: Announce) -> bytearray | None:
-        """Give what was announced, None if its sender has died on the way."""
+        """Return what was announced, None if its sender has died on the way."""
         content = bytearray(announce.size)
         try:
             for chunk in chunks(content):

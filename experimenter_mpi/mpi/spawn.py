@@ -76,7 +76,7 @@ class Spawner(Transport):
 
 
 def _exchange_places(communicator: Any) -> list[tuple[int, str]]:
-    """Give each rank's process and host; collective."""
+    """Return each rank's process and host; collective."""
     mine = os.getpid(), os.uname().nodename
     places: list[tuple[int, str]] = communicator.allgather(mine)
     return places
@@ -84,7 +84,7 @@ def _exchange_places(communicator: Any) -> list[tuple[int, str]]:
 
 @contextmanager
 def spawned(workers: int) -> Iterator[Transport]:
-    """Give a transport to so many new worker ranks, which serve until the end.
+    """Provide a transport to so many new worker ranks, which serve until the end.
 
     An exception inside means that they are busy: then they are left as they are.
 
@@ -102,7 +102,7 @@ def spawned(workers: int) -> Iterator[Transport]:
 
 @contextmanager
 def parent(spawner: int, host: str) -> Iterator[Transport]:
-    """Give a spawned worker's transport to the process that spawned it.
+    """Provide a spawned worker's transport to the process that spawned it.
 
     ``spawner`` is its pid, on ``host``.
     """
@@ -293,7 +293,7 @@ def _apart() -> Iterator[None]:
 
 @contextmanager
 def _mpiexec_in_its_own_group() -> Iterator[str | None]:
-    """Give a folder with an mpiexec that leaves this process's group first.
+    """Provide a folder with an mpiexec that leaves this process's group first.
 
     None where there is no mpiexec to call, or no folder to run a file from.
     """
@@ -314,7 +314,7 @@ def _mpiexec_in_its_own_group() -> Iterator[str | None]:
 
 
 def _wrapper(mpiexec: str) -> str:
-    """Give a shell script that becomes ``mpiexec``, in a process group of its own."""
+    """Return a shell script that becomes ``mpiexec``, in a process group of its own."""
     from shlex import quote
 
     become = (
@@ -327,14 +327,14 @@ def _wrapper(mpiexec: str) -> str:
 
 
 def _python() -> list[str]:
-    """Give the command that starts a Python such as this one."""
+    """Return the command that starts a Python such as this one."""
     from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
     return [sys.executable, *_args_from_interpreter_flags(), "-c"]
 
 
 def _program(module: str, function: str, given: str = "") -> str:
-    """Give the text of a program; this package is where it was found here."""
+    """Return the text of a program; this package is where it was found here."""
     package, folder = __name__.partition(".")[0], os.path.abspath(__file__)
     for _ in range(3):
         folder = os.path.dirname(folder)

@@ -106,7 +106,7 @@ class Transport:
         return [r for r in range(1, self.size) if r not in self._survival.dead]
 
     def deaths(self) -> list[int]:
-        """Give the ranks that have died since this was asked; no more comes from them.
+        """Return the ranks that died since this was asked; no more comes from them.
 
         Ask when ``poll`` or ``receive`` gave None: what they had sent was given then.
         """
@@ -114,7 +114,7 @@ class Transport:
         return self._survival.tell()
 
     def poll(self) -> tuple[int, Message] | None:
-        """Give the next message and the rank it came from, None if none has come.
+        """Return the next message and the rank it came from, None if none has come.
 
         Messages of one rank come in the order it sent them.
         """
@@ -136,7 +136,7 @@ class Transport:
     ) -> tuple[int, Message] | None:
         """Wait politely for a message.
 
-        Gives None after ``timeout`` seconds, on ``wake()``, and when a rank has died.
+        Returns None after ``timeout`` seconds, on ``wake()``, and when a rank has died.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (arrival := self.poll()) is None:
@@ -236,7 +236,7 @@ _connected: list[Transport] = []
 
 
 def world() -> Any:
-    """Give ``COMM_WORLD``, starting MPI if the script has not.
+    """Return ``COMM_WORLD``, starting MPI if the script has not.
 
     Raises:
         LaunchError: no MPI library can be loaded.
@@ -248,7 +248,7 @@ def world() -> Any:
 
 
 def connect(crowding: float = 1.0) -> Transport | None:
-    """Give the process's transport over ``COMM_WORLD``, None if it is alone there.
+    """Return the process's transport over ``COMM_WORLD``, None if it is alone there.
 
     Collective the first time: every rank must come here.
 
@@ -290,12 +290,12 @@ def _keep(transport: Transport) -> None:
 
 
 def adopted() -> Transport | None:
-    """Give the process's transport, None before it has one."""
+    """Return the process's transport, None before it has one."""
     return _connected[0] if _connected else None
 
 
 def library() -> str:
-    """Give the name and version of the MPI library, one line."""
+    """Return the name and version of the MPI library, one line."""
     return _library(load())
 
 
@@ -312,7 +312,7 @@ def _starting() -> Any:
 
 
 def load() -> Any:
-    """Give the module ``mpi4py.MPI``, which starts MPI unless told otherwise.
+    """Return the module ``mpi4py.MPI``, which starts MPI unless told otherwise.
 
     Raises:
         LaunchError: no MPI library can be loaded.

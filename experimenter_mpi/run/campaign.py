@@ -183,7 +183,7 @@ def _pending(
     options: Options,
     fatal: list[int],
 ) -> list[range]:
-    """Give the trials that this run is to run, as ranges of indices."""
+    """Return the trials that this run is to run, as ranges of indices."""
     ranges = database.unfinished(experiment.id, retry_failed=options.retry_failed)
     if options.share is not None:
         ranges = options.share.of(ranges)

@@ -151,7 +151,7 @@ def _connect(mode: Mode) -> Transport | None:
 
 
 def as_mode(mode: Any) -> Mode:
-    """Give an instance of a mode that was named by class or instance."""
+    """Return an instance of a mode that was named by class or instance."""
     kind = mode if isinstance(mode, type) else type(mode)
     if not hasattr(kind, "workforce"):
         msg = f"mode must be one of {', '.join(MODES)}, not {mode!r}"

@@ -177,7 +177,7 @@ class _Unheeded:
         return False
 
     def take(self) -> list[int]:
-        """Give what was there the last time already, and no handler has run since."""
+        """Return what was there the last time already, and no handler has run since."""
         late, self._waiting = self._waiting, self._arrived()
         if self._heeded:
             self._heeded, self._waiting = False, []

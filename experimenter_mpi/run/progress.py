@@ -112,7 +112,7 @@ class Progress:
             self._print(self.line())
 
     def line(self) -> str:
-        """Give the state of the run as one line of a log."""
+        """Return the state of the run as one line of a log."""
         left, rate = self._total - self.done, self._rate.per_second()
         parts = [f"{self.done} of {_trials(self._total)}"]
         if self.failed:
@@ -162,13 +162,13 @@ def _trials(count: int) -> str:
 
 
 def pace(per_second: float) -> str:
-    """Give a rate with three digits, or whole."""
+    """Return a rate with three digits, or whole."""
     whole = per_second >= 1000  # noqa: PLR2004 - where three digits end
     return f"{per_second:,.0f}/s" if whole else f"{per_second:.3g}/s"
 
 
 def duration(seconds: float) -> str:
-    """Give a duration as people say it: 25 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    """Return a duration as people say it: 25 s, 12 min, 3 h 20 min, 2 d 4 h."""
     if seconds < MINUTES_FROM:
         return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.2g} s"
     minutes = round(seconds / 60)
@@ -182,7 +182,7 @@ def duration(seconds: float) -> str:
 
 
 def _bar(width: int | None, rate: Rate) -> Any:
-    """Give rich's progress bar with columns for failures, rate and time left."""
+    """Return rich's progress bar with columns for failures, rate and time left."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -135,7 +135,7 @@ def _work(line: Line, transport: Transport, job: Briefing, attempts: Attempts) -
 
 
 def _attempts(line: Line, job: Briefing, local: Experiment | None) -> Attempts:
-    """Give what runs the trials: children of this process, or it itself."""
+    """Return what runs the trials: children of this process, or it itself."""
     if job.isolate:
         from ..isolation.children import ChildProcesses
 
@@ -152,7 +152,7 @@ def _attempts(line: Line, job: Briefing, local: Experiment | None) -> Attempts:
 
 
 def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
-    """Give this rank's own experiment, with rank 0's id and configuration."""
+    """Return this rank's own experiment, with rank 0's id and configuration."""
     if local is None:
         from ..trial.rebuild import experiment_of  # not where a script made its own
 

@@ -14,7 +14,7 @@ _FURTHEST = 8
 
 
 def width_of(stream: TextIO) -> int | None:
-    """Give the width in columns of the terminal that shows ``stream``, else None.
+    """Return the width in columns of the terminal that shows ``stream``, else None.
 
     A rank's own streams are pipes to its launcher; what the launcher does with its
     end can be seen where both run on one host.

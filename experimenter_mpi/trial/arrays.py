@@ -62,7 +62,7 @@ class SharedArrays:
         return encoded._replace(arrays=tuple(map(_owned, encoded.arrays)))
 
     def read(self, record: ArrayRecord) -> Any:
-        """Give the array, from the record itself or from its file."""
+        """Return the array, from the record itself or from its file."""
         if record.file is None:
             from ..encoding.numpy_rules import to_array
 
@@ -88,7 +88,7 @@ class SharedArrays:
         return encoded
 
     def _files(self) -> Any:
-        """Give what writes and reads the files, None if there can be none."""
+        """Return what writes and reads the files, None if there can be none."""
         if self._place is None and self._folder is not None:
             if self._is_coordinators():
                 from ..encoding.array_files import ArrayFiles

@@ -172,7 +172,7 @@ def _meaning_of(
 
 
 def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None:
-    """Give the storage's error that this one is, or was raised because of."""
+    """Return the storage's error that this one is, or was raised because of."""
     seen = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ExperimenterError) and error.stops_the_run:
@@ -183,7 +183,7 @@ def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None
 
 
 def describe(error: BaseException) -> Failure:
-    """Give what is stored of an exception; its traceback starts at the user's code."""
+    """Return what is stored of an exception, from the user's own code on."""
     kind = type.__dict__["__name__"].__get__(type(error))  # whatever its class says
     message = text_of(error)
     try:
@@ -217,7 +217,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def trial_error(entry: Entry) -> TrialError:
-    """Give a trial's failure as an exception that carries where it happened."""
+    """Return a trial's failure as an exception that carries where it happened."""
     place, failure = entry.place, entry.outcome.failure
     kind, text = (failure.type, failure.message) if failure else ("", "")
     return _KINDS.get(kind, TrialError)(

@@ -77,6 +77,6 @@ def pack_if_possible(value: Any) -> bytes | None:
 
 
 def unpack(content: bytes) -> Any:
-    """Give back what was packed; the script's classes must be loaded."""
+    """Return what was packed; the script's classes must be loaded."""
     # From this job's own rank 0, never from a file.
     return pickle.loads(content)  # noqa: S301

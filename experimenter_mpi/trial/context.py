@@ -69,7 +69,7 @@ class Arrays(Protocol):
         """Move large arrays out; what remains owns its bytes."""
 
     def read(self, record: ArrayRecord) -> Any:
-        """Give the array back."""
+        """Return the array."""
 
 
 class StopInfo(Protocol):
@@ -143,7 +143,7 @@ signals.on_fork.append(_deny_to_child)
 
 
 def get_global_store() -> Store:
-    """Give this rank's read-only store.
+    """Return this rank's read-only store.
 
     Raises:
         StoreError: the experiment has no store function.
@@ -171,7 +171,7 @@ def save_snapshot_in_global_database(
 
 
 def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot | None:
-    """Give the trial's latest snapshot, or None if it has saved none."""
+    """Return the trial's latest snapshot, or None if it has saved none."""
     context = _context("get_latest_snapshot_from_global_database")
     stored = context.services.latest_snapshot(str(trial_id))
     _goes_on(str(trial_id), stored)
@@ -185,7 +185,7 @@ def get_latest_snapshot_from_global_database(trial_id: UUID | str) -> Snapshot |
 def get_results_from_trial_global_database(
     trial_id: UUID | str,
 ) -> dict[str, Any] | None:
-    """Give the results of any trial in the database, None while it is unfinished."""
+    """Return the results of any trial in the database, None while it is unfinished."""
     context = _context("get_results_from_trial_global_database")
     encoded = context.services.results_of(str(trial_id))
     return None if encoded is None else context.decode(encoded)
@@ -207,7 +207,7 @@ def stop_requested() -> bool:
 
 
 def time_left() -> float | None:
-    """Give the seconds until the run's time limit, None without one."""
+    """Return the seconds until the run's time limit, None without one."""
     return _context("time_left").watch.time_left()
 
 
@@ -249,7 +249,7 @@ def _context(function: str) -> Context:
 
 
 def checked_label(label: object) -> str | None:
-    """Give a label as plain text: a class of the user's is not known everywhere.
+    """Return a label as plain text: a class of the user's is not known everywhere.
 
     Raises:
         EncodingError: it is no text.

@@ -39,7 +39,7 @@ class Failure(NamedTuple):
 
 
 def iso(seconds: float) -> str:
-    """Give seconds since the epoch as ``2026-01-31T12:00:00.123456+00:00``.
+    """Return seconds since the epoch as ``2026-01-31T12:00:00.123456+00:00``.
 
     ISO 8601 in UTC, which SQLite's functions read: how all times are kept.
     """
@@ -115,10 +115,10 @@ class Ledger(Protocol):
         """Add a snapshot. Raises NotFoundError where there is no such trial."""
 
     def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
-        """Give the trial's last snapshot by sequence number."""
+        """Return the trial's last snapshot by sequence number."""
 
     def results_of(self, trial_id: str) -> Encoded | None:
-        """Give any trial's results, None while it is unfinished."""
+        """Return any trial's results, None while it is unfinished."""
 
     def complete(self, trial_id: str, results: Encoded) -> None:
         """Store results of any trial, which is then finished."""
@@ -127,7 +127,7 @@ class Ledger(Protocol):
         """Write a piece of an array file; with the last one it is whole and durable."""
 
     def piece(self, file: str, offset: int, size: int) -> bytes:
-        """Give bytes of an array file, none beyond its end."""
+        """Return bytes of an array file, none beyond its end."""
 
 
 class RunningTrial(NamedTuple):

@@ -44,7 +44,7 @@ def origin_of(experiment: Experiment, script: Script | None = None) -> Origin:
 
 
 def script_of(experiment: Experiment) -> Script | None:
-    """Give the file that makes the experiment; None where another has its functions.
+    """Return the file that makes the experiment; None where another has its functions.
 
     Raises:
         ScriptError: there is none, as in a notebook.
@@ -160,7 +160,7 @@ def _remade(job: Briefing, namespace: dict[str, Any]) -> Experiment:
 
 
 def _functions(main: Origin) -> tuple[Any, Any]:
-    """Give the trial and the store function; None where only the name is known."""
+    """Return the trial and the store function; None where only the name is known."""
     where = "define it at the top level of the file, or of a module beside it"
     if main.functions is None:
         msg = (

@@ -59,7 +59,7 @@ class RemoteArrays:
         return written
 
     def read(self, record: ArrayRecord) -> Any:
-        """Give the array of a record that is in a file.
+        """Return the array of a record that is in a file.
 
         Raises:
             CorruptDocumentError: the file is missing, damaged, or holds another array.

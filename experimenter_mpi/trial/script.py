@@ -72,7 +72,7 @@ def _content(path: str, absolute: str) -> bytes:
 
 
 def source_of(path: str) -> Script:
-    """Give a file as it was loaded here, or else as it is now.
+    """Return a file as it was loaded here, or else as it is now.
 
     Raises:
         ScriptError: it was never loaded, and cannot be read.
@@ -87,7 +87,7 @@ def read_include(experiment: Experiment) -> Script | None:
 
 
 def load_once(script: Script) -> ModuleType:
-    """Give the module of this file, loading it only if this rank has not yet."""
+    """Return the module of this file, loading it only if this rank has not yet."""
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == script.path:
             return module
@@ -314,7 +314,7 @@ def _kept_in(namespace: dict[str, Any]) -> Iterator[Experiment]:
 def find_function(
     name: str, given: Callable[..., Any] | None, namespace: dict[str, Any], where: str
 ) -> Callable[..., Any]:
-    """Give the callable itself, or the one of that name in ``namespace``.
+    """Return the callable itself, or the one of that name in ``namespace``.
 
     Raises:
         ScriptError: no such name, listing near ones, or not callable.

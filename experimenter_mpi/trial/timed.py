@@ -27,7 +27,7 @@ def overran(limit: float) -> str:
 
 
 def judged(outcome: Outcome, limit: float | None) -> Outcome:
-    """Give the outcome, or the failure that it is since it came too late."""
+    """Return the outcome, or the failure that it is since it came too late."""
     if limit is None or outcome.duration <= limit:
         return outcome
     if outcome.status == Status.PENDING and outcome.failure is not None:
@@ -38,7 +38,7 @@ def judged(outcome: Outcome, limit: float | None) -> Outcome:
 
 
 def outcome_of(index: int, duration: float, limit: float) -> Outcome:
-    """Give what is recorded of a trial that may never come back."""
+    """Return what is recorded of a trial that may never come back."""
     now = time.time()
     times = iso(now - duration), iso(now)
     return Outcome(index, Status.FAILED, None, _failure(limit), *times, duration)
@@ -50,7 +50,7 @@ def _failure(limit: float, traceback: str = "") -> Failure:
 
 
 def notice(index: int, place: Place, limit: float) -> str:
-    """Give the line that tells people of an overdue trial."""
+    """Return the line that tells people of an overdue trial."""
     return (
         f"trial {index} on rank {place.rank} ({place.hostname}) is overdue: "
         f"{overran(limit)}; it counts as failed, and only --isolate could stop it"
@@ -58,7 +58,7 @@ def notice(index: int, place: Place, limit: float) -> str:
 
 
 def ended_without(late: Iterable[int | None], left: int) -> TrialTimeoutError:
-    """Give the error that ends a run rather than wait for overdue trials."""
+    """Return the error that ends a run rather than wait for overdue trials."""
     names = sorted(index for index in late if index is not None)
     listed = ", ".join(map(str, names))
     who = (

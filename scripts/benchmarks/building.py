@@ -13,7 +13,7 @@ from .launching import ROOT, Bench, ProgramError
 
 @cache
 def floor(bench: Bench) -> Path:
-    """Give the program, built by CMake once in each run.
+    """Return the program, built by CMake once in each run.
 
     Raises:
         ProgramError: there is no CMake, no C compiler, or no MPI to compile with.

@@ -28,7 +28,7 @@ class Series:
         return median(self.values) if self.values else None
 
     def cells(self) -> list[str]:
-        """Give name, median and spread for a table."""
+        """Return name, median and spread for a table."""
         if not self.values:
             return [self.name, "-", "-"]
         low, high = number(min(self.values)), number(max(self.values))
@@ -129,7 +129,7 @@ class Section:
 
 
 def number(value: float | None) -> str:
-    """Give a number as people read it: three digits that mean something."""
+    """Return a number as people read it: three digits that mean something."""
     if value is None:
         return "-"
     if abs(value) >= 1000:
@@ -140,12 +140,12 @@ def number(value: float | None) -> str:
 
 
 def ratio(one: float | None, other: float | None) -> float | None:
-    """Give one / other, None where either was not measured."""
+    """Return one / other, None where either was not measured."""
     return one / other if one is not None and other else None
 
 
 def paired(one: Series, other: Series) -> float | None:
-    """Give the median of the ratios of each round, in which both met the same noise."""
+    """Return the median of each round's ratio: both met the same noise."""
     ratios = [a / b for a, b in zip(one.values, other.values, strict=False)]
     return median(ratios) if ratios else None
 
@@ -154,7 +154,7 @@ REQUIRED_COLUMNS = ("required", "bound", "measured", "reached")
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Give a table in Markdown, aligned so that it can be read as plain text."""
+    """Return a table in Markdown, aligned so that it can be read as plain text."""
     cells = [list(columns), *(list(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
 
@@ -167,7 +167,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def text(section: Section, *, judged: bool = True) -> str:
-    """Give a section as Markdown, with what is required unless it is not ``judged``."""
+    """Return a section as Markdown, with what is required if it is ``judged``."""
     parts = [f"## {section.title}", section.about]
     if section.rows:
         parts.append(markdown(section.columns, section.rows))

@@ -47,7 +47,7 @@ class Bench:
         return self.ranks - 1
 
     def count(self, trials: int) -> int:
-        """Give how many trials to run: a few of them where nothing is to be said."""
+        """Return how many trials to run: a few of them where nothing is to be said."""
         return max(20, trials // 100) if self.quick else trials
 
     @cached_property
@@ -86,7 +86,7 @@ class Bench:
         return run(words, extra, deadline=deadline)
 
     def words(self, *program: str, ranks: int | None = None) -> list[str]:
-        """Give the command that runs a program on all ranks, or on so many."""
+        """Return the command that runs a program on all ranks, or on so many."""
         count = self.ranks if ranks is None else ranks
         return [*self.mpiexec, "-n", str(count), *program]
 
@@ -113,14 +113,14 @@ class Bench:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give a folder of its own, on the disk of this clone, for one measurement."""
+        """Provide a folder on the disk of this clone for one measurement."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="run-") as name:
             yield Path(name)
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment that programs start from."""
+    """Return the environment that programs start from."""
     set_up = {**os.environ, "OMP_NUM_THREADS": "1"}
     if os.geteuid() == 0:  # containers, which Open MPI refuses unless told twice
         for name in ("OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT"):
@@ -163,7 +163,7 @@ def _finish(
     errors: IO[bytes],
     deadline: float,
 ) -> tuple[int, str]:
-    """Give a command's exit code and output; it ends with this call in any case."""
+    """Return a command's exit code and output; it ends with this call in any case."""
     with subprocess.Popen(
         words,
         env=variables,
@@ -194,7 +194,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _why(code: int, said: str) -> str:
-    """Give the line of a program's errors that tells most: the exception's."""
+    """Return the line of a program's errors that tells most: the exception's."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line.partition(":")[0]]
     return (telling or lines or [f"exit code {code}"])[0][:200]

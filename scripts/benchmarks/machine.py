@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def describe(bench: Bench) -> dict[str, str]:
-    """Give what a reader must know to judge the figures."""
+    """Return what a reader must know to judge the figures."""
     return {
         "processor": f"{os.cpu_count()} x {_processor()}",
         "memory": f"{_memory_gib():.0f} GiB",
@@ -42,7 +42,7 @@ def describe(bench: Bench) -> dict[str, str]:
 
 
 def load() -> str:
-    """Give how many processes wanted a core in the last minute: 0 where it was idle."""
+    """Return how many processes wanted a core in the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 
@@ -61,7 +61,7 @@ def _memory_gib() -> float:
 
 
 def _file_system(folder: Path) -> str:
-    """Give the type of the file system that databases and arrays are written to."""
+    """Return the type of the file system that databases and arrays are written to."""
     folder.mkdir(parents=True, exist_ok=True)
     found, kind = "", "unknown"
     try:

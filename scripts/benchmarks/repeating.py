@@ -26,7 +26,7 @@ class Contender(NamedTuple):
 
 
 def rates(contenders: Sequence[Contender], repeats: int) -> dict[str, Series]:
-    """Give trials per second of each contender, one round after the other."""
+    """Return trials per second of each contender, one round after the other."""
     found = {each.name: Series(each.name, "/s") for each in contenders}
     for _ in range(repeats):
         for each in contenders:
@@ -35,7 +35,7 @@ def rates(contenders: Sequence[Contender], repeats: int) -> dict[str, Series]:
 
 
 def rate(figures: Figures) -> float:
-    """Give trials per second."""
+    """Return trials per second."""
     return float(figures["trials"] / figures["seconds"])
 
 
@@ -44,7 +44,7 @@ def again(
 ) -> Figures:
     """Measure once more; who failed once is not tried again.
 
-    Gives all figures, none where it failed.
+    Returns all figures, none where it failed.
     """
     if series.error is not None:
         return {}

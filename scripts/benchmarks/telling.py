@@ -12,5 +12,5 @@ def tell(**figures: object) -> None:
 
 
 def peak_mib() -> float:
-    """Give the most memory that this process has had, in MiB."""
+    """Return the most memory that this process has had, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -100,7 +100,7 @@ def _simulated(run: SimulatedRun, measured: Measured) -> Run:
 
 
 def _processor_time(costs: Costs, seconds: float) -> float:
-    """Give what a trial takes of all ranks' processors at best, waiting left out."""
+    """Return what a trial takes of all ranks' processors at best, waiting left out."""
     each = costs.outcome + costs.row + costs.trial
     batch = costs.message + costs.assign + costs.batch
     return each + (batch if seconds else 0.0)

@@ -51,7 +51,7 @@ class Measured(NamedTuple):
 
     @property
     def costs(self) -> Costs:
-        """Give what the simulation is fed with."""
+        """Return what the simulation is fed with."""
         return Costs(
             latency=LATENCY,
             message=self.report.once,
@@ -104,7 +104,7 @@ def measure() -> Measured:
 
 
 def quartile(seconds: list[float]) -> float:
-    """Give the first quartile: other processes share this machine's cores."""
+    """Return the first quartile: other processes share this machine's cores."""
     return float(np.quantile(seconds, 0.25))
 
 

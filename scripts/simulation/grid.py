@@ -46,12 +46,12 @@ class Cell(NamedTuple):
 
 
 def trials_per_message(seconds: float) -> int:
-    """Give how many trials a report brings, in the middle of a long sweep."""
+    """Return how many trials a report brings, in the middle of a long sweep."""
     return max(1, min(LARGEST_BATCH, int(HOLD_SECONDS / seconds)))
 
 
 def busy_per_trial(costs: Costs, seconds: float) -> float:
-    """Give rank 0's time per trial when messages never cease.
+    """Return rank 0's time per trial when messages never cease.
 
     A trial of ``SHORT_SECONDS`` or more is marked as running before it is sent: another
     row, and a commit for each ``MOST_WAITING`` of them. Else commits are full.
@@ -63,7 +63,7 @@ def busy_per_trial(costs: Costs, seconds: float) -> float:
 
 
 def busy_per_trial_below(costs: Costs, seconds: float) -> float:
-    """Give the time per trial of a rank 0 that coordinators report to.
+    """Return the time per trial of a rank 0 that coordinators report to.
 
     They bring a thousand outcomes, or starts of trials, at a time.
     """
@@ -73,7 +73,7 @@ def busy_per_trial_below(costs: Costs, seconds: float) -> float:
 
 
 def grid(costs: Costs) -> list[Cell]:
-    """Give all cells."""
+    """Return all cells."""
     return [_cell(costs, ranks, seconds) for ranks in RANKS for seconds in SECONDS]
 
 
@@ -109,7 +109,7 @@ def _utilisation(run: SimulatedRun) -> float:
 
 
 def shortest(costs: Costs, ranks: int, *, levels: int, share: float = 0.8) -> float:
-    """Give the seconds of the shortest trials that take ``share`` of rank 0's time."""
+    """Return the length of trials that take ``share`` of rank 0's time."""
     busy = busy_per_trial if levels == 1 else busy_per_trial_below
     low, high = 1e-6, 1e4
     while high / low > 1.001:

@@ -71,7 +71,7 @@ def machine() -> str:
 
 
 def costs(measured: Measured) -> str:
-    """Give what was measured as lines, and as what it comes to."""
+    """Return what was measured as lines, and as what it comes to."""
     lines = {
         "receive a report of n outcomes, and decide": measured.report,
         "commit n of them (processor)": measured.commit,
@@ -93,12 +93,12 @@ def costs(measured: Measured) -> str:
 
 
 def efficiency(cells: Sequence[Cell]) -> str:
-    """Give the workers' part, a row per number of ranks."""
+    """Return the workers' part, a row per number of ranks."""
     return _grid(cells, lambda c: percent(c.efficiency) + ("" if c.simulated else "*"))
 
 
 def load(cells: Sequence[Cell]) -> str:
-    """Give rank 0's part: what it needs, and what it takes."""
+    """Return rank 0's part: what it needs, and what it takes."""
     return _grid(cells, lambda c: f"{percent(c.load)} ({percent(c.utilisation)})")
 
 
@@ -113,7 +113,7 @@ def _grid(cells: Sequence[Cell], show: Callable[[Cell], str]) -> str:
 
 
 def levels(measured: Measured) -> str:
-    """Give from when on one level, and two, carry how many ranks."""
+    """Return from when on one level, and two, carry how many ranks."""
     rows = []
     for ranks in RANKS:
         one, two = (shortest(measured.costs, ranks, levels=n) for n in (1, 2))
@@ -128,7 +128,7 @@ def levels(measured: Measured) -> str:
 
 
 def checked_efficiency(checked: Sequence[Checked]) -> str:
-    """Give rates and efficiency of real runs beside those of simulated ones."""
+    """Return rates and efficiency of real runs beside those of simulated ones."""
     head = ["trials of", "ranks", "load", "cores allow", "real rate", "simulated"]
     head += ["real efficiency", "simulated"]
     rows = [
@@ -151,7 +151,7 @@ def _efficiency(checked: Checked, part: float) -> str:
 
 
 def checked_rank_0(checked: Sequence[Checked]) -> str:
-    """Give what does not depend on who else computes on these cores."""
+    """Return what does not depend on who else computes on these cores."""
     head = ["trials of", "ranks", "real messages per trial", "simulated"]
     head += ["rank 0, real, per trial", "simulated"]
     rows = [

@@ -98,7 +98,7 @@ def watch_batches(noted: dict[str, list[Any]]) -> None:
 
 
 def sweep(trials: int, seconds: float) -> Experiment:
-    """Give an experiment of so many trials that sleep, or do nothing."""
+    """Return an experiment of so many trials that sleep, or do nothing."""
     return Experiment(
         "probe",
         configuration={"seconds": seconds, "n": IntegerVariable(1, trials)},

@@ -11,7 +11,7 @@ LITTLE, MUCH = 0.001, 10
 
 
 def duration(seconds: float) -> str:
-    """Give a duration with two digits, in the unit that suits it."""
+    """Return a duration with two digits, in the unit that suits it."""
     for factor, unit in ((1, "s"), (1e-3, "ms")):
         if seconds >= factor * 0.9995:
             return f"{_digits(seconds / factor)} {unit}"
@@ -19,12 +19,12 @@ def duration(seconds: float) -> str:
 
 
 def microseconds(seconds: float) -> str:
-    """Give a duration in microseconds."""
+    """Return a duration in microseconds."""
     return f"{_digits(seconds * 1e6)} µs"
 
 
 def percent(part: float) -> str:
-    """Give a part; little is told from nothing, and much is told in times."""
+    """Return a part; little is told from nothing, and much is told in times."""
     if part >= MUCH:
         return f"{part:,.0f} times"
     if part < LITTLE:
@@ -33,7 +33,7 @@ def percent(part: float) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Give a Markdown table, numbers to the right."""
+    """Return a Markdown table, numbers to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -10,7 +10,7 @@ from experimenter_mpi.experiment.experiment import NoResults
 
 
 def comparable(value: Any) -> Any:
-    """Give a value that `==` compares wholly, arrays with their dtype and shape."""
+    """Return a value that `==` compares wholly, arrays with their dtype and shape."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tolist()
     if isinstance(value, NoResults):

@@ -142,7 +142,7 @@ class Watched:
                     self.finish(rank, duration=duration)
 
     def holds(self, rank: int) -> list[int]:
-        """Give the trials that a rank was given and has not reported."""
+        """Return the trials that a rank was given and has not reported."""
         return [index for batch in self.held[rank] for index in batch]
 
     @property

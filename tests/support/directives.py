@@ -77,7 +77,7 @@ KNOWN = {
 
 
 def directives(scheduler: str, script: str) -> list[str]:
-    """Give the options that a scheduler reads in a script: those before any command."""
+    """Return the options that a scheduler reads: those before any command."""
     found = []
     for line in script.splitlines():
         if line.startswith(SIGNS[scheduler]):
@@ -88,7 +88,7 @@ def directives(scheduler: str, script: str) -> list[str]:
 
 
 def unknown(scheduler: str, script: str) -> list[str]:
-    """Give the directives that are none."""
+    """Return the directives that are none."""
     return [
         line
         for line in directives(scheduler, script)

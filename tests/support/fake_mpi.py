@@ -48,7 +48,7 @@ class FakeMPI:
         return Status()
 
     def world(self, rank: int) -> FakeCommunicator:
-        """Give the communicator of all ranks, as this one sees it."""
+        """Return the communicator of all ranks, as this one sees it."""
         return FakeCommunicator(self, rank, 0)
 
     def post(self, where: tuple[int, int], item: Send | Receive) -> None:
@@ -192,7 +192,7 @@ class FakeCommunicator:
         return FakeCommunicator(self._mpi, self.rank, number)
 
     def Split_type(self, _: int) -> FakeCommunicator:  # noqa: N802
-        """Give a communicator of one node, which all are on."""
+        """Return a communicator of one node, which all are on."""
         return self.Dup()
 
     def Free(self) -> None:  # noqa: N802
@@ -231,7 +231,7 @@ class FakeCommunicator:
         return flag
 
     def Shrink(self) -> FakeCommunicator:  # noqa: N802
-        """Give a communicator of the living, as if they were all there ever were."""
+        """Return a communicator of the living, as if they were all there ever were."""
         smaller = FakeMPI(self.size - len(self._mpi.dead))
         before = sum(rank < self.rank for rank in self._mpi.dead)
         return smaller.world(self.rank - before)

@@ -49,7 +49,7 @@ def _say(scheduler: str, number: int) -> None:
 
 
 def _handed_on(arguments: list[str]) -> dict[str, str]:
-    """Give the variables that `qsub -v` and `flux batch --env=` set."""
+    """Return the variables that `qsub -v` and `flux batch --env=` set."""
     given = [a.removeprefix("--env=") for a in arguments if a.startswith("--env=")]
     if "-v" in arguments:
         given.append(arguments[arguments.index("-v") + 1])

@@ -41,14 +41,14 @@ WITH_PACKAGE = {"PYTHONPATH": str(Path(experimenter_mpi.__file__).parents[1])}
 
 
 def encoded(document: str = "{}", **others: Any) -> Encoded:
-    """Give an encoded value from its document."""
+    """Return an encoded value from its document."""
     return Encoded(document, **{"arrays": (), "pickled": (), **others})
 
 
 def outcome(
     index: int, status: str = Status.FINISHED, duration: float = 0.001
 ) -> Outcome:
-    """Give what became of a trial."""
+    """Return what became of a trial."""
     results = encoded(f'{{"index":{index}}}') if status == Status.FINISHED else None
     failure = None
     if status == Status.FAILED:
@@ -58,7 +58,7 @@ def outcome(
 
 
 def entry(index: int, status: str = Status.FINISHED, place: Place = HERE) -> Entry:
-    """Give an outcome with the place it came from."""
+    """Return an outcome with the place it came from."""
     return Entry(outcome(index, status), place)
 
 
@@ -164,7 +164,7 @@ class ListLedger:
 
 
 def sweep_of(experiment: Experiment, ledger: ListLedger, **others: Any) -> Sweep:
-    """Give a sweep over all trials of an experiment."""
+    """Return a sweep over all trials of an experiment."""
     given: dict[str, Any] = {
         "pending": [range(len(experiment))],
         "arrays": InlineArrays(),
@@ -256,7 +256,7 @@ class MemoryWorld:
         self.inboxes: list[deque[tuple[int, Message]]] = [deque() for _ in range(size)]
 
     def transport(self, rank: int) -> MemoryTransport:
-        """Give the end of one rank."""
+        """Return the end of one rank."""
         return MemoryTransport(self, rank)
 
     def workers(self, work: Callable[[MemoryTransport], object]) -> Iterator[Any]:

@@ -47,7 +47,7 @@ def search(kind: str, first: int, count: int) -> list[Finding]:
 
 
 def batches(kind: str, first: int, count: int) -> Iterator[tuple[list[Finding], int]]:
-    """Give what each process found, and the number up to which all were tried."""
+    """Yield what each process found, and the number up to which all were tried."""
     start = first
     while start < first + count:
         end = min(start + BATCH[kind], first + count)

@@ -54,7 +54,7 @@ SCRIPT = 'the user\'s "exp".py'
 
 
 def begun(folder: Folder, count: int = 2) -> Callable[[], bool]:
-    """Give a condition: so many trials have begun."""
+    """Return a condition: so many trials have begun."""
 
     def enough() -> bool:
         path = folder.path / "began.txt"
@@ -68,6 +68,6 @@ def runs_ended(folder: Folder) -> list[str | None]:
 
 
 def steps(folder: Folder) -> list[int]:
-    """Give what each long trial found, in order."""
+    """Return what each long trial found, in order."""
     query = "SELECT results ->> '$.steps' FROM trials ORDER BY id"
     return [value for (value,) in folder.query(query)]

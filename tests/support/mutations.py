@@ -59,7 +59,7 @@ DTYPES: list[Any] = [
 
 
 def value(random: Random, depth: int = 0) -> Any:
-    """Give a small piece of JSON, with a liking for what looks like a tag."""
+    """Return a small piece of JSON, with a liking for what looks like a tag."""
     kind = random.randrange(9 if depth < 3 else 4)
     if kind < 2:
         return random.choice([None, False, *NUMBERS])
@@ -78,7 +78,7 @@ def value(random: Random, depth: int = 0) -> Any:
 
 
 def nans(random: Random) -> Any:
-    """Give a list of where the NaNs of a document are, which they seldom are."""
+    """Return a list of where the NaNs of a document are, which they seldom are."""
     steps = [*TAGS, *FIELDS, 0, 1, -1, True, None]
     return [
         [random.choice(steps) for _ in range(random.randrange(3))]
@@ -87,7 +87,7 @@ def nans(random: Random) -> Any:
 
 
 def document(random: Random, corpus: list[str]) -> str:
-    """Give a document of the corpus with parts or bytes of it exchanged."""
+    """Return a document of the corpus with parts or bytes of it exchanged."""
     text = random.choice(corpus)
     if random.random() < 0.3:
         return _with_bytes_exchanged(random, text)
@@ -125,7 +125,7 @@ def _with_part_exchanged(random: Random, plain: Any, corpus: list[str]) -> Any:
 
 
 def places(plain: Any) -> Any:
-    """Give the (container, key) of every part of a document."""
+    """Yield the (container, key) of every part of a document."""
     if not isinstance(plain, (dict, list)):
         return
     for key, entry in list(
@@ -136,7 +136,7 @@ def places(plain: Any) -> Any:
 
 
 def record(random: Random, original: ArrayRecord) -> ArrayRecord:
-    """Give an array's record with one field of another kind, now and then."""
+    """Return an array's record with one field of another kind, now and then."""
     if random.random() < 0.7:
         return original
     size = random.choice([0, 1, 8, 16, 1000])

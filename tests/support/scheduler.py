@@ -58,7 +58,7 @@ class Slurm:
         return said("squeue", "--noheader", "--jobs", number, "--format", "%T") == ""
 
     def exit_codes(self, number: str) -> list[int]:
-        """Give the exit code of the last run, of each task of an array."""
+        """Return the exit code of the last run, of each task of an array."""
         found = re.findall(
             r"\bExitCode=(\d+):", said("scontrol", "show", "job", number)
         )
@@ -97,7 +97,7 @@ class GridEngine:
         return bool(lines) and not any(line.split()[:1] == [number] for line in lines)
 
     def exit_codes(self, number: str) -> list[int]:
-        """Give the exit codes of all runs and tasks: the file is written late."""
+        """Return the exit codes of all runs and tasks: the file is written late."""
         found = re.findall(
             r"^exit_status +(\d+)", said("qacct", "-j", number), re.MULTILINE
         )

@@ -220,7 +220,7 @@ class SimulatedRun:
             self._look_after(patience)
 
     def _patience(self) -> float:
-        """Give how long a commit may wait; for ever if there is nothing to commit."""
+        """Return how long a commit may wait; for ever if there is nothing to commit."""
         marked, since = len(self._waiting), self.clock.now - self._last_commit
         if not (self._uncommitted or marked):
             return float("inf")
@@ -323,7 +323,7 @@ class ListSchedule(NamedTuple):
 
 
 def list_schedule(durations: Sequence[float], workers: int) -> ListSchedule:
-    """Give the best that is possible in this order, if nothing but trials took time.
+    """Return the best that is possible in this order, if nothing but trials took time.
 
     Whoever is free takes the next trial at once.
     """
@@ -334,7 +334,7 @@ def list_schedule(durations: Sequence[float], workers: int) -> ListSchedule:
 
 
 def lower_bound(durations: Sequence[float], workers: int) -> float:
-    """Give what no schedule can be shorter than, in any order."""
+    """Return what no schedule can be shorter than, in any order."""
     return max(sum(durations) / workers, *durations)
 
 

@@ -86,7 +86,7 @@ def _content(database: ExperimentDatabase) -> Content:
 
 
 def fingerprint(value: Any) -> str:
-    """Give a text that is equal for equal values only, arrays with type and shape."""
+    """Return a text that is equal for equal values only, arrays with type and shape."""
     text = json.dumps(value, default=_array, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -183,7 +183,7 @@ def kill(running: Running, rng: random.Random) -> None:
 
 
 def summary(rounds: Sequence[Round]) -> str:
-    """Give a table with a line per way of running, and below it what was wrong."""
+    """Return a table with a line per way of running, and below it what was wrong."""
     counted = ("shared_disk", "looks", "hot_journals", "partial_files", "lost_files")
     moments = [moment.__name__ for moment in MOMENTS]
     table = [("how", "rounds", "kills", *moments, *counted, "wrong")]

@@ -80,7 +80,7 @@ values = st.recursive(
 
 
 def exactly(value: Any) -> str:
-    """Give a text that only a value of the same types and bits has."""
+    """Return a text that only a value of the same types and bits has."""
     kind = type(value)
     inner: Any = value
     if kind is dict:

@@ -131,14 +131,14 @@ class Witness:
 
 
 def soundness(database: Path) -> str:
-    """Give what SQLite's own check says: ``ok``, or what is damaged."""
+    """Return what SQLite's own check says: ``ok``, or what is damaged."""
     with closing(sqlite3.connect(database)) as plain:
         (verdict,) = plain.execute("PRAGMA integrity_check").fetchone()
     return str(verdict)
 
 
 def unreferenced(database: Path, arrays: Path) -> set[str]:
-    """Give the files in the folder ``arrays`` that no row of the database names."""
+    """Return the files in the folder ``arrays`` that no row of the database names."""
     there = {str(path.relative_to(arrays)) for path in arrays.rglob("*.*")}
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database)) as db:
         query = "SELECT file FROM arrays WHERE file IS NOT NULL"

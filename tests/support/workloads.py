@@ -16,23 +16,23 @@ def constant(trials: int, mean: float, _: random.Random) -> list[float]:
 
 
 def noisy(trials: int, mean: float, rng: random.Random) -> list[float]:
-    """Give the same work on nodes that are not quite the same."""
+    """Return the same work on nodes that are not quite the same."""
     return [mean * rng.uniform(0.8, 1.2) for _ in range(trials)]
 
 
 def heavy_tailed(trials: int, mean: float, rng: random.Random) -> list[float]:
-    """Give iterations until convergence: most are short, few take as long as all."""
+    """Return iterations until convergence: most are short, few take as long as all."""
     alpha = 1.5
     return [mean / 3 * rng.paretovariate(alpha) for _ in range(trials)]
 
 
 def bimodal(trials: int, mean: float, rng: random.Random) -> list[float]:
-    """Give trials of which one in a hundred does not end early."""
+    """Return trials of which one in a hundred does not end early."""
     return [mean * (50 if rng.random() < 0.01 else 0.5) for _ in range(trials)]
 
 
 def growing(trials: int, mean: float, _: random.Random) -> list[float]:
-    """Give a size that grows along the sweep, at a cost of its third power."""
+    """Return a size that grows along the sweep, at a cost of its third power."""
     return [4 * mean * ((i + 1) / trials) ** 3 for i in range(trials)]
 
 
@@ -47,5 +47,5 @@ SHAPES: dict[str, Shape] = {
 
 
 def workload(shape: str, trials: int, mean: float, seed: int = 1) -> list[float]:
-    """Give durations of this shape; the same for the same seed."""
+    """Return durations of this shape; the same for the same seed."""
     return SHAPES[shape](trials, mean, random.Random(seed))

@@ -35,7 +35,7 @@ _uses: dict[Identity, _Use] = {}
 
 
 def identity(path: str) -> Identity | None:
-    """Give which file has this name now, None if there is none."""
+    """Return which file has this name now, None if there is none."""
     try:
         return _identity(os.stat(path))
     except OSError:

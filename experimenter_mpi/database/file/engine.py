@@ -77,7 +77,7 @@ def disconnect(connection: Connection) -> None:
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """Give the driver's own connection."""
+    """Return the driver's own connection."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
     return driver

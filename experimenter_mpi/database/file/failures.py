@@ -52,7 +52,7 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
 
 
 def translation(error: Exception, path: str | None, doing: str) -> DatabaseError:
-    """Give the error to raise in place of SQLite's."""
+    """Return the error to raise in place of SQLite's."""
     original = error.orig if isinstance(error, DBAPIError) else error
     text = " ".join(str(original).split())
     where = path or "the in-memory database"

@@ -19,7 +19,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def type_of(path: str, mountinfo: str) -> str | None:
-    """Give the type of the file system that holds ``path``, None if unknown.
+    """Return the type of the file system that holds ``path``, None if unknown.
 
     ``mountinfo`` is the text of ``/proc/self/mountinfo``; of mounts over one another
     the last one counts.
@@ -43,7 +43,7 @@ def _holds(mount_point: str, path: str) -> bool:
 
 
 def kind_of(path: str) -> str | None:
-    """Give the type of the file system that holds ``path`` here, None if unknown."""
+    """Return the type of the file system that holds ``path`` here, None if unknown."""
     return type_of(os.path.realpath(path), _mountinfo())
 
 

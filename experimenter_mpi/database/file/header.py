@@ -21,7 +21,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: str) -> Header | None:
-    """Give the file's header, None if it is no SQLite database.
+    """Return the file's header, None if it is no SQLite database.
 
     A file with nothing in it counts as a database: SQLite takes it for one.
     """

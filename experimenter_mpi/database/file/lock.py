@@ -157,7 +157,7 @@ class WriterLock:
         return None
 
     def _chain(self, dead: Owner) -> Iterator[Owner]:
-        """Give the dead owner, whoever died claiming its lock, and so on."""
+        """Yield the dead owner, whoever died claiming its lock, and so on."""
         holder: Owner | None = dead
         while holder is not None and holder.token != self._owner.token:
             yield holder
@@ -242,7 +242,7 @@ class _OwnerWatch:
         self._has_spoken = False
 
     def silence(self) -> float | None:
-        """Give for how long the file has stayed as it was first seen, if it has."""
+        """Return for how long the file has stayed as it was first seen, if it has."""
         if self._seen is None or self._seen != _touched(self._path):
             return None
         return time.monotonic() - self._since

@@ -66,7 +66,7 @@ STEPS: list[Callable[[Connection], None]] = [
 
 
 def identify(connection: Connection, path: str) -> int:
-    """Give the schema version of a database of ours, 0 for an empty file.
+    """Return the schema version of a database of ours, 0 for an empty file.
 
     Only reads.
 
@@ -92,7 +92,7 @@ def identify(connection: Connection, path: str) -> int:
 
 
 def foreign(path: str) -> ForeignDatabaseError:
-    """Give the error for a database that is not ours."""
+    """Return the error for a database that is not ours."""
     msg = (
         f"{path} is the database of another program, and was left as it is: "
         "choose another file name with --db (or open_db)"

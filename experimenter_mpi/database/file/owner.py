@@ -80,7 +80,7 @@ def this_process() -> Owner:
 
 
 def read_owner(path: str) -> Owner | None:
-    """Give who a lock file names, None if there is no such file.
+    """Return who a lock file names, None if there is no such file.
 
     One that says nothing readable was just created, or its creator died doing it.
     """
@@ -108,7 +108,7 @@ def _may_be(name: str, value: object) -> bool:
 
 
 def age_of(path: str, token: str) -> float:
-    """Give the seconds since the file was touched, by the file system's own clock.
+    """Return the seconds since the file was touched, by the file system's own clock.
 
     Clocks of hosts differ, so the file is compared with one that is written now.
     """

@@ -54,7 +54,7 @@ _IDS = {
 
 
 def checked(table: Table, row: Any) -> Any:
-    """Give the row back if each of its columns holds what ``table`` keeps there.
+    """Return the row if each of its columns holds what ``table`` keeps there.
 
     Raises:
         BadRowError: it does not.
@@ -63,7 +63,7 @@ def checked(table: Table, row: Any) -> Any:
 
 
 def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
-    """Give the rows if they are what ``table`` keeps; see ``checked``."""
+    """Return the rows if they are what ``table`` keeps; see ``checked``."""
     found = list(rows)
     if not found:
         return found
@@ -91,14 +91,14 @@ def _check_kinds(table: Table, names: Sequence[str], kinds: Sequence[type]) -> N
 
 
 def checked_value(column: Column[Any], value: Any) -> Any:
-    """Give one column's value if it is of its kind; see ``checked``."""
+    """Return one column's value if it is of its kind; see ``checked``."""
     if type(value) not in _kinds(column):
         raise _bad(column.table, column.name, f"a value of type {type(value).__name__}")
     return value
 
 
 def checked_values(column: Column[Any], values: list[Any]) -> list[Any]:
-    """Give one column's values if all are of its kind; see ``checked``."""
+    """Return one column's values if all are of its kind; see ``checked``."""
     for kind in set(map(type, values)):
         if kind not in _kinds(column):
             raise _bad(column.table, column.name, f"a value of type {kind.__name__}")
@@ -106,7 +106,7 @@ def checked_values(column: Column[Any], values: list[Any]) -> list[Any]:
 
 
 def later(before: Any, after: Any) -> Any:
-    """Give ``after``, where to read on: in a damaged index it may lie before.
+    """Return ``after``, where to read on: in a damaged index it may lie before.
 
     Raises:
         BadRowError: so it is, and reading on would never end.

@@ -84,7 +84,7 @@ class Storage:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection that sees one state of the database."""
+        """Provide a connection that sees one state of the database."""
         with self._guard, failures.translated(self.path, "read"):
             if self._in_transaction:
                 yield self._connected()
@@ -101,7 +101,7 @@ class Storage:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Give a connection whose changes are durable together, or not at all."""
+        """Provide a connection whose changes are durable together, or not at all."""
         with self._guard, self._session(), failures.translated(self.path, "written"):
             if self._in_transaction:
                 yield self._connected()

@@ -8,5 +8,5 @@ from ...trial.outcome import iso
 
 
 def now() -> str:
-    """Give the present time."""
+    """Return the current time."""
     return iso(time.time())

@@ -100,7 +100,7 @@ def _floor(bench: Bench) -> Contender:
 
 
 def _forgetting(bench: Bench) -> list[Contender]:
-    """Give the peers that keep nothing."""
+    """Return the peers that keep nothing."""
 
     def futures(trials: int, chunk: int, **extra: str) -> Callable[[], dict[str, Any]]:
         return lambda: bench.launch(
@@ -141,7 +141,7 @@ def _forgetting(bench: Bench) -> list[Contender]:
 
 
 def _keeping(bench: Bench) -> list[Contender]:
-    """Give the peers that keep results in SQLite."""
+    """Return the peers that keep results in SQLite."""
 
     def on_disk(program: str, trials: int) -> Callable[[], dict[str, Any]]:
         return bench.in_scratch(

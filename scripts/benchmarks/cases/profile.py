@@ -79,7 +79,7 @@ def parts_of(samples: str) -> Counter[tuple[str, str]]:
 
 
 def rows(rank: str, parts: Counter[tuple[str, str]]) -> Iterator[list[str]]:
-    """Give the largest parts, and the rest in one."""
+    """Yield the largest parts, and the rest in one."""
     total = parts.total()
     largest = parts.most_common(SHOWN)
     for (function, file), count in largest:

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def count() -> int:
-    """Give how many results stand in the file."""
+    """Return how many results stand in the file."""
     connection = sqlite3.connect("sweep.db")
     query = "SELECT count(*) FROM sweep WHERE result = n AND status = 'done'"
     (found,) = connection.execute(query).fetchone()

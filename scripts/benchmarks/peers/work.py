@@ -2,7 +2,7 @@
 
 
 def result(n: int) -> dict[str, int]:
-    """Give the result of trial ``n``."""
+    """Return the result of trial ``n``."""
     return {"n": n}
 
 

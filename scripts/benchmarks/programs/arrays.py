@@ -23,17 +23,17 @@ from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open
 
 @cache
 def field(size: int) -> np.ndarray[Any, Any]:
-    """Give an array of so many bytes that no disk can make smaller."""
+    """Return an array of so many bytes that no disk can make smaller."""
     return np.random.default_rng(MPI.COMM_WORLD.rank).random(size // 8)
 
 
 def measure(configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
-    """Give an array."""
+    """Return an array."""
     return {"field": field(configuration["bytes"])}
 
 
 def experiment(name: str, trials: int, size: int) -> Experiment:
-    """Give an experiment of so many arrays."""
+    """Return an experiment of so many arrays."""
     repeats = IntegerVariable(1, trials)
     return Experiment(
         name, function=measure, configuration={"n": repeats, "bytes": size}

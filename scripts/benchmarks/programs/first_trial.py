@@ -10,7 +10,7 @@ from experimenter_mpi import Experiment, IntegerVariable
 
 
 def began(_configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
-    """Give the time, by a clock that all processes of a machine share."""
+    """Return the time, by a clock that all processes of a machine share."""
     return {"at": time.monotonic(), "modules": len(sys.modules)}
 
 

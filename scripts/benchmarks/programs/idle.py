@@ -44,7 +44,7 @@ def compute(seconds: float) -> None:
 
 
 def processor_seconds(pid: int) -> float:
-    """Give the time that a process has had on processors, all its threads together."""
+    """Return the processor time of a process, all its threads together."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 

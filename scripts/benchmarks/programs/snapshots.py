@@ -33,7 +33,7 @@ def relax(configuration: dict[str, Any], trial_id: UUID) -> dict[str, Any]:
 
 
 def experiment(name: str, count: int) -> Experiment:
-    """Give an experiment of one trial for each worker."""
+    """Return an experiment of one trial for each worker."""
     workers = MPI.COMM_WORLD.size - 1
     configuration = {"n": IntegerVariable(1, workers), "snapshots": count}
     return Experiment(name, function=relax, configuration=configuration)

@@ -43,7 +43,7 @@ def sleep(configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
 
 
 def experiment(name: str, trials: int, seconds: float) -> Experiment:
-    """Give an experiment of so many trials, each so long."""
+    """Return an experiment of so many trials, each so long."""
     return Experiment(
         name,
         function=sleep if seconds else nothing,
