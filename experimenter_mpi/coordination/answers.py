@@ -14,8 +14,8 @@ from . import messages as m
 
 if TYPE_CHECKING:
     from ..encoding.codec import Encoded
-    from ..trial.outcome import Ledger
     from .commits import GroupedCommits
+    from .ledger import Ledger
 
 
 class Answers:

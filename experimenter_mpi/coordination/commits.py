@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..encoding.codec import Encoded
-    from ..trial.outcome import Entry, Failure, Ledger, RunningTrial
+    from ..trial.outcome import Entry, Failure, RunningTrial
+    from .ledger import Ledger
 
 # A commit waits for the disk: so many rows or a tenth of a second share one. More rows
 # would keep rank 0 from its workers for longer than they have work for: 10 ms.

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from ..experiment.experiment import Experiment
     from ..trial.attempt import Isolation
     from ..trial.context import Arrays
-    from ..trial.outcome import Entry, Ledger
+    from ..trial.outcome import Entry
     from ..trial.script import Script
     from .drain import Drain
+    from .ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

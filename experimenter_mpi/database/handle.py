@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ..coordination.ledger import Ledger
     from ..experiment.experiment import Experiment, Trial
     from ..experiment.share import Share
     from ..trial.context import Snapshot
-    from ..trial.outcome import Ledger
     from .deaths import Deaths
     from .session import Session
     from .upkeep import Upkeep

@@ -1,19 +1,15 @@
-"""What a run may ask of the place where results are kept.
+"""What is recorded of trials: how one ended, where, and what it saved.
 
-Coordinator and modes know this Protocol alone; the database implements it, and tests
-keep a list. What passes through is encoded already: whoever implements it moves text
-and bytes and never needs to understand them.
+Results and states are encoded already, as text and bytes that rank 0 only moves.
 """
 
 from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from ..encoding.codec import Encoded
 
 
@@ -93,41 +89,6 @@ class StoredSnapshot(NamedTuple):
     state: Encoded
     label: str | None
     created_at: str
-
-
-class Ledger(Protocol):
-    """Where one experiment's outcomes and snapshots are kept while it runs.
-
-    Trials of the experiment that runs are named by index, any trial of the database
-    by its id. Each method is one transaction, durable when it returns.
-    """
-
-    def record(self, entries: Sequence[Entry], running: Iterable[RunningTrial]) -> None:
-        """Store outcomes, and which trials run now.
-
-        Safe to repeat: a trial that has finished keeps its first results.
-        """
-
-    def count_deaths(self, indices: Sequence[int]) -> None:
-        """Count a death of their rank against trials, which are then pending again."""
-
-    def save_snapshot(self, trial_id: str, state: Encoded, label: str | None) -> None:
-        """Add a snapshot. Raises NotFoundError where there is no such trial."""
-
-    def latest_snapshot(self, trial_id: str) -> StoredSnapshot | None:
-        """Return the trial's last snapshot by sequence number."""
-
-    def results_of(self, trial_id: str) -> Encoded | None:
-        """Return any trial's results, None while it is unfinished."""
-
-    def complete(self, trial_id: str, results: Encoded) -> None:
-        """Store results of any trial, which is then finished."""
-
-    def add_piece(self, file: str, offset: int, data: bytes, *, is_last: bool) -> None:
-        """Write a piece of an array file; with the last one it is whole and durable."""
-
-    def piece(self, file: str, offset: int, size: int) -> bytes:
-        """Return bytes of an array file, none beyond its end."""
 
 
 class RunningTrial(NamedTuple):
