@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..mpi.transport import Transport
 
 # Verbs whose work is not what they print.
-DOING = ("run", "export", "merge", "reset", "delete")
+DOING = ("run", "export", "merge", "reset", "delete", "compact")
 VERBS = {
     "run": "run every experiment of a script, or go on where it stopped",
     "status": "how far the experiments of a database are",

@@ -116,12 +116,19 @@ def add_yes(parser: Parser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def add_allow_pickle(parser: Parser) -> None:
-    parser.add_argument(
-        "--allow-pickle",
-        action="store_true",
-        help="load values that had to be pickled; only for databases you trust",
-    )
+_PICKLE_HELP = "load values that had to be pickled; only for databases you trust"
+
+
+def add_allow_pickle(parser: Parser, what: str = _PICKLE_HELP) -> None:
+    parser.add_argument("--allow-pickle", action="store_true", help=what)
+
+
+def refuse_pickle_in_json(parser: Parser, given: argparse.Namespace) -> None:
+    if given.json and given.allow_pickle:
+        parser.error(
+            "--json prints values as they are stored, pickled ones too: leave "
+            "--allow-pickle out"
+        )
 
 
 def add_kept_snapshots(

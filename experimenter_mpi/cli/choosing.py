@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .arguments import Parser
 
 _NAMES_SHOWN = 10
+# A script that is asked for these ends with 0 and has nothing else to do.
+_QUESTIONS = {"-h", "--help", "--version"}
 
 
 def parsed(made: Parser, arguments: list[str]) -> Namespace:
@@ -90,9 +92,11 @@ def _load(script: Script) -> ModuleType:
 def _is_answer(left: SystemExit, script: Script) -> bool:
     """Whether a script ended as argparse ends it, and not by a mistake.
 
-    Nobody may take 0 for a sweep that is finished: only words such as --help mean it.
+    Nobody may take 0 for a sweep that is finished, so it must have been asked.
     """
-    return left.code == EXIT_USAGE or (not left.code and bool(script.arguments))
+    if left.code:
+        return left.code == EXIT_USAGE
+    return not _QUESTIONS.isdisjoint(script.arguments or ())
 
 
 def _none(script: Script, module: ModuleType) -> str:

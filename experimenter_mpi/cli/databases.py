@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 FOLDER = "experiments"
 DEFAULT_DATABASE = f"{FOLDER}/experiments.db"
-_HELP = f"(default: $EXPERIMENTER_DB, else the one database of the folder {FOLDER})"
+_HELP = (
+    "the database (default: $EXPERIMENTER_DB, else the one database of the folder "
+    f"{FOLDER})"
+)
 _LEFT_OUT = "\0"  # which no command line can hold
 
 

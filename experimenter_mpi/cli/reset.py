@@ -90,6 +90,7 @@ def _parser() -> Parser:
         "indices",
         metavar="INDEX",
         nargs="*",
+        default=[],
         help="trials such as 3, 0-4 or 1,5,7-9; - reads them from standard input",
     )
     add("--all", action="store_true", help="every trial of the experiment")
@@ -100,7 +101,7 @@ def _parser() -> Parser:
         action="store_true",
         help="go on from the latest snapshots instead of starting from scratch",
     )
-    add_allow_pickle(parser)
+    add_allow_pickle(parser, "accepted; reset reads no values")
     add_yes(parser)
     return parser
 

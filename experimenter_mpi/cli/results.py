@@ -8,7 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDocumentError, printable
-from .arguments import add_allow_pickle, open_existing, verb_parser
+from .arguments import (
+    add_allow_pickle,
+    open_existing,
+    refuse_pickle_in_json,
+    verb_parser,
+)
 from .databases import add_database, parse
 from .table import print_table
 from .texts import find_classes, short, text
@@ -48,6 +53,7 @@ def main(arguments: list[str]) -> int:
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--json", action="store_true", help="print JSON")
     given = parse(parser, arguments, most=1)
+    refuse_pickle_in_json(parser, given)
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as database:

@@ -7,7 +7,14 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError, printable
-from .arguments import add_allow_pickle, add_json, open_existing, program, verb_parser
+from .arguments import (
+    add_allow_pickle,
+    add_json,
+    open_existing,
+    program,
+    refuse_pickle_in_json,
+    verb_parser,
+)
 from .databases import add_database, parse
 from .layout import broken, say
 from .outline import Outline
@@ -44,6 +51,7 @@ def main(arguments: list[str]) -> int:
     add_json(parser)
     add_allow_pickle(parser)
     given = parse(parser, arguments, most=1)
+    refuse_pickle_in_json(parser, given)
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as database:

@@ -179,6 +179,12 @@ def _wrong_kinds(job: Job) -> Iterable[str]:
             "--overwrite would begin anew with each run of a resuming job; run "
             "'experimenter-mpi reset' or 'delete' once instead"
         )
+    asks = not any(word.startswith("--y") for word in options)
+    if asks and any(word.startswith("--ov") for word in options):
+        yield (
+            "--overwrite asks before it deletes results, and a job has nobody to ask: "
+            "add --yes"
+        )
     if job.array is not None and any(word.startswith("--sh") for word in options):
         yield "--array gives each task its --share; leave that one out"
 

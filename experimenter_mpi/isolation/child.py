@@ -21,7 +21,7 @@ from ..coordination.messages import Question, Refused
 from ..coordination.questions import Questions
 from ..errors import ExperimenterError, rebuilt
 from ..trial.arrays import SharedArrays
-from ..trial.attempt import InProcess
+from ..trial.attempt import InProcess, message_of
 from ..trial.briefing import unpack
 from ..trial.context import Context
 from ..trial.functions import prepare
@@ -62,7 +62,7 @@ def serve(wire: Wire) -> None:
     try:
         trials = _prepared(begin.job, Parent(wire))
     except ExperimenterError as error:
-        wire.send(m.ChildUnable(type(error).__name__, str(error)))
+        wire.send(m.ChildUnable(type(error).__name__, message_of(error)))
         return
     wire.send(m.ChildReady())
     while True:

@@ -199,6 +199,11 @@ def describe(error: BaseException) -> Failure:
     return _bounded(kind, message, text)
 
 
+def message_of(error: BaseException) -> str:
+    """Return an exception's message, as much of it as is worth to send and to keep."""
+    return _cut(text_of(error), MESSAGE_LENGTH)
+
+
 def _bounded(kind: str, message: str, traceback: str) -> Failure:
     """Return a failure of which a thousand like it do not fill memory and file."""
     if len(message) > _REPEATED_LENGTH:

@@ -194,6 +194,7 @@ CHANGES = {
     "export": ("export", DB, "copy.db", "--all"),
     "merge": ("merge", DB, DB.replace("experiments.db", "other.db")),
     "reset": ("reset", DB, "loud", "1", "--yes"),
+    "compact": ("compact", DB),
     "delete": ("delete", DB, "loud", "--yes"),
 }
 

@@ -83,6 +83,15 @@ MISTAKES = {
     "no second database": (["merge", "x.db"], "arguments are required: SECONDARY"),
     "no file to export to": (["export"], "arguments are required: OUT"),
     "no experiment to reset": (["reset", "x.db"], "arguments are required: NAME"),
+    "choices of trials, but no name": (["reset", "--yes"], "are required: NAME (see"),
+    "pickles in the JSON of a trial": (
+        ["show", "x.db", "a:0", "--json", "--allow-pickle"],
+        "leave --allow-pickle out",
+    ),
+    "pickles in the JSON of a table": (
+        ["results", "x.db", "a", "--allow-pickle", "--json"],
+        "leave --allow-pickle out",
+    ),
     "no experiment to delete": (["delete", "x.db"], "arguments are required: NAME"),
     "an unknown option": (["delete", "x.db", "n", "--no"], "arguments: --no"),
     "two forms at once": (["results", "x", "n", "--csv", "--json"], "not allowed with"),

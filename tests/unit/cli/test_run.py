@@ -176,6 +176,7 @@ def test_a_script_reads_its_own_arguments(words, name, folder):
 
 ENDINGS = {
     "its --help": (READING, ["--", "--help"], 0),
+    "its version": ("import sys; sys.exit()", ["--", "--version"], 0),
     "a mistake in its arguments": (READING, ["--", "--no-such"], 2),
     "a usage error of its own": ("import sys; sys.exit(2)", [], 2),
 }
@@ -193,12 +194,13 @@ def test_a_script_may_end_over_its_arguments(case, folder):
     assert err.endswith(line)
 
 
+@pytest.mark.parametrize("words", [(), ("--", "--size", "3")])
 @pytest.mark.parametrize("ending", ["0", "", "1", "'no'"])
-def test_any_other_end_of_a_script_is_a_mistake(ending, folder):
+def test_any_other_end_of_a_script_is_a_mistake(ending, words, folder):
     """With exit code 0 a chain of jobs would take its sweep for finished."""
     folder.made_by(f"import sys; sys.exit({ending})")
 
-    code, out, err = folder.run()
+    code, out, err = folder.run(*words)
 
     assert (3, "", 1) == (code, out, err.count("\n"))
     assert "the script called sys.exit(" in err

@@ -179,6 +179,8 @@ WRONG = [
     ({"scheduler": "pbs", "resume": True, "array": 2}, "leave --resume out"),
     ({"scheduler": "sge", "nodes": 2}, "choose one with --pe"),
     ({"resume": True, "options": ("--over",)}, "--overwrite would begin anew"),
+    ({"options": ("--overwrite",)}, "a job has nobody to ask: add --yes"),
+    ({"options": ("--over", "--", "--yes")}, "a job has nobody to ask: add --yes"),
     ({"array": 3, "options": ("--share=1/3",)}, "leave that one out"),
     ({"queue": "a b"}, "--queue 'a b' is no name"),
     ({"parallel_environment": "a\nb"}, "--pe 'a"),

@@ -470,6 +470,16 @@ def test_a_rank_that_cannot_work_says_why_and_waits_for_its_release():
     assert [] == list(transport.inbox)
 
 
+def test_a_rank_that_cannot_work_does_not_say_it_at_any_length():
+    transport = FakeTransport(1, 2, [(0, m.Release())])
+    report_unable(Line(transport), HERE, NotFoundError("a" * 9_000_000 + "the end"))
+
+    [(_, unable)] = transport.sent
+    assert 10_000 >= len(unable.message)
+    assert unable.message.startswith("aaa")
+    assert unable.message.endswith("the end")
+
+
 # --- what is held while a long trial runs
 
 
