@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError, rebuilt
+from ..trial.attempt import message_of
 from . import messages as m
 from .outgoing import Outgoing
 from .questions import Questions
@@ -202,7 +203,7 @@ def _about_bytes(outcome: Outcome) -> int:
 
 def report_unable(line: Line, place: Place, error: Exception) -> None:
     """Tell rank 0 that this rank cannot work, and why; returns when released."""
-    line.send(m.Unable(place, type(error).__name__, str(error)))
+    line.send(m.Unable(place, type(error).__name__, message_of(error)))
     while not isinstance(line.receive(), m.Release):
         pass
 
