@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError, rebuilt
 from ..trial.attempt import message_of
+from ..trial.signals import deferred
 from . import messages as m
 from .outgoing import Outgoing
 from .questions import Questions
@@ -57,7 +58,7 @@ class Line(Questions):
 
     def ask(self, question: m.Question, expected: Any) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
-        with self._in_use:
+        with deferred(), self._in_use:
             self._transport.send(0, question)
             while True:
                 message = self._next()
@@ -115,9 +116,13 @@ class Line(Questions):
         if now < self._look_at:
             return self.draining
         self._look_at = now + LOOK_SECONDS
-        return self.requested()
+        return self._looked()
 
     def requested(self) -> bool:
+        with deferred():
+            return self._looked()
+
+    def _looked(self) -> bool:
         # Whoever is asking just now looks at what comes, and notices it.
         if self._in_use.acquire(blocking=False):
             try:

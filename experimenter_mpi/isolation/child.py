@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from .. import output
 from ..coordination.messages import Question, Refused
 from ..coordination.questions import Questions
-from ..errors import ExperimenterError, rebuilt
+from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess, message_of
 from ..trial.briefing import unpack
 from ..trial.context import Context
 from ..trial.functions import prepare
 from ..trial.rebuild import experiment_of
-from ..trial.signals import Handlers
+from ..trial.signals import Handlers, deferred
 from . import child_messages as m
 from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
@@ -107,14 +107,18 @@ class Parent(Questions):
         state: m.RunState = self._told(m.FetchRunState())
         return state
 
-    def ask(self, question: Question, expected: Any) -> Any:  # noqa: ARG002
+    def ask(self, question: Question, expected: Any) -> Any:
         answer = self._told(question)
         if isinstance(answer, Refused):
             raise rebuilt(answer.error, answer.message)
+        if not isinstance(answer, expected):
+            asked = type(question).__name__
+            msg = f"the parent answered {asked} with {type(answer).__name__}"
+            raise ProtocolError(msg)
         return answer
 
     def _told(self, question: Any) -> Any:
-        with self._in_use:
+        with deferred(), self._in_use:
             self._wire.send(question)
             return self._wire.receive()
 

@@ -14,6 +14,7 @@ from ..coordination.coordinator import Coordinator
 from ..coordination.questions import Questions
 from ..errors import rebuilt
 from ..trial.outcome import Place, Status
+from ..trial.signals import deferred
 from ..trial.timed import Watched, notice
 from .local import LocalTrials
 
@@ -141,9 +142,10 @@ class InlinePort(Questions):
 
     def ask(self, question: m.Question, expected: Any) -> Any:  # noqa: ARG002
         """Have the loop answer; threads of a trial ask one at a time."""
-        self.deliver()
-        with self._guard:
-            answer = self.loop.answer(question)
+        with deferred():
+            self.deliver()
+            with self._guard:
+                answer = self.loop.answer(question)
         if isinstance(answer, m.Refused):
             raise rebuilt(answer.error, answer.message)
         return answer

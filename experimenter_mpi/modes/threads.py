@@ -18,7 +18,7 @@ from .local import LocalTrials, run_is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future
 
     from ..coordination.drain import Drain
     from ..coordination.sweep import Sweep
@@ -33,12 +33,13 @@ def run_on_threads(
     """Run the sweep's trials on so many threads; see ``MultithreadedMode.run``."""
     trials = LocalTrials(sweep)
     port = ThreadPort(threads, trials)
-    lines = [ThreadLine(each, sweep.drain) for each in port.connections.values()]
-    attempts = [trials.attempts(line, line) for line in lines]
-    # One thread each: mpi4py's pool of several may start more than it was told to.
-    pools = [thread_pool(1) for _ in lines]
+    pools: list[Executor] = []
     say_busy(True)
     try:
+        lines = [ThreadLine(each, sweep.drain) for each in port.connections.values()]
+        attempts = [trials.attempts(line, line) for line in lines]
+        # One thread each: mpi4py's pool of several may start more than it was told to.
+        pools += (thread_pool(1) for _ in lines)
         for number, pool in enumerate(pools):
             future = pool.submit(_work, lines[number], attempts[number])
             future.add_done_callback(port.ended)
@@ -124,8 +125,8 @@ class ThreadLine(Line):
         super().__init__(connection)
         self._drain = drain
 
-    def requested(self) -> bool:
-        return self._drain.requested() or super().requested()
+    def _looked(self) -> bool:
+        return self._drain.requested() or super()._looked()
 
     def time_left(self) -> float | None:
         return self._drain.time_left()

@@ -11,6 +11,8 @@ import os
 from _thread import allocate_lock  # as in worker: threading would be more modules
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .signals import deferred
+
 if TYPE_CHECKING:
     from ..encoding.array_files import ArrayFiles
     from ..encoding.codec import ArrayRecord, Encoded
@@ -65,7 +67,7 @@ class RemoteArrays:
             CorruptDocumentError: the file is missing, damaged, or holds another array.
         """
         files, file = self._files(), record.file or ""
-        with self._in_use:
+        with deferred(), self._in_use:
             if self._fetched != file:
                 if self._fetched is not None:
                     files.remove(self._fetched)
@@ -96,7 +98,7 @@ class RemoteArrays:
 
         from ..encoding.array_files import ArrayFiles
 
-        with self._in_use:
+        with deferred(), self._in_use:
             if self._folder is None:
                 self._folder = tempfile.mkdtemp(prefix="experimenter_mpi-")
                 weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

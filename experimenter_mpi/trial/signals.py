@@ -27,6 +27,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 # Those that make a run drain.
 SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _NUMBERS = [int(number) for number in SIGNALS]
+_ALL = range(1, signal.NSIG)
 
 
 class Handlers:
@@ -137,6 +138,55 @@ def put_back(trials: dict[int, Any]) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)  # it would end another trial
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Call handlers of a trial's own only after what happens here is complete.
+
+    One may raise, which would leave an answer to the next question, or ask something
+    itself, which would wait for ever for a lock that its own thread holds.
+    """
+    recorder = _Recorder()
+    try:
+        recorder.begin()
+        yield
+    finally:
+        recorder.end()
+
+
+class _Recorder:
+    """Stands in for handlers for a while, and calls them afterwards."""
+
+    def __init__(self) -> None:
+        self._handlers, self._missed = dict[int, Any](), dict[int, Any]()
+        self._is_recording, self._life = True, life
+
+    def begin(self) -> None:
+        if _installed and get_ident() == _main_thread:  # elsewhere none is called
+            ours = _installed[-1].handler
+            self._handlers = {n: h for n, h in _handlers().items() if h is not ours}
+        for number in self._handlers:
+            signal.signal(number, self.on_signal)
+
+    def on_signal(self, number: int, frame: Any) -> None:
+        if self._is_recording and life == self._life:  # else forked meanwhile
+            self._missed[number] = frame
+        else:
+            self._handlers[number](number, frame)
+
+    def end(self) -> None:
+        self._is_recording = False
+        try:
+            for number, handler in self._handlers.items():
+                if getsignal(number) == self.on_signal:
+                    signal.signal(number, handler)
+            while self._missed:
+                number, frame = self._missed.popitem()
+                self._handlers[number](number, frame)
+        except BaseException:  # of a handler: it is the others' turn all the same
+            self.end()
+            raise
+
+
 def stepped_back(error: BaseException, trials: dict[int, Any], watch: StopInfo) -> bool:
     """Whether a trial has left since the run is to stop, and not since it failed.
 
@@ -145,7 +195,8 @@ def stepped_back(error: BaseException, trials: dict[int, Any], watch: StopInfo) 
     """
     taken = [n for n, handler in trials.items() if _came_from(error, handler)]
     has_left = isinstance(error, (SystemExit, KeyboardInterrupt))
-    if not (taken or has_left or any(_came_from(error, h) for h in _users_handlers())):
+    present = _handlers().values()
+    if not (taken or has_left or any(_came_from(error, h) for h in present)):
         return False
     for number in taken:
         _pass_on(number)
@@ -161,7 +212,7 @@ def deafen() -> None:
     """Call no handler any more: this process ends."""
     if get_ident() != _main_thread:
         return
-    for number in range(1, signal.NSIG):
+    for number in _ALL:
         while callable(getsignal(number)):
             with suppress(BaseException):  # of the handler itself
                 signal.signal(number, signal.SIG_IGN)
@@ -173,9 +224,8 @@ def _pass_on(number: int) -> None:
         _installed[-1].handler(number, None)
 
 
-def _users_handlers() -> list[Any]:
-    found = (getsignal(number) for number in range(1, signal.NSIG))
-    return [each for each in found if callable(each)]
+def _handlers() -> dict[int, Any]:
+    return {n: found for n in _ALL if callable(found := getsignal(n))}
 
 
 def _came_from(error: BaseException | None, handler: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -26,6 +27,7 @@ from experimenter_mpi.trial.context import (
     time_left,
 )
 from experimenter_mpi.trial.outcome import Place, Status, StoredSnapshot
+from experimenter_mpi.trial.signals import outliving_signals
 from support.fakes import (
     HERE,
     PATIENCE,
@@ -403,6 +405,40 @@ def test_a_refusal_that_the_trial_does_not_catch_is_its_failure():
     assert [("NotFoundError", "no such trial")] == [
         outcome.failure[:2] for outcome in asking.outcomes
     ]
+
+
+def test_a_handler_that_raises_leaves_no_answer_to_the_next_question():
+    """The signal comes when the question is sent, and its answer is on the way."""
+    found = []
+
+    def late(number, frame):
+        raise TimeoutError
+
+    def fetch(configuration, trial_id):
+        signal.signal(signal.SIGALRM, late)
+        found.append(get_latest_snapshot_from_global_database(trial_id).state["step"])
+        return {}
+
+    def answer(question):
+        if not isinstance(question, m.FetchSnapshot):
+            return []
+        step = len(asking.transport.sent_of(m.FetchSnapshot))
+        state = encoded(f'{{"step":{step}}}')
+        stored = StoredSnapshot(A_TRIAL, A_TRIAL, state, "x", "2026")
+        asking.told(m.SnapshotFound(stored))
+        if step == 1:
+            signal.raise_signal(signal.SIGALRM)
+        return []
+
+    before = signal.getsignal(signal.SIGALRM)
+    asking = Worker(fetch)
+    asking.answered(answer)
+    with outliving_signals():
+        asking.work(m.Assign(((0, 2),)))
+    signal.signal(signal.SIGALRM, before)
+
+    assert [Status.FAILED, Status.FINISHED] == [o.status for o in asking.outcomes]
+    assert [2] == found
 
 
 def test_orders_that_come_before_an_answer_are_kept_in_their_order():

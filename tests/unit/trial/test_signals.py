@@ -26,7 +26,7 @@ from experimenter_mpi.trial.context import (
 )
 from experimenter_mpi.trial.functions import prepare
 from experimenter_mpi.trial.outcome import Status
-from experimenter_mpi.trial.signals import SIGNALS, outliving_signals
+from experimenter_mpi.trial.signals import SIGNALS, deferred, outliving_signals
 from experimenter_mpi.trial.store import Store
 from support.fakes import InlineArrays
 
@@ -400,3 +400,101 @@ def test_a_timer_from_before_the_run_goes_on(run, drain, no_timer):
     with draining_on_signals(drain):
         run(lambda c, i: {})
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+# --- what a handler must not interrupt
+
+
+@pytest.fixture
+def called():
+    """Have handlers of a user's for two signals, which say that they are called."""
+    calls = []
+
+    def call(number, frame):
+        calls.append(number)
+        raise InterruptedError(number)
+
+    numbers = (signal.SIGALRM, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
+    with outliving_signals():
+        for number in numbers:
+            signal.signal(number, call)
+        yield calls
+        assert [call, call] == [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def meanwhile(called, *numbers):
+    """Let signals come while handlers wait."""
+    with deferred():
+        for number in numbers:
+            signal.raise_signal(number)
+        assert [] == called
+
+
+def test_handlers_are_called_when_what_they_would_interrupt_is_complete(called):
+    with pytest.raises(InterruptedError):
+        meanwhile(called, signal.SIGALRM, signal.SIGALRM)
+
+    assert [signal.SIGALRM] == called
+
+
+def test_one_handler_that_raises_does_not_keep_another_from_being_called(called):
+    with pytest.raises(InterruptedError):
+        meanwhile(called, signal.SIGALRM, signal.SIGUSR1)
+
+    assert {signal.SIGALRM, signal.SIGUSR1} == set(called)
+
+
+def test_handlers_wait_for_the_outermost_of_several(called):
+    def nested():
+        with deferred():
+            meanwhile(called, signal.SIGUSR1)
+            assert [] == called
+
+    with pytest.raises(InterruptedError):
+        nested()
+    assert [signal.SIGUSR1] == called
+
+
+def test_an_error_of_what_they_would_interrupt_is_not_lost(called):
+    def refused():
+        with deferred():
+            signal.raise_signal(signal.SIGUSR1)
+            raise DatabaseError("refused")
+
+    with pytest.raises(InterruptedError) as caught:
+        refused()
+    assert isinstance(caught.value.__context__, DatabaseError)
+
+
+def test_a_child_that_is_forked_meanwhile_has_the_handlers_themselves(called):
+    def interrupted():
+        try:
+            signal.raise_signal(signal.SIGALRM)
+        except InterruptedError:
+            return True
+
+    with deferred():
+        assert "True" == forked(interrupted)
+
+
+def test_a_handler_that_puts_another_in_its_place_has_the_last_word(called):
+    def once(number, frame):
+        called.append("once")
+        signal.signal(number, ours)
+
+    ours = signal.getsignal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, once)
+    with deferred():
+        signal.raise_signal(signal.SIGUSR1)
+
+    assert ["once"] == called
+    assert ours is signal.getsignal(signal.SIGUSR1)
+
+
+def test_the_runs_own_handlers_are_called_at_once(drain):
+    with draining_on_signals(drain), deferred():
+        signal.raise_signal(signal.SIGTERM)
+        assert "SIGTERM" == drain.reason
