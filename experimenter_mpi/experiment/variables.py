@@ -280,6 +280,10 @@ def _whole_number(name: str, value: Any) -> int:
 
 
 def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
+    advice = _advice(iterable)
+    if advice is not None:
+        kind = type(iterable).__name__
+        raise ConfigurationError(f"{variable}: got {kind}, {advice}")
     try:
         entries = tuple(iterable)
     except TypeError:
@@ -289,6 +293,17 @@ def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
         msg = f"{variable}: no values, so there would be no trials"
         raise ConfigurationError(msg)
     return entries
+
+
+def _advice(iterable: Any) -> str | None:
+    """Say what to give in place of what can be iterated, but surely is not meant so."""
+    if isinstance(iterable, (set, frozenset)):
+        return "whose order may be another one on each rank; give sorted(...) of it"
+    if isinstance(iterable, (str, bytes, bytearray)):
+        return "not a list of values; give [...]"
+    if any(base.__name__ == "DataFrame" for base in type(iterable).__mro__):
+        return "not a list of values; give one of its columns, frame['name']"
+    return None
 
 
 def _between(low: float, high: float, i: int, steps: int) -> float:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..encoding.rules import IMMUTABLE
 from ..errors import ExperimenterError, StoreError, text_of
 from .signals import OwnProcess
 
@@ -13,17 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Store(Mapping[str, Any]):
-    """A read-only mapping: assigning raises, nested dicts and arrays are read-only too.
+def _refuse(self: Any, *_: Any, **__: Any) -> NoReturn:
+    msg = "the global store is read-only: build it in the init_store function"
+    if isinstance(self, list):
+        msg += ", or change a copy of its list"
+    raise TypeError(msg)
 
-    Trials on several threads share one store, and a trial that could change it would
-    change the results of whichever trial runs next on the same rank.
+
+class Store(Mapping[str, Any]):
+    """A read-only mapping: assigning raises, and what is in it is read-only too.
+
+    Nested dicts, lists, sets and arrays are. Trials on several threads share one store,
+    and a trial that could change it would change the results of whichever trial runs
+    next on the same rank.
     """
 
     __slots__ = ("_entries",)
 
-    def __init__(self, entries: Mapping[Any, Any]) -> None:
-        self._entries = {key: _frozen(value) for key, value in entries.items()}
+    def __init__(
+        self, entries: Mapping[Any, Any], memo: dict[int, Any] | None = None
+    ) -> None:
+        memo = {} if memo is None else memo
+        memo[id(entries)] = self  # which may be among its own entries
+        self._entries = {key: _frozen(value, memo) for key, value in entries.items()}
 
     def __getitem__(self, key: str) -> Any:
         try:
@@ -42,21 +55,55 @@ class Store(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"<Store of {', '.join(map(str, self._entries))}>"
 
-    def _refuse(self, *_: Any) -> NoReturn:
-        msg = "the global store is read-only: build it in the init_store function"
-        raise TypeError(msg)
-
     __setitem__ = __delitem__ = _refuse
 
 
-def _frozen(value: Any) -> Any:
-    if type(value) is dict:
-        return Store(value)
+class StoredList(list[Any]):
+    """A list of the store: all that changes a list raises. Copies are plain lists."""
+
+    __slots__ = ()
+
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+
+def _frozen(value: Any, memo: dict[int, Any]) -> Any:
+    """Return a value as it stands in a store; what was met before, as it was then."""
+    freeze = _FREEZE.get(type(value))
+    if freeze is not None:
+        if id(value) not in memo:
+            memo[id(value)] = freeze(value, memo)
+        return memo[id(value)]
     numpy = sys.modules.get("numpy")  # no numpy loaded, no arrays to protect
     if numpy is not None and isinstance(value, numpy.ndarray):
         value = value.view()
         value.flags.writeable = False
     return value
+
+
+def _list(value: list[Any], memo: dict[int, Any]) -> StoredList:
+    if IMMUTABLE.issuperset(map(type, value)):
+        return StoredList(value)
+    memo[id(value)] = stored = StoredList()
+    list.extend(stored, (_frozen(entry, memo) for entry in value))
+    return stored
+
+
+def _tuple(value: tuple[Any, ...], memo: dict[int, Any]) -> tuple[Any, ...]:
+    if IMMUTABLE.issuperset(map(type, value)):
+        return value
+    return tuple(_frozen(entry, memo) for entry in value)
+
+
+_FREEZE: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
+    dict: Store,
+    list: _list,
+    set: lambda value, _: frozenset(value),
+    tuple: _tuple,
+}
 
 
 def _where(error: BaseException) -> str:

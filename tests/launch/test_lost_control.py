@@ -16,7 +16,7 @@ WITH_RANKS = [name for name in WAYS if WAYS[name].ranks]
 # Whatever of a user's code may be called after a trial has ended.
 HOSTILE = """
 import signal, sys
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 class Wordless(Exception):
     def __str__(self):
@@ -64,7 +64,7 @@ def trial(configuration, trial_id):
     return {"n": n}
 
 experiment = Experiment(
-    "hostile", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "hostile", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 """
 
@@ -97,7 +97,7 @@ def test_whatever_a_trials_objects_do_is_its_own_outcome(
 STRAY = """
 import os, signal, threading, time
 from _thread import start_new_thread
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 class Stop(BaseException):
     pass
@@ -126,7 +126,7 @@ def trial(configuration, trial_id):
     return {}
 
 experiment = Experiment(
-    "stray", function=trial, configuration={"n": LinearVariable(0, 1999, 2000)}
+    "stray", function=trial, configuration={"n": IntegerVariable(0, 1999)}
 )
 """
 
@@ -150,7 +150,7 @@ def test_what_comes_between_two_trials_ends_the_job_and_is_said(
 
 
 FINALIZING = """
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def trial(configuration, trial_id):
     from mpi4py import MPI
@@ -160,7 +160,7 @@ def trial(configuration, trial_id):
     return {}
 
 experiment = Experiment(
-    "finalizing", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "finalizing", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 """
 
@@ -191,13 +191,13 @@ def test_a_trial_that_aborts_mpi_ends_the_job_with_its_code(mpirun, folder, libr
 def test_a_script_may_end_mpi_itself(mpirun, folder, library):
     folder.write("""
 from mpi4py import MPI
-from experimenter_mpi import Experiment, LinearVariable, MPIMode, execute, open_db
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
 
 def trial(configuration, trial_id):
     return {}
 
 experiment = Experiment(
-    "ended", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "ended", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 if __name__ == "__main__":
     execute(experiment, open_db("experiments.db"), MPIMode())
@@ -213,7 +213,7 @@ if __name__ == "__main__":
 LEAVING = """
 import os, signal, sys, time
 from pathlib import Path
-from experimenter_mpi import Experiment, LinearVariable
+from experimenter_mpi import Experiment, IntegerVariable
 
 def leave(number, frame):
     sys.exit(0)
@@ -227,7 +227,7 @@ def trial(configuration, trial_id):
         time.sleep(0.01)
 
 experiment = Experiment(
-    "leaving", function=trial, configuration={"n": LinearVariable(0, 9, 10)}
+    "leaving", function=trial, configuration={"n": IntegerVariable(0, 9)}
 )
 """
 

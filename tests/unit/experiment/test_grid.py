@@ -37,7 +37,7 @@ def test_later_keys_vary_fastest_as_in_nested_loops():
         {
             "a": IntegerVariable(1, 2),
             "fixed": "same",
-            "b": IterableVariable("xyz"),
+            "b": IterableVariable([*"xyz"]),
             "c": RepeatVariable(None, 2),
         }
     )
@@ -73,7 +73,7 @@ def test_variables_may_stand_deep_in_nested_dicts():
 
 def test_two_variables_of_one_name_at_different_depths_are_two():
     found = configurations(
-        {"n": IterableVariable("ab"), "inner": {"n": IterableVariable("cd")}}
+        {"n": IterableVariable([*"ab"]), "inner": {"n": IterableVariable([*"cd"])}}
     )
 
     assert ["ac", "ad", "bc", "bd"] == [c["n"] + c["inner"]["n"] for c in found]
@@ -88,7 +88,7 @@ def test_the_values_of_a_variable_may_be_dicts_and_lists_themselves():
 def test_entry_i_of_a_matched_variable_goes_to_trial_i():
     found = configurations(
         {
-            "start": MatchIterableVariable("pqrs"),
+            "start": MatchIterableVariable([*"pqrs"]),
             "a": IterableVariable([1, 2]),
             "b": IterableVariable([3, 4]),
         }
@@ -101,7 +101,7 @@ def test_entry_i_of_a_matched_variable_goes_to_trial_i():
 
 def test_matched_variables_alone_give_as_many_trials_as_they_are_long():
     found = configurations(
-        {"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable("xyz")}
+        {"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable([*"xyz"])}
     )
 
     assert [(1, "x"), (2, "y"), (3, "z")] == [(c["a"], c["b"]) for c in found]
@@ -335,10 +335,10 @@ def with_matches(draw):
 
 
 @given(with_matches())
-@example({"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable("xyz")})
+@example({"a": MatchIterableVariable([1, 2, 3]), "b": MatchIterableVariable([*"xyz"])})
 @example({"a": IntegerVariable(1, 2), "table": {1: "a"}, "empty": {}})
 @example({"a": {"b": {}, "c": IterableVariable([1, 2]), "%s": "%d"}})
-@example({"m": MatchIterableVariable("ab"), "a": IterableVariable([1, 2])})
+@example({"m": MatchIterableVariable([*"ab"]), "a": IterableVariable([1, 2])})
 def test_documents_are_what_encoding_each_trial_would_give(configuration):
     expansion = Expansion(configuration)
     expected = [to_json(c) for c in configurations(configuration)]

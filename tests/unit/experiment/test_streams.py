@@ -13,7 +13,8 @@ import pytest
 
 from experimenter_mpi.coordination.drain import Drain
 from experimenter_mpi.errors import TrialInterrupted
-from experimenter_mpi.experiment.experiment import Experiment, TrialIds, streams
+from experimenter_mpi.experiment import streams
+from experimenter_mpi.experiment.experiment import Experiment, TrialIds
 from experimenter_mpi.experiment.variables import IterableVariable
 from experimenter_mpi.trial.attempt import InProcess
 from experimenter_mpi.trial.context import (

@@ -214,6 +214,48 @@ def test_a_logarithm_needs_positive_ends(bound):
         LogLinearVariable(1, bound, 3)
 
 
+class DataFrame:
+    """A table of pandas, polars or dask: iterating gives the names of its columns."""
+
+    def __iter__(self):
+        return iter(["x", "y"])
+
+
+class Subclass(DataFrame):
+    """As geopandas makes one."""
+
+
+@pytest.mark.parametrize("kind", ITERABLES)
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({3, 1}, r"got set, whose order .* on each rank; give sorted\(\.\.\.\)"),
+        (frozenset("ab"), "got frozenset, .* give sorted"),
+        ("adam", r"got str, not a list of values; give \[\.\.\.\]"),
+        (b"adam", "got bytes, not a list"),
+        (DataFrame(), r"got DataFrame, .*; give one of its columns, frame\['name'\]"),
+        (Subclass(), "got Subclass, .* one of its columns"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_surely_not_meant_to_be_iterated_is_refused(kind, values, advice):
+    with pytest.raises(ConfigurationError, match=f"^{kind.__name__}: .*{advice}"):
+        kind(values)
+
+
+@pytest.mark.parametrize("kind", ITERABLES)
+def test_other_kinds_of_iterables_are_not(kind):
+    for values in (
+        [{1}],
+        {"a": 1},
+        {"a": 1}.keys(),
+        np.arange(2),
+        range(2),
+        iter("ab"),
+    ):
+        assert kind(values).values
+
+
 @pytest.mark.parametrize("kind", ITERABLES)
 def test_what_cannot_be_iterated_is_refused_with_what_to_give(kind):
     with pytest.raises(
@@ -259,7 +301,7 @@ def test_a_fraction_is_a_number_too():
         LinearVariable(1, 2, 3),
         LogLinearVariable(1, 100, 3),
         RepeatVariable([1], 2),
-        IterableVariable("abc"),
+        IterableVariable([*"abc"]),
         MatchIterableVariable([1, 2]),
     ],
     ids=repr,
@@ -270,7 +312,7 @@ def test_a_variable_survives_the_way_to_another_rank(variable):
 
 @pytest.mark.parametrize(
     "variable",
-    [LinearVariable(1, 2, 7), RepeatVariable(0, 7), IterableVariable("a" * 7)],
+    [LinearVariable(1, 2, 7), RepeatVariable(0, 7), IterableVariable(["a"] * 7)],
 )
 def test_its_length_is_the_number_of_its_values(variable):
     assert 7 == len(variable)

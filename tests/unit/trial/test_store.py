@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import pickle
+import random
 import sys
 
 import numpy as np
 import pytest
 
+from experimenter_mpi.encoding.codec import encode
 from experimenter_mpi.errors import ConfigurationError, StoreError
 from experimenter_mpi.trial.store import Store, build_store
 
@@ -65,6 +68,84 @@ def test_an_array_is_read_only_too():
 
     with pytest.raises(ValueError, match="read-only"):
         store["data"]["x"][0] = 7
+
+
+CHANGES = {
+    "append": lambda stored: stored.append(1),
+    "extend": lambda stored: stored.extend([1]),
+    "insert": lambda stored: stored.insert(0, 1),
+    "pop": lambda stored: stored.pop(),
+    "remove": lambda stored: stored.remove(3),
+    "clear": lambda stored: stored.clear(),
+    "sort": lambda stored: stored.sort(key=str),
+    "reverse": lambda stored: stored.reverse(),
+    "set": lambda stored: stored.__setitem__(0, 1),
+    "set a slice": lambda stored: stored.__setitem__(slice(1), []),
+    "delete": lambda stored: stored.__delitem__(0),
+    "add": lambda stored: stored.__iadd__([1]),
+    "multiply": lambda stored: stored.__imul__(2),
+    "shuffle": random.shuffle,
+}
+
+
+def in_a_list(values):
+    return Store({"values": values})["values"]
+
+
+def in_a_list_of_dicts(values):
+    return Store({"rows": [{"values": values}, 1]})["rows"][0]["values"]
+
+
+def in_a_tuple(values):
+    return Store({"pair": (1, [values])})["pair"][1][0]
+
+
+@pytest.mark.parametrize("stored", [in_a_list, in_a_list_of_dicts, in_a_tuple])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_list_is_read_only_too(change, stored):
+    values = [3, 1, 2]
+    kept = stored(values)
+    with pytest.raises(TypeError, match="read-only: .*, or change a copy of its list"):
+        CHANGES[change](kept)
+
+    assert [3, 1, 2] == kept == values
+    assert isinstance(kept, list) and kept is not values
+
+
+def test_a_copy_of_a_list_is_a_list_like_any_other():
+    kept = Store({"rows": [[3, {1}], [1]]})["rows"]
+    for own in (
+        list(kept),
+        kept[:],
+        kept + [[]][:0],
+        kept.copy(),
+        copy.copy(kept),
+        copy.deepcopy(kept),
+        pickle.loads(pickle.dumps(kept)),
+    ):
+        own.append(4)
+        assert [[3, {1}], [1], 4] == own
+
+    copy.deepcopy(kept)[0].append(2)
+    assert '{"rows":[[3,{"$frozenset":[1]}],[1]]}' == encode({"rows": kept}).document
+
+
+def test_a_set_and_an_array_in_a_list_are_read_only_too():
+    store = Store({"all": [{1, 2}, np.arange(3)]})
+
+    assert {1, 2} == store["all"][0]
+    assert not hasattr(store["all"][0], "add")
+    with pytest.raises(ValueError, match="read-only"):
+        store["all"][1][0] = 7
+
+
+def test_what_stands_twice_or_holds_itself_does_so_in_the_store():
+    shared, entries = [[1]], {}
+    entries.update(a=shared, b=(shared,), me=entries, ring=[entries])
+    store = Store(entries)
+
+    assert store["a"] is store["b"][0]
+    assert store["me"] is store is store["ring"][0]
 
 
 def test_the_array_that_was_given_stays_as_it_was():
