@@ -251,7 +251,7 @@ def _start(mpi: Any, workers: int) -> Any:
     deadline.start()
     command, *arguments = _python()
     place = f"{os.getpid()}, {os.uname().nodename!r}"
-    arguments.append(_program("spawned", "main", place))
+    arguments.append(_program("run.spawned", "main", place))
     try:
         with _apart():
             return mpi.COMM_SELF.Spawn(command, arguments, workers)
