@@ -174,6 +174,14 @@ class PickledValueWarning(UserWarning):
     """A value was pickled, since no rule of the codec stores it readably."""
 
 
+def pickle_warning(path: str, kind: str) -> PickledValueWarning:
+    """Return the warning of a value of this type that was pickled."""
+    return PickledValueWarning(
+        f"'{path}' is a {kind}, which no rule stores readably: it was pickled, and "
+        "reading it back needs allow_pickle=True (--allow-pickle)"
+    )
+
+
 def printable(text: str) -> str:
     """Return text with what would command a terminal written out; lines stay lines.
 
@@ -187,6 +195,12 @@ def printable(text: str) -> str:
         else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things as people say it: 1 rank, 2 ranks, 1,000 processes."""
+    plural = "es" if what.endswith("s") else "s"
+    return f"1 {what}" if number == 1 else f"{number:,} {what}{plural}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -182,6 +182,14 @@ def confirm(question: str, *, yes: bool) -> None:
         raise ExperimenterError(msg)
 
 
+def count(text: str) -> int:
+    """Read a number of ranks, threads or the like."""
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"'{text}' is not a whole number of 1 or more"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def index_list(text: str) -> list[int]:
     """Read trial indices such as ``3``, ``0-4`` or ``1,5,7-9``."""
     indices: list[int] = []
@@ -206,8 +214,3 @@ def seconds(text: str) -> float:
         msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
         raise argparse.ArgumentTypeError(msg)
     return total
-
-
-def counted(number: int, what: str) -> str:
-    """Return ``1 trial`` or ``2 trials``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from .arguments import (
-    add_kept_snapshots,
-    add_yes,
-    confirm,
-    counted,
-    open_existing,
-    verb_parser,
-)
+from ..errors import counted
+from .arguments import add_kept_snapshots, add_yes, confirm, open_existing, verb_parser
 from .databases import add_database, parse
 from .giving_back import size
 

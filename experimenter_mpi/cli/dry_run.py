@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, NotFoundError
+from ..errors import NotFoundError
+from ..run.campaign import require_trials
 from .arguments import open_existing
 from .overwriting import stored
 from .table import print_table
@@ -42,7 +43,7 @@ def _row(
         total, ranges = given.share.size(total), given.share.of(ranges)
     left = sum(map(len, ranges))
     if given.trial is not None:
-        _require_trials(experiment, given.trial)
+        require_trials(experiment, given.trial)
         left = sum(any(i in piece for piece in ranges) for i in set(given.trial))
     return [experiment.name, str(total), str(total - left), str(left)]
 
@@ -59,14 +60,3 @@ def _unfinished(
         return everything
     stored = database.restore_from_db(experiment)
     return database.unfinished(stored.id, retry_failed=not given.no_retry_failed)
-
-
-def _require_trials(experiment: Experiment, chosen: list[int]) -> None:
-    """Refuse what the run would refuse."""
-    beyond = max(chosen)
-    if beyond >= len(experiment):
-        msg = (
-            f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
-            f"none at {beyond}"
-        )
-        raise ConfigurationError(msg)

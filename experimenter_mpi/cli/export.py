@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .arguments import counted, open_existing, verb_parser
+from ..errors import counted
+from .arguments import open_existing, verb_parser
 from .databases import add_database, is_database, parse
 
 EXAMPLES = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentTypeError
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from ..cluster.submit import by_hand, following, submit
 from ..cluster.write import write
 from ..errors import JobScriptError, printable
 from . import run
-from .arguments import Parser, seconds, verb_parser
+from .arguments import Parser, count, seconds, verb_parser
 from .choosing import parsed
 from .databases import default_database
 
@@ -77,9 +76,9 @@ def _add_size(add: Callable[..., object]) -> None:
         required=True,
         help="the walltime: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
     )
-    add("--ranks", metavar="N", type=_count, default=64, help="default: %(default)s")
-    add("--nodes", metavar="N", type=_count, help="spread the ranks over so many")
-    add("--cpus-per-rank", metavar="N", type=_count, default=1, help="for threads")
+    add("--ranks", metavar="N", type=count, default=64, help="default: %(default)s")
+    add("--nodes", metavar="N", type=count, help="spread the ranks over so many")
+    add("--cpus-per-rank", metavar="N", type=count, default=1, help="for threads")
 
 
 def _add_kind(add: Callable[..., object]) -> None:
@@ -91,7 +90,7 @@ def _add_kind(add: Callable[..., object]) -> None:
     add(
         "--max-runs",
         metavar="N",
-        type=_count,
+        type=count,
         default=MOST_RUNS,
         help="of --resume (default: %(default)s)",
     )
@@ -104,7 +103,7 @@ def _add_kind(add: Callable[..., object]) -> None:
     add(
         "--array",
         metavar="N",
-        type=_count,
+        type=count,
         help="N tasks with a share of the trials each, and a job that merges",
     )
     add(
@@ -144,13 +143,6 @@ def _add_output(add: Callable[..., object]) -> None:
     add("--output", metavar="FILE", help="write the script there")
     add("--force", action="store_true", help="replace what is there")
     add("--submit", action="store_true", help="submit it, and say how to follow it")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        msg = f"'{text}' is no number of at least 1"
-        raise ArgumentTypeError(msg)
-    return int(text)
 
 
 def main(arguments: list[str]) -> int:

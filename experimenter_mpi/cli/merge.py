@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from ..database.handle import ExperimentDatabase, open_db
-from .arguments import counted, open_existing, verb_parser
+from ..errors import counted
+from .arguments import open_existing, verb_parser
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db

@@ -5,9 +5,9 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import NotFoundError
+from ..errors import NotFoundError, counted
 from ..trial.outcome import Status
-from .arguments import add_kept_snapshots, confirm, counted, program
+from .arguments import add_kept_snapshots, confirm, program
 from .outline import Outline
 
 if TYPE_CHECKING:

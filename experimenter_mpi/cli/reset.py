@@ -6,13 +6,12 @@ import sys
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
-from ..errors import DatabaseError, NotFoundError
+from ..errors import DatabaseError, NotFoundError, counted
 from .arguments import (
     Parser,
     add_allow_pickle,
     add_yes,
     confirm,
-    counted,
     index_list,
     open_existing,
     verb_parser,

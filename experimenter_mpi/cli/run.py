@@ -20,7 +20,15 @@ from ..mpi import launch
 from ..run.summary import Options
 from ..trial import script as scripts
 from ..trial.functions import find_functions, working_in
-from .arguments import EXIT_CODES, Parser, index_list, program, seconds, verb_parser
+from .arguments import (
+    EXIT_CODES,
+    Parser,
+    count,
+    index_list,
+    program,
+    seconds,
+    verb_parser,
+)
 from .choosing import load_experiments, parsed, read_script
 from .databases import default_database
 from .layout import hint, say
@@ -111,13 +119,13 @@ def _add_how(add: Callable[..., object]) -> None:
     add(
         "--workers",
         metavar="N",
-        type=_count,
+        type=count,
         help="how many ranks work, in the modes distributed and heterogeneous",
     )
     add(
         "--threads",
         metavar="N",
-        type=_count,
+        type=count,
         help="threads (multithreaded), or threads on each worker (heterogeneous)",
     )
     add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
@@ -200,13 +208,6 @@ def _share(text: str) -> str:
         return text
     msg = f"'{text}' is no share such as 2/8, auto or auto/8"
     raise ArgumentTypeError(msg)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        msg = f"'{text}' is no number of at least 1"
-        raise ArgumentTypeError(msg)
-    return int(text)
 
 
 def _timeout(text: str) -> float:

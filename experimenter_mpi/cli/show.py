@@ -128,7 +128,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
 def _again(row: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
     """Say how to run the trial again: from its latest snapshot, or from scratch."""
     run = _rerun(row, path)
-    name, database = shlex.quote(row["experiment"]), _quoted(path)
+    name, database = shlex.quote(row["experiment"]), shlex.quote(path)
     anew = f"{program()} reset {database} {name} {row['index']} --yes && {run}"
     if row["status"] == "finished":
         yield "run only this trial again", anew
@@ -140,7 +140,8 @@ def _again(row: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
 
 
 def _rerun(row: dict[str, Any], path: str) -> str:
-    name, index, database = shlex.quote(row["experiment"]), row["index"], _quoted(path)
+    name, database = map(shlex.quote, (row["experiment"], path))
+    index = row["index"]
     # Without a process of its own it would take the whole program along.
     crashed = row["error_type"] == TrialProcessError.__name__
     suspected = row["deaths"] and row["status"] != "finished"
@@ -151,10 +152,6 @@ def _rerun(row: dict[str, Any], path: str) -> str:
         f"{program()} run {script} --db {database} --experiment {name} "
         f"--trial {index} --on-error raise{how}{passed}"
     )
-
-
-def _quoted(path: str) -> str:
-    return shlex.quote(path)
 
 
 def _script(command_line: str | None) -> tuple[str, list[str]]:

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import ExperimenterError, PickledValueWarning, rebuilt
+from ..errors import ExperimenterError, pickle_warning, rebuilt
 from ..trial.outcome import Status
 
 if TYPE_CHECKING:
@@ -145,12 +145,7 @@ class GroupedCommits:
         for path, kind in encoded.pickled:
             if (path, kind) not in self._warned:
                 self._warned.add((path, kind))
-                msg = (
-                    f"'{path}' is a {kind}, which no rule stores readably: it was "
-                    "pickled, and reading it back needs allow_pickle=True "
-                    "(--allow-pickle)"
-                )
-                warnings.warn(msg, PickledValueWarning, stacklevel=2)
+                warnings.warn(pickle_warning(path, kind), stacklevel=2)
 
 
 def _named(entry: Entry, failure: Failure) -> ExperimenterError:

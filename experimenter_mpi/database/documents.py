@@ -15,8 +15,8 @@ from ..encoding.rules import expect
 from ..errors import (
     CorruptDocumentError,
     EncodingError,
-    PickledValueWarning,
     PickleRefusedError,
+    pickle_warning,
 )
 from ..experiment.variables import (
     IntegerVariable,
@@ -122,11 +122,7 @@ def settled_records(
 def warn_of_pickles(pickled: Iterable[tuple[str, str]]) -> None:
     """Warn of what can be read back only with ``allow_pickle``."""
     for path, kind in dict.fromkeys(pickled):
-        msg = (
-            f"'{path}' is a {kind}, which no rule stores readably: it was pickled, and "
-            "reading it back needs allow_pickle=True (--allow-pickle)"
-        )
-        warnings.warn(msg, PickledValueWarning, stacklevel=5)
+        warnings.warn(pickle_warning(path, kind), stacklevel=5)
 
 
 def storable(text: str | None) -> str | None:

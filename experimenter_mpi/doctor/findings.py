@@ -14,8 +14,3 @@ class Finding(NamedTuple):
     state: str
     text: str
     remedy: str | None = None
-
-
-def counted(number: int, what: str) -> str:
-    """Return ``1 rank`` or ``2 ranks``."""
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

@@ -12,13 +12,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
-from .findings import NOTE, OK, PROBLEM, Finding, counted
+from ..errors import counted
+from ..mpi import launch
+from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# Each of these makes one linear algebra library take so many threads.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _SHOWN = 6
 
 
@@ -55,7 +55,7 @@ def _cores() -> set[int]:
 
 def threads_per_rank(variables: Mapping[str, str]) -> int | None:
     """Return how many threads linear algebra was told to take, None if nothing was."""
-    told = [variables.get(name, "").partition(",")[0] for name in THREADS]
+    told = [variables.get(name, "").partition(",")[0] for name in launch.THREADS]
     return max((int(text) for text in told if text.isdecimal()), default=None)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..cluster.schedulers import NONE, name_of
-from .findings import NOTE, OK, PROBLEM, Finding, counted
+from ..errors import counted
+from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,11 +15,6 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things as people say it: 1 rank, 2 ranks."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def checked_count(what: str, value: object, largest: float = inf) -> int:
     """Return a number of threads or workers.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, counted
 from . import Workforce, on_ranks
-from .counts import available_cores, checked_count, counted
+from .counts import available_cores, checked_count
 
 if TYPE_CHECKING:
     from ..coordination.sweep import Sweep

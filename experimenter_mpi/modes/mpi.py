@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, counted
 from . import SerialMode, on_ranks
-from .counts import counted
 
 if TYPE_CHECKING:
     from ..coordination.sweep import Sweep

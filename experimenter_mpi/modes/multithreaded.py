@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import counted
 from . import in_process
-from .counts import available_cores, checked_count, counted
+from .counts import available_cores, checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

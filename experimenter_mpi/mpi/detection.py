@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster import launchers, schedulers, walltime
+from ..errors import counted
 from ..output import say
 from . import launch
 
@@ -51,8 +52,8 @@ class Environment(NamedTuple):
 
     def __str__(self) -> str:
         number = self.seen or self.promised
-        parts = [_counted(number, "rank" if self.launcher else "process")]
-        hosts = f"on {_counted(len(self.hosts), 'host')}" if self.hosts else ""
+        parts = [counted(number, "rank" if self.launcher else "process")]
+        hosts = f"on {counted(len(self.hosts), 'host')}" if self.hosts else ""
         if hosts and self.launcher:
             parts.append(hosts)
         parts.append(f"started by {self.launcher or 'no launcher'}")
@@ -140,8 +141,3 @@ def _adopted() -> Transport | None:
     module = sys.modules.get(f"{launch.__package__}.transport")
     adopted: Transport | None = None if module is None else module.adopted()
     return adopted
-
-
-def _counted(number: int, what: str) -> str:
-    plural = "es" if what.endswith("s") else "s"
-    return f"1 {what}" if number == 1 else f"{number} {what}{plural}"

@@ -52,7 +52,7 @@ _LOCAL_SIZES = (
 )
 # What libraries that compute on threads read when they are loaded; OMP_NUM_THREADS
 # speaks for all of them.
-_THREADS = (
+THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -122,10 +122,10 @@ def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
     Each rank's linear algebra would else take all cores. Slurm's ``--cpus-per-task``
     says how many are a rank's own. Comes too late for what is loaded already.
     """
-    if told_local_size(environment) == 1 or any(n in environment for n in _THREADS):
+    if told_local_size(environment) == 1 or any(n in environment for n in THREADS):
         return
     threads = environment.get("SLURM_CPUS_PER_TASK", "1")
-    for name in _THREADS:
+    for name in THREADS:
         environment[name] = threads
 
 

@@ -26,7 +26,7 @@ from .summary import RunSummary
 from .terminal import is_interactive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..database.handle import ExperimentDatabase
     from ..experiment.experiment import Experiment
@@ -189,16 +189,25 @@ def _pending(
         ranges = options.share.of(ranges)
     if options.only is None:
         return ranges
-    beyond = max(options.only, default=0)
+    require_trials(experiment, options.only)
+    wanted = sorted(options.only)
+    ranges += [range(i, i + 1) for i in fatal]  # only when asked for
+    return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
+
+
+def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:
+    """Refuse indices of trials that the experiment has not.
+
+    Raises:
+        ConfigurationError: says which.
+    """
+    beyond = max(chosen, default=0)
     if beyond >= len(experiment):
         msg = (
             f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
             f"none at {beyond}"
         )
         raise ConfigurationError(msg)
-    wanted = sorted(options.only)
-    ranges += [range(i, i + 1) for i in fatal]  # only when asked for
-    return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
 
 
 def _of_share(options: Options, indices: list[int]) -> list[int]:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .. import output
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, counted
 from ..trial.outcome import Status
 from .terminal import width_of, wrapped
 
@@ -78,7 +78,7 @@ class Progress:
         self._rate = Rate()
         self._started = self._last_line = time.monotonic()
         if self._style == "log":
-            self._print(f"{name}: {_trials(total)} to run on {where}")
+            self._print(f"{name}: {counted(total, 'trial')} to run on {where}")
 
     def note(self, text: str) -> None:
         """Print a line for people, above the bar if there is one."""
@@ -114,7 +114,7 @@ class Progress:
     def line(self) -> str:
         """Return the state of the run as one line of a log."""
         left, rate = self._total - self.done, self._rate.per_second()
-        parts = [f"{self.done} of {_trials(self._total)}"]
+        parts = [f"{self.done} of {counted(self._total, 'trial')}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
         if rate:
@@ -155,10 +155,6 @@ class Progress:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
             output.say(text)
-
-
-def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count:,} trials"
 
 
 def pace(per_second: float) -> str:

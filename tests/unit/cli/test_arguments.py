@@ -13,12 +13,12 @@ from experimenter_mpi import ExperimenterError, __version__
 from experimenter_mpi.cli import VERBS, main, run_verb
 from experimenter_mpi.cli.arguments import (
     confirm,
-    counted,
     index_list,
     program,
     seconds,
 )
 from experimenter_mpi.cli.run import parser as run_parser
+from experimenter_mpi.errors import counted
 
 DURATIONS = {
     "0": 0,
@@ -69,6 +69,9 @@ def test_one_is_counted_without_an_s():
     assert ["0 trials", "1 trial", "2 trials"] == [
         counted(number, "trial") for number in range(3)
     ]
+    assert "1 process, 2,000 processes" == ", ".join(
+        counted(number, "process") for number in (1, 2000)
+    )
 
 
 MISTAKES = {

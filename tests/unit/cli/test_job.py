@@ -99,8 +99,8 @@ def test_arguments_of_the_script_follow_a_second_pair_of_dashes(job, options):
     [
         (("--isolat3",), "unrecognized arguments: --isolat3"),
         (("--grace", "soon"), "'soon' is no duration"),
-        (("--ranks", "0"), "'0' is no number of at least 1"),
-        (("--nodes", "1.5"), "'1.5' is no number of at least 1"),
+        (("--ranks", "0"), "'0' is not a whole number of 1 or more"),
+        (("--nodes", "1.5"), "'1.5' is not a whole number of 1 or more"),
         (("--time", "later"), "'later' is no duration"),
         (("--mpi", "lam"), "invalid choice: 'lam'"),
     ],
