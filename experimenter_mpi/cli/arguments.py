@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..cluster import durations
 from ..errors import ConfigurationError, ExperimenterError, NotFoundError
+from ..program import program
 from ..run.retention import kept_snapshots
 
 if TYPE_CHECKING:
@@ -87,15 +88,6 @@ def verb_of(name: str) -> Callable[[list[str]], int]:
     module = import_module(f".{name}", __package__)
     main: Callable[[list[str]], int] = module.main
     return main
-
-
-def program() -> str:
-    """Name this program as it was started, for commands that people copy."""
-    # Not in sys.argv: a script that was loaded finds its own arguments there.
-    started = next((word for word in sys.orig_argv[1:] if not word.startswith("-")), "")
-    if os.path.basename(started) == "experimenter-mpi":
-        return "experimenter-mpi"
-    return "python -m experimenter_mpi"
 
 
 def verb_parser(verb: str, description: str, examples: str, notes: str = "") -> Parser:

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseError, printable
-from .arguments import program
+from ..program import program
 from .layout import hint
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import NotFoundError, counted
+from ..program import program
 from ..trial.outcome import Status
-from .arguments import add_kept_snapshots, confirm, program
+from .arguments import add_kept_snapshots, confirm
 from .outline import Outline
 
 if TYPE_CHECKING:

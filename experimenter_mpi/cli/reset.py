@@ -54,6 +54,7 @@ def main(arguments: list[str]) -> int:
         if "-" in given.indices:
             listed |= _listed(made, _standard_input())
         chosen = _chosen(database, experiment, given, listed)
+        arrays_left = False
         if chosen:
             snapshots = database.upkeep.count_snapshots(experiment.id, chosen)
             confirm(_question(len(chosen), snapshots, given), yes=given.yes)
@@ -64,14 +65,14 @@ def main(arguments: list[str]) -> int:
                         "chosen now; nothing was reset: run the command again"
                     )
                     raise DatabaseError(msg)
-                database.upkeep.reset(
+                arrays_left = database.upkeep.reset(
                     experiment.id, chosen, keep_snapshots=given.keep_snapshots
                 )
         verb = "is" if len(chosen) == 1 else "are"
         trials = counted(len(chosen), "trial")
         print(f"{trials} of '{given.name}' {verb} pending", flush=True)
         if chosen:
-            give_room_back(database, experiment.id)
+            give_room_back(database, experiment.id if arrays_left else None)
     return 0
 
 

@@ -17,6 +17,7 @@ from ..modes.distributed import DistributedMode, HeterogeneousMode
 from ..modes.mpi import MPIMode
 from ..modes.multithreaded import MultithreadedMode
 from ..mpi import launch
+from ..program import program
 from ..run.summary import Options
 from ..trial import script as scripts
 from ..trial.functions import find_functions, working_in
@@ -25,7 +26,6 @@ from .arguments import (
     Parser,
     count,
     index_list,
-    program,
     seconds,
     verb_parser,
 )

@@ -7,11 +7,11 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError, TrialProcessError, printable
+from ..program import program
 from .arguments import (
     add_allow_pickle,
     add_json,
     open_existing,
-    program,
     refuse_pickle_in_json,
     verb_parser,
 )

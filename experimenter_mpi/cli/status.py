@@ -12,8 +12,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import printable
+from ..program import program
 from ..run.progress import duration
-from .arguments import add_json, open_existing, program, verb_parser
+from .arguments import add_json, open_existing, verb_parser
 from .databases import add_database, parse
 from .layout import hint
 from .table import print_table

@@ -6,7 +6,7 @@ Each function returns the files of the arrays whose rows it deleted: pass them t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import bindparam, delete, func, or_, select
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Connection
 
+_Value = TypeVar("_Value", str, int)
 # As many values as any SQLite takes in one statement.
 _AT_ONCE = 500
 _BEYOND_THE_NEWEST = (
@@ -92,7 +93,16 @@ def forget_unused_arrays(connection: Connection, experiment_id: str) -> set[str]
     return files
 
 
-def in_groups(values: list[str] | list[int]) -> Iterator[list[str] | list[int]]:
+def has_arrays(connection: Connection, experiment_id: str, ids: Iterable[str]) -> bool:
+    """Whether any of these arrays of an experiment is there."""
+    mine = select(arrays.c.id).where(arrays.c.experiment_id == experiment_id).limit(1)
+    return any(
+        connection.execute(mine.where(arrays.c.id.in_(some))).first() is not None
+        for some in in_groups(sorted(ids))
+    )
+
+
+def in_groups(values: list[_Value]) -> Iterator[list[_Value]]:
     """Yield the values in groups that fit into one statement."""
     for start in range(0, len(values), _AT_ONCE):
         yield values[start : start + _AT_ONCE]

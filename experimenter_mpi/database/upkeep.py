@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import case, func, null, select, update
 
 from ..experiment.experiment import TrialIds
 from ..trial.outcome import Status
@@ -17,9 +17,10 @@ from .garbage import (
     forget_arrays,
     forget_snapshots,
     forget_unused_arrays,
+    has_arrays,
     in_groups,
 )
-from .lookup import as_id, id_range, trial_row
+from .lookup import as_id, id_range, no_trial
 from .room import give_back, room, size_on_disk
 from .where import indices_where
 
@@ -31,31 +32,33 @@ if TYPE_CHECKING:
     from .file.storage import Storage
     from .room import Room
 
-_RESET = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"))
-    .values(
-        status=Status.PENDING,
-        attempts=0,
-        deaths=0,
-        **dict.fromkeys(
-            (
-                "results",
-                "error_type",
-                "error_message",
-                "error",
-                "started_at",
-                "finished_at",
-                "duration",
-                "rank",
-                "hostname",
-                "run_id",
-            ),
-            null(),
+_RESET = update(trials).values(
+    status=Status.PENDING,
+    attempts=0,
+    deaths=0,
+    **dict.fromkeys(
+        (
+            "results",
+            "error_type",
+            "error_message",
+            "error",
+            "started_at",
+            "finished_at",
+            "duration",
+            "rank",
+            "hostname",
+            "run_id",
         ),
-    )
+        null(),
+    ),
 )
-_WITH_RESULTS = (trials.c.id, trials.c.experiment_id, trials.c.results)
+_HAS_ARRAYS = func.instr(trials.c.results, '"$array"') > 0
+# Results without arrays are not read: they may be large, and many.
+_WITH_ARRAYS = select(
+    trials.c.id,
+    trials.c.experiment_id,
+    case((_HAS_ARRAYS, trials.c.results), else_=null()).label("results"),
+)
 
 
 class Upkeep:
@@ -92,25 +95,32 @@ class Upkeep:
         indices: Iterable[int],
         *,
         keep_snapshots: bool = False,
-    ) -> None:
-        """Make trials pending, without results, and unless told without snapshots."""
+    ) -> bool:
+        """Make trials pending, without results, and unless told without snapshots.
+
+        Returns whether arrays may be left that nothing needs: see ``tidy``.
+        """
         ids = _ids(as_id(experiment_id, "an experiment"), indices)
-        self.reset_ids(ids, keep_snapshots=keep_snapshots)
+        return self.reset_ids(ids, keep_snapshots=keep_snapshots)
 
     def reset_ids(
         self, ids: Iterable[UUID | str], *, keep_snapshots: bool = False
-    ) -> None:
+    ) -> bool:
         """Do what ``reset`` does, for trials of any experiment; all or nothing."""
+        texts = [as_id(each, "a trial") for each in ids]
         unused: set[str] = set()
+        shared = False
         with self._storage.transaction() as connection:
-            for trial_id in ids:
-                row = trial_row(self._storage, connection, trial_id, *_WITH_RESULTS)
-                gone = documents.references(row.results)
-                unused |= forget_arrays(connection, row.experiment_id, gone)
+            for some in in_groups(texts):
+                rows = _rows(self._storage, connection, some)
+                files, others = _forget_results(connection, rows)
+                unused |= files
+                shared |= others
                 if not keep_snapshots:
-                    unused |= forget_snapshots(connection, row.experiment_id, row.id)
-                connection.execute(_RESET, {"trial_id": row.id})
+                    unused |= _forget_all_snapshots(connection, rows)
+                connection.execute(_RESET.where(trials.c.id.in_(some)))
         remove_unused(self._storage, unused)
+        return shared
 
     def surplus_snapshots(self, keep: int) -> int:
         """Return how many snapshots are not among the newest ``keep`` of a trial."""
@@ -153,6 +163,50 @@ class Upkeep:
             return left
         give_back(self._storage)
         return None
+
+
+def _rows(storage: Storage, connection: Connection, ids: list[str]) -> list[Row[Any]]:
+    """Return the trials, with those results that refer to arrays.
+
+    Raises:
+        NotFoundError: there is none of one of the ids.
+    """
+    found = connection.execute(_WITH_ARRAYS.where(trials.c.id.in_(ids))).all()
+    rows = all_checked(trials, found)
+    there = {row.id for row in rows}
+    for each in ids:
+        if each not in there:
+            raise no_trial(storage, each)
+    return rows
+
+
+def _forget_results(
+    connection: Connection, rows: list[Row[Any]]
+) -> tuple[set[str], bool]:
+    """Delete the arrays that only these results refer to.
+
+    Returns their files, and whether others are left, which other documents may share.
+    """
+    gone: dict[str, set[str]] = {}
+    for row in rows:
+        if row.results is not None:
+            ids = gone.setdefault(row.experiment_id, set())
+            ids |= documents.references(row.results)
+    files: set[str] = set()
+    for experiment_id, ids in gone.items():
+        files |= forget_arrays(connection, experiment_id, ids)
+    return files, any(has_arrays(connection, each, ids) for each, ids in gone.items())
+
+
+def _forget_all_snapshots(connection: Connection, rows: list[Row[Any]]) -> set[str]:
+    mine = snapshots.c.trial_id.in_([row.id for row in rows])
+    found = connection.execute(select(snapshots.c.trial_id).where(mine).distinct())
+    with_some = set(found.scalars())
+    files: set[str] = set()
+    for row in rows:
+        if row.id in with_some:
+            files |= forget_snapshots(connection, row.experiment_id, row.id)
+    return files
 
 
 def _with_more(connection: Connection, keep: int) -> list[Row[Any]]:

@@ -5,9 +5,11 @@ A file is ours by ``PRAGMA application_id``; its version is ``PRAGMA user_versio
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ...errors import ForeignDatabaseError, SchemaVersionError
+from ...program import program
 from . import version_1, version_5
 
 if TYPE_CHECKING:
@@ -107,8 +109,9 @@ def require_current(version: int, path: str) -> None:
         raise ForeignDatabaseError(msg)
     if version < len(STEPS):
         msg = (
-            f"{path} has schema version {version}, and {len(STEPS)} is needed: open it "
-            "once for writing, which upgrades it"
+            f"{path} has schema version {version}, and {len(STEPS)} is needed: upgrade "
+            f"it with '{program()} compact {shlex.quote(path)}'; where it may not be "
+            "written, upgrade a copy"
         )
         raise SchemaVersionError(msg)
 

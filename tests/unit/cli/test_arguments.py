@@ -14,11 +14,11 @@ from experimenter_mpi.cli import VERBS, main, run_verb
 from experimenter_mpi.cli.arguments import (
     confirm,
     index_list,
-    program,
     seconds,
 )
 from experimenter_mpi.cli.run import parser as run_parser
 from experimenter_mpi.errors import counted
+from experimenter_mpi.program import program
 
 DURATIONS = {
     "0": 0,

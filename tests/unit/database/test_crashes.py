@@ -24,7 +24,8 @@ from unit.database.making import finished, heat
 WRITER = """
 import sys
 from experimenter_mpi import Experiment, IntegerVariable, open_db
-from experimenter_mpi.database import engine, experiments, filesystem
+from experimenter_mpi.database import experiments
+from experimenter_mpi.database.file import engine, filesystem
 experiments._ROWS_AT_ONCE = 500
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False

@@ -10,10 +10,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
+from experimenter_mpi import IntegerVariable
 from experimenter_mpi.database import room
-from experimenter_mpi.database.file import filesystem
-from experimenter_mpi.errors import DatabaseError, DatabaseLockedError
-from unit.database.making import array_rows, heat
+from experimenter_mpi.database.file import engine, filesystem
+from experimenter_mpi.errors import DatabaseError, DatabaseLockedError, NotFoundError
+from unit.database.making import array_rows, finished, heat
 
 MB = 1_000_000
 
@@ -83,6 +84,56 @@ def test_arrays_of_results_that_were_reset_go_if_nothing_else_has_them(db, store
     assert 2 == len(array_rows(db))
     assert 99 == len(db.get_trial(stored.trial_ids[1]).results["a"])
     assert 99 == len(db.latest_snapshot(stored.trial_ids[2]).state["a"])
+
+
+def statements_of(database, do):
+    """Return what ``do`` returns, and the statements that it makes SQLite run."""
+    said: list[str] = []
+    with database.writing():
+        raw = engine.raw(database._open.storage._connected())
+        raw.set_trace_callback(said.append)
+        found = do()
+        raw.set_trace_callback(None)
+    return found, said
+
+
+def test_resetting_many_trials_takes_few_statements(db):
+    experiment = heat("many", i=IntegerVariable(1, 700))
+    db.enrol(experiment)
+    db.ledger(experiment.id).record([finished(index) for index in range(700)], ())
+    for index in (3, 600):
+        db.save_snapshot(experiment.trial_ids[index], {"a": np.arange(9.0)})
+    _, said = statements_of(db, lambda: db.upkeep.reset(experiment.id, range(700)))
+
+    assert len(said) < 40
+    assert {0} == {trial.attempts for trial in db.get_trials_by_name("many")}
+    assert 0 == db.upkeep.count_snapshots(experiment.id)
+    assert [] == array_rows(db)
+
+
+@pytest.mark.parametrize(
+    ("results", "left"),
+    [
+        ({"x": 1}, False),
+        ({"a": np.arange(200_000.0)}, False),  # its own
+        ({"a": np.arange(99.0)}, True),  # perhaps another's as well
+    ],
+)
+def test_all_results_are_looked_at_only_where_arrays_may_be_left(
+    results, left, db, stored
+):
+    db.complete_trial(stored.trial_ids[0], results)
+    db.complete_trial(stored.trial_ids[1], {"a": np.arange(50.0)})
+    assert left == db.upkeep.reset(stored.id, [0])
+    assert (2 if left else 1) == len(array_rows(db))
+
+
+def test_nothing_is_reset_if_a_trial_is_not_there(db, stored):
+    db.complete_trial(stored.trial_ids[0], {"x": 1})
+    with pytest.raises(NotFoundError, match="no trial"):
+        db.upkeep.reset(stored.id, [0, 6])
+
+    assert db.get_trial(stored.trial_ids[0]).has_finished
 
 
 def test_arrays_of_the_configuration_stay(db):
@@ -172,7 +223,8 @@ def test_an_interruption_loses_nothing(disk, db, full, monkeypatch):
 COMPACTING = """
 import sys
 from experimenter_mpi import open_db
-from experimenter_mpi.database import filesystem, room
+from experimenter_mpi.database import room
+from experimenter_mpi.database.file import filesystem
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False
 looks = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from experimenter_mpi import (
     LinearVariable,
     LogLinearVariable,
     MatchIterableVariable,
+    SchemaVersionError,
     open_db,
 )
+from experimenter_mpi.cli import run_verb
 from experimenter_mpi.database.file.version_5 import rewritten
 from experimenter_mpi.encoding import codec
 from support.values import exactly
@@ -204,3 +207,17 @@ def test_what_is_no_document_stays_as_it_is(document):
 )
 def test_what_looks_like_one_is_left_to_the_reader(document):
     assert document == rewritten(document)
+
+
+def test_the_command_that_a_reader_is_told_upgrades_it(old, monkeypatch):
+    monkeypatch.setattr("sys.orig_argv", ["python", "experimenter-mpi"])
+    with pytest.raises(SchemaVersionError) as refused:
+        open_db(old, read_only=True)
+    _, command, rest = str(refused.value).split("'")
+    called, *words = shlex.split(command)
+
+    assert called == "experimenter-mpi"
+    assert run_verb(words) == 0
+    assert rest == "; where it may not be written, upgrade a copy"
+    with open_db(old, read_only=True) as database:
+        assert [15, 3] == [len(each) for each in database.get_experiments()]
