@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -13,9 +14,26 @@ from .file.tables import runs, trials
 from .lookup import as_id, id_range
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from .file.storage import Storage
+
+_LISTED = 5
+
+
+def finished_by(runs: list[int], all_runs: Iterable[int]) -> str:
+    """Return an SQL condition for the trials that some runs finished.
+
+    ``all_runs`` are those that finished any: between two neighbours among them is
+    nothing, and many become few ranges.
+    """
+    if len(runs) <= _LISTED:
+        return f"run_id IN ({', '.join(map(str, runs))})"
+    neighbours = groupby(sorted(all_runs), set(runs).__contains__)
+    pieces = [list(group) for is_one, group in neighbours if is_one]
+    ranges = (f"run_id BETWEEN {piece[0]} AND {piece[-1]}" for piece in pieces)
+    return f"status = 'finished' AND ({' OR '.join(ranges)})"
 
 
 class Versions:

@@ -113,11 +113,27 @@ def _cannot_change(value: Any) -> bool:
     parameters = vars(kind).get("__dataclass_params__")
     if parameters is not None and parameters.frozen:
         names = kind.__dataclass_fields__
-        return _is_fixed(tuple(getattr(value, name, None) for name in names))
+        # ``object.__setattr__`` may have added a cache, say.
+        has_more = not getattr(value, "__dict__", {}).keys() <= names.keys()
+        values = (getattr(value, name, None) for name in names)
+        return not has_more and _is_fixed(tuple(values))
     numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.generic):
+    if numpy is None:
         return False
-    return value.dtype.char not in "OV"
+    if type(value) is numpy.ndarray:
+        return _is_read_only(value, numpy.ndarray)
+    return isinstance(value, numpy.generic) and value.dtype.char not in "OV"
+
+
+def _is_read_only(array: Any, plain: Any) -> bool:
+    """Whether nothing that the array is a view of can be written."""
+    while type(array) is plain:
+        if array.flags.writeable or array.dtype.hasobject:
+            return False
+        if array.base is None:
+            return bool(array.flags.owndata)
+        array = array.base
+    return type(array) is bytes
 
 
 def _is_fixed(values: tuple[Any, ...]) -> bool:

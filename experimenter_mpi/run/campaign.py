@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ..cluster import walltime
 from ..coordination.drain import Drain
 from ..coordination.sweep import Sweep
+from ..database.versions import finished_by
 from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError
+from ..program import program
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
 from ..trial.functions import find_functions
@@ -132,10 +134,10 @@ def _tell_of_other_code(
     found = versions.notice("finished trial", others, counts, code)
     if found is not None:
         sentence, runs = found
-        where = shlex.quote(f"run_id IN ({', '.join(map(str, runs))})")
+        where = shlex.quote(finished_by(runs, counts))
         names = f"{shlex.quote(database.path or 'DB')} {shlex.quote(experiment.name)}"
         progress.note(
-            f"{sentence}, and kept; to run again: experimenter-mpi reset {names} "
+            f"{sentence}, and kept; to run again: {program()} reset {names} "
             f"--where {where}"
         )
 

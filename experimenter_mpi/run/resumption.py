@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from ..program import program
 from ..trial import code_versions as versions
 
 if TYPE_CHECKING:
@@ -43,5 +44,5 @@ class Resumption:
             name, index = shlex.quote(row["experiment"]), row["index"]
             self._note(
                 f"{made[0]}, and trial {index} goes on from it, as others may; to "
-                f"start from scratch: experimenter-mpi reset {path} {name} {index}"
+                f"start from scratch: {program()} reset {path} {name} {index}"
             )

@@ -104,8 +104,8 @@ def test_results_of_other_code_are_named_and_kept(
     other_text = start(way, "mpich").stderr
 
     reset = (
-        f", and kept; to run again: experimenter-mpi reset {folder.database} heat "
-        "--where 'run_id IN (1)'\n"
+        ", and kept; to run again: python -m experimenter_mpi reset "
+        f"{folder.database} heat --where 'run_id IN (1)'\n"
     )
     at = f"commit {commit[:8]}, now {now[:8]}"
     assert (
@@ -117,8 +117,8 @@ def test_results_of_other_code_are_named_and_kept(
         f"physics.py ({at}){reset}"
     ) == other_text
     assert [("1",)] * 4 == folder.query("SELECT results ->> '$.x' || '' FROM trials")
-    _, *verb = shlex.split(other_text.partition("to run again: ")[2])
-    launches.start_serial(*PACKAGE, *verb, "--yes").wait(60).expect(0)
+    verb = shlex.split(other_text.partition("experimenter_mpi reset ")[2])
+    launches.start_serial(*PACKAGE, "reset", *verb, "--yes").wait(60).expect(0)
     assert {"pending": 4} == folder.statuses()
 
 

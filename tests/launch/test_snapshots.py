@@ -81,7 +81,7 @@ def test_going_on_from_a_snapshot_of_other_code_is_said_once(name, launches, fol
 
     said = "1 snapshot was made with another version of exp.py, and trial "
     assert (0, 1) == (first.stderr.count(said), second.stderr.count(said))
-    assert "start from scratch: experimenter-mpi reset " in second.stderr
+    assert "start from scratch: python -m experimenter_mpi reset " in second.stderr
     assert [505] * 3 == totals(folder)
 
 

@@ -114,6 +114,63 @@ def test_a_frozen_dataclass_of_a_class_that_may_have_more_is_copied():
     assert vars(copied(value))["more"] is not vars(value)["more"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Caching:
+    """Has state that is no field."""
+
+    x: int
+
+    def __post_init__(self):
+        object.__setattr__(self, "cache", [])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrozenInSlots:
+    """Has none."""
+
+    x: int
+
+
+def test_a_frozen_dataclass_with_state_beside_its_fields_is_copied():
+    value = Caching(1)
+    copied(value).cache.append(1)
+
+    assert value.cache == []
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+READ_ONLY = [
+    read_only(np.arange(3)),
+    read_only(np.arange(6))[::2],
+    read_only(np.arange(6)).reshape(2, 3).T,
+    np.frombuffer(b"abc", dtype=np.uint8),
+]
+
+
+@pytest.mark.parametrize("value", [*READ_ONLY, FrozenInSlots(1)], ids=repr)
+def test_a_read_only_array_is_shared(value):
+    assert copied(value) is value
+    assert copied({"large": [value]})["large"][0] is value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        read_only(np.arange(3)[:]),  # its base can be written
+        read_only(np.array([[1], "a"], dtype=object)),
+        read_only(np.frombuffer(bytearray(b"abc"), dtype=np.uint8)),
+        read_only(np.arange(3).view(np.recarray)),
+    ],
+    ids=repr,
+)
+def test_a_read_only_array_that_can_change_by_other_ways_is_copied(value):
+    assert copied(value) is not value
+
+
 @pytest.mark.parametrize(
     "value",
     [
