@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from experimenter_mpi.run.execute import execute
+from experimenter_mpi.run.retention import kept_snapshots
 from experimenter_mpi.run.summary import Options
 
 
@@ -14,5 +15,7 @@ def test_its_defaults_are_those_of_execute():
     shared = {
         name: promised[name].default for name in Options._fields if name in promised
     }
+
+    shared["keep_snapshots"] = kept_snapshots(shared["keep_snapshots"])
 
     assert {**shared, "only": None} == Options()._asdict()

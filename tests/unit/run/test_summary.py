@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
+from experimenter_mpi import exit_codes
 from experimenter_mpi.experiment.share import Share
-from experimenter_mpi.run import summary as summary_module
 from experimenter_mpi.run.summary import RunSummary
 
 AN_ID = uuid.uuid4()
@@ -63,7 +63,7 @@ def test_it_reaches_other_ranks_whole(share):
 
 def test_the_exit_codes_are_the_documented_ones():
     """Job scripts compare them with numbers."""
-    codes = {k: v for k, v in vars(summary_module).items() if k.startswith("EXIT_")}
+    codes = {k: v for k, v in vars(exit_codes).items() if k.startswith("EXIT_")}
 
     assert {
         "EXIT_FINISHED": 0,
