@@ -40,6 +40,28 @@ def stat(pid: int) -> Process:
     return Process(head.partition("(")[2], fields[0], int(fields[1]), int(fields[19]))
 
 
+def began(pid: int) -> int | None:
+    """Return what tells a process from others that have its pid later, if known."""
+    try:
+        return stat(pid).started
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def lives(pid: int, since: int | None = None) -> bool:
+    """Whether a process has not ended, as far as is known; ``since`` is from ``began``.
+
+    Where nobody can tell, it lives.
+    """
+    try:
+        process = stat(pid)
+    except FileNotFoundError:
+        return not os.path.exists("/proc/self")
+    except (OSError, ValueError, IndexError):
+        return True
+    return not process.has_ended and since in (None, process.started)
+
+
 def started_at(process: Process) -> float:
     """Return when a process started, in seconds since the epoch."""
     with open("/proc/stat", encoding="utf-8") as file:

@@ -33,6 +33,8 @@ LOOK_SECONDS = 0.25
 UNCOMMITTED = 10_000
 # Python 3.12 begins with a few hundred objects frozen; whoever freezes has thousands.
 FROZEN_BY_A_SCRIPT = 1000
+# By how much objects become more before the collector looks at all: Python's own rule.
+GROWTH = 1.25
 # Ranks that may wait for one commit to be given a trial while messages keep coming.
 MOST_WAITING = 64
 # Answers that what has finished does not change, and snapshots are durable by then.
@@ -68,6 +70,26 @@ def _careful(port: Port) -> int:
     return BATCHES_HELD * LARGEST_BATCH * (len(port.workers) + 1) + UNCOMMITTED
 
 
+# How many objects there were when the garbage collector last looked at all of them.
+_looked_at = 0
+
+
+def _freeze() -> None:
+    """Hide all objects from the collector, once it has looked if they became many.
+
+    Freezing makes it forget when it would have done so by itself, which a script of
+    many runs would never come to.
+    """
+    global _looked_at  # noqa: PLW0603 - one collector in a process
+    gc.freeze()
+    _looked_at = _looked_at or gc.get_freeze_count()
+    if gc.get_freeze_count() > GROWTH * _looked_at:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        _looked_at = gc.get_freeze_count()
+
+
 @contextmanager
 def _older_objects_left_alone() -> Iterator[None]:
     """Let the garbage collector look only at what is made from now on.
@@ -77,7 +99,7 @@ def _older_objects_left_alone() -> Iterator[None]:
     """
     is_ours = gc.get_freeze_count() < FROZEN_BY_A_SCRIPT
     if is_ours:
-        gc.freeze()
+        _freeze()
     try:
         yield
     finally:

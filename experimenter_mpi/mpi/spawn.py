@@ -47,7 +47,11 @@ class Spawner(Transport):
 
     def __init__(self, mpi: Any, communicator: Any) -> None:
         super().__init__(mpi, communicator, has_launcher=False)
-        self._places = _exchange_places(communicator)
+        places = enumerate(_exchange_places(communicator))
+        here = {rank: pid for rank, (pid, host) in places if host == self.hostname}
+        self._here = {
+            rank: (pid, processes.began(pid)) for rank, pid in here.items() if rank
+        }
         self._look_at = time.monotonic()
 
     def receive(
@@ -61,18 +65,31 @@ class Spawner(Transport):
         arrival = super().receive(timeout, wake)
         if arrival is None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + WATCH_SECONDS
-            self._require_alive()
+            self.require_alive()
         return arrival
 
-    def _require_alive(self) -> None:
-        for rank in self.workers:
-            pid, host = self._places[rank]
-            if host == self.hostname and not _lives(pid):
-                msg = (
-                    f"the process of worker rank {rank} ({pid}) has died: run again to "
-                    "go on with what is left, and with --isolate if a trial ends it"
-                )
-                raise WorkerDiedError(msg)
+    def require_alive(self) -> None:
+        """Raise WorkerDiedError if a worker on this host has died."""
+        for rank, pid in self.lost().items():
+            msg = (
+                f"the process of worker rank {rank} ({pid}) has died: run again to "
+                "go on with what is left, and with --isolate if a trial ends it"
+            )
+            raise WorkerDiedError(msg)
+
+    def lost(self) -> dict[int, int]:
+        """Return the ranks on this host whose processes have died, and these."""
+        here = self._here.items()
+        return {
+            rank: pid for rank, (pid, began) in here if not processes.lives(pid, began)
+        }
+
+    def kill(self) -> None:
+        """End the workers on this host; those on others see that they are alone."""
+        lost = self.lost()
+        for rank, (pid, _) in self._here.items():
+            if rank not in lost:
+                os.kill(pid, signal.SIGKILL)
 
 
 def _exchange_places(communicator: Any) -> list[tuple[int, str]]:
@@ -82,11 +99,8 @@ def _exchange_places(communicator: Any) -> list[tuple[int, str]]:
     return places
 
 
-@contextmanager
-def spawned(workers: int) -> Iterator[Transport]:
-    """Provide a transport to so many new worker ranks, which serve until the end.
-
-    An exception inside means that they are busy: then they are left as they are.
+def spawn(workers: int) -> tuple[Spawner, Any]:
+    """Return a transport to so many new worker ranks, and what to ``leave`` them by.
 
     Raises:
         LaunchError: this MPI, or the scheduler, starts no processes.
@@ -94,10 +108,7 @@ def spawned(workers: int) -> Iterator[Transport]:
     _require_possible()
     parents = _start(transports.load(), workers)
     communicator = parents.Merge(high=False)
-    transport = Spawner(transports.load(), communicator)
-    yield transport
-    transport.send_all(Dismiss())
-    leave(transport, parents)
+    return Spawner(transports.load(), communicator), parents
 
 
 @contextmanager
@@ -135,19 +146,10 @@ def _end_with(spawner: int, host: str) -> None:
     Where that was killed before both sides had met, nobody else would: MPI waits for
     it, and spins. On another host it is left to MPI.
     """
-    while host == os.uname().nodename and _lives(spawner):
+    while host == os.uname().nodename and processes.lives(spawner):
         time.sleep(WATCH_SECONDS)
     if host == os.uname().nodename:
         os._exit(EXIT_WRONG)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return not processes.stat(pid).has_ended
-    except FileNotFoundError:
-        return not os.path.exists("/proc/self")  # no such file system: nobody knows
-    except (OSError, ValueError, IndexError):
-        return True
 
 
 def try_it() -> int:

@@ -121,10 +121,10 @@ class Lead:
     def spawned(
         self, workers: int, script: Script | None, sweep: Sweep
     ) -> Iterator[Transport]:
-        from ..mpi.spawn import spawned
+        from .kept_workers import spawned
 
         self._main = origin_of(sweep.experiment, self._script)
-        with spawned(workers) as transport:
+        with spawned(workers, script) as transport:
             self.transport, self._script = transport, script
             yield transport
         self.transport = None
