@@ -33,7 +33,7 @@ def assist(transport: Transport, experiment: Experiment) -> RunSummary:
         ExperimenterError: what stopped rank 0.
         SystemExit: rank 0 has left the script.
     """
-    with _never_in_silence(transport):
+    with outliving_signals(), _never_in_silence(transport):
         order = _order(transport)
         if isinstance(order, m.Begin):
             _work_at(transport, Briefing.unpack(order.job), experiment)
@@ -60,7 +60,7 @@ def follow(transport: Transport) -> None:
 
     Until then rank 0 may begin experiments, and must not wait for this rank.
     """
-    with _never_in_silence(transport):
+    with outliving_signals(), _never_in_silence(transport):
         while transport.is_open and transport.leave is None:
             if isinstance(_order(transport), m.Begin):
                 error = ScriptError(

@@ -211,3 +211,61 @@ experiment = Experiment("outer", function=trial, configuration={})
 
     query = "SELECT results ->> '$.code', results ->> '$.said' FROM trials"
     assert [(0, "20")] == folder.query(query)
+
+
+# A thread of each worker sends its own process signals while it waits for rank 0, which
+# goes on when all have done so.
+BETWEEN = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
+
+def trial(configuration, trial_id):
+    return {}
+
+main = threading.get_ident()
+
+def is_waiting():
+    frame = sys._current_frames()[main]
+    while frame is not None and frame.f_code.co_name != "_order":
+        frame = frame.f_back
+    return frame is not None
+
+def signal_this():
+    while not is_waiting():
+        time.sleep(0.01)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        os.kill(os.getpid(), number)
+    Path(f"signalled-{os.getpid()}").touch()
+
+def wait_for_workers(count):
+    while len(list(Path.cwd().glob("signalled-*"))) < count:
+        time.sleep(0.01)
+    for path in Path.cwd().glob("signalled-*"):
+        path.unlink()
+
+database = open_db("experiments.db")
+for generation in range(2):
+    made = Experiment(
+        f"g{generation}", function=trial, configuration={"n": IntegerVariable(1, 5)}
+    )
+    if generation == 1 and database.is_coordinator:
+        wait_for_workers(2)
+    elif generation == 1:
+        threading.Thread(target=signal_this, daemon=True).start()
+    execute(made, database, MPIMode())
+if database.is_coordinator:
+    wait_for_workers(2)
+else:
+    threading.Thread(target=signal_this, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("library", ["mpich", "openmpi"])
+def test_workers_that_wait_for_rank_0_leave_signals_to_it(library, mpirun, folder):
+    """Between two experiments, and at the end of the script."""
+    folder.write(BETWEEN)
+
+    mpirun(3, "exp.py", library=library).expect(0)
+
+    assert {"finished": 10} == folder.statuses()

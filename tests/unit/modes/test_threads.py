@@ -12,6 +12,7 @@ from experimenter_mpi.coordination.drain import Drain
 from experimenter_mpi.errors import (
     ConfigurationError,
     DatabaseWriteError,
+    IsolationError,
     NotFoundError,
     OutsideTrialError,
 )
@@ -276,4 +277,27 @@ def test_who_leads_knows_whether_threads_still_run():
     with pytest.raises(ValueError, match="odd"):
         MultithreadedMode(2).run(sweep, told.append)
 
+    assert [True, False] == told
+
+
+def test_what_the_first_threads_have_is_closed_if_a_later_one_can_have_none():
+    closed, told = [], []
+
+    class OneChild:
+        def start(self, desk, watch, *, warm):
+            if not warm:
+                raise IsolationError("no more processes")
+            return self
+
+        def close(self):
+            closed.append(self)
+
+    children = OneChild()
+    experiment = make(lambda c, i: {})
+    sweep = sweep_of(experiment, ListLedger(experiment), isolation=children)
+
+    with pytest.raises(IsolationError):
+        threads.run_on_threads(sweep, 3, told.append)
+
+    assert [children] == closed
     assert [True, False] == told
