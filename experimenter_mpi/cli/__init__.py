@@ -17,7 +17,6 @@ from ..errors import (
     did_you_mean,
     printable,
 )
-from ..exit_codes import EXIT_STOPPED, EXIT_WRONG
 from ..mpi import launch
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ def _outcome(arguments: list[str]) -> int:
         return _complain(error)
     except KeyboardInterrupt:
         _complain("stopped at once; run again to go on")
+        from ..exit_codes import EXIT_STOPPED
+
         return EXIT_STOPPED
 
 
@@ -138,6 +139,7 @@ def _end_without_verb(arguments: list[str]) -> NoReturn:
 
 
 def _complain(error: object) -> int:
+    from ..exit_codes import EXIT_WRONG  # not on workers, which import this file
     from ..run.terminal import wrapped
 
     if not getattr(error, "said_by_rank_0", False):

@@ -22,10 +22,9 @@ from ..coordination.questions import Questions
 from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess, message_of
-from ..trial.briefing import unpack
+from ..trial.briefing import experiment_of, unpack
 from ..trial.context import Context
 from ..trial.functions import prepare
-from ..trial.rebuild import experiment_of
 from ..trial.signals import Handlers, deferred
 from . import child_messages as m
 from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire

@@ -21,8 +21,8 @@ from ..errors import (
     rebuilt,
 )
 from ..trial.attempt import Attempt
+from ..trial.briefing import origin_of, require_remakable, script_of
 from ..trial.outcome import Failure, Outcome, Status, iso
-from ..trial.rebuild import origin_of, require_remakable, script_of
 from ..trial.timed import overran
 from . import child_messages as m
 from .exit_status import users_frames

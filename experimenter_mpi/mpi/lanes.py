@@ -12,8 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..coordination import messages as m
-from ..coordination.outgoing import Outgoing
-from ..coordination.worker import run_batch
+from ..coordination.worker import Outgoing, run_batch
 from ..errors import ProtocolError
 from . import executors
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..errors import LaunchError
-from ..exit_codes import EXIT_WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -271,6 +270,8 @@ def _end_in_one_line(mistake: LaunchError) -> None:
             output.say(f"experimenter_mpi: {mistake}")
         output.flush()
         # Python would make it 1, and MPI has no other rank to tell.
+        from ..exit_codes import EXIT_WRONG
+
         os._exit(EXIT_WRONG)
 
     sys.excepthook = on_uncaught

@@ -18,9 +18,9 @@ from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError
 from ..program import program
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
+from ..trial.briefing import require_remakable
 from ..trial.functions import find_functions
 from ..trial.outcome import Status
-from ..trial.rebuild import require_remakable
 from . import provenance
 from .interruption import draining_on_signals
 from .resumption import Resumption

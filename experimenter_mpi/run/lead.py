@@ -19,9 +19,8 @@ from ..errors import (
 )
 from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from ..trial import script as scripts
-from ..trial.briefing import Briefing, pack_if_possible
+from ..trial.briefing import Briefing, origin_of, pack_if_possible, script_of
 from ..trial.functions import working_in
-from ..trial.rebuild import origin_of, script_of
 from .campaign import conduct
 from .progress import Progress
 from .terminal import is_interactive

@@ -154,7 +154,7 @@ def _attempts(line: Line, job: Briefing, local: Experiment | None) -> Attempts:
 def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
     """Return this rank's own experiment, with rank 0's id and configuration."""
     if local is None:
-        from ..trial.rebuild import experiment_of  # not where a script made its own
+        from ..trial.briefing import experiment_of  # not where a script made its own
 
         local = experiment_of(job)
     if local.name != job.name:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_FINISHED, EXIT_STOPPED
-
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -51,6 +49,9 @@ class RunSummary(NamedTuple):
     @property
     def exit_code(self) -> int:
         """0 all finished, 1 some trials failed, 75 stopped with work left."""
+        # Late: workers of a script load this file, and ask for no code.
+        from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_FINISHED, EXIT_STOPPED
+
         if self.remaining:
             return EXIT_STOPPED
         return EXIT_FAILED_TRIALS if self.failed else EXIT_FINISHED

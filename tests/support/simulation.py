@@ -22,7 +22,7 @@ from experimenter_mpi.coordination.messages import (
     Ready,
     Release,
 )
-from experimenter_mpi.coordination.outgoing import LATE_SECONDS
+from experimenter_mpi.coordination.worker import LATE_SECONDS
 from experimenter_mpi.trial.outcome import Outcome, Place, Status
 
 if TYPE_CHECKING:

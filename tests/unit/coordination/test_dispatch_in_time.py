@@ -13,7 +13,7 @@ import pytest
 from experimenter_mpi.coordination.batch_size import BATCH_SECONDS
 from experimenter_mpi.coordination.dispatch import Send
 from experimenter_mpi.coordination.messages import HOLD_SECONDS, Assign
-from experimenter_mpi.coordination.outgoing import LATE_SECONDS
+from experimenter_mpi.coordination.worker import LATE_SECONDS
 from support.crowd import Watched
 from support.fakes import outcome
 from support.simulation import Costs, SimulatedRun, list_schedule, lower_bound

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from experimenter_mpi.coordination import messages as m
-from experimenter_mpi.coordination import outgoing as reports
 from experimenter_mpi.coordination import worker
+from experimenter_mpi.coordination import worker as reports
 from experimenter_mpi.coordination.messages import HOLD_SECONDS
 from experimenter_mpi.coordination.worker import Line, in_frames, report_unable, work
 from experimenter_mpi.errors import NotFoundError, ProtocolError, TrialInterrupted

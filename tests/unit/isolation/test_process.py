@@ -16,14 +16,15 @@ from experimenter_mpi.experiment.variables import IntegerVariable
 from experimenter_mpi.isolation import process
 from experimenter_mpi.isolation.children import ChildProcesses
 from experimenter_mpi.trial import script as scripts
-from experimenter_mpi.trial.briefing import Briefing, pack_if_possible
-from experimenter_mpi.trial.outcome import Status
-from experimenter_mpi.trial.rebuild import (
+from experimenter_mpi.trial.briefing import (
+    Briefing,
     experiment_of,
     origin_of,
+    pack_if_possible,
     require_remakable,
     script_of,
 )
+from experimenter_mpi.trial.outcome import Status
 from support.fakes import WITH_PACKAGE
 
 pytestmark = pytest.mark.usefixtures("deadline")
