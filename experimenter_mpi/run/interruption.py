@@ -16,6 +16,7 @@ from ..trial.signals import SIGNALS, Handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from ..coordination.drain import Drain
 
@@ -24,6 +25,7 @@ LOOK_SECONDS = 0.1
 SAME_SECONDS = 0.25
 # How long an interrupted trial has to heed it, before the process ends with it.
 HEED_SECONDS = 0.4
+DEBUGGERS = ("pdb", "bdb")
 
 
 @contextmanager
@@ -232,7 +234,7 @@ class _Watchdog:
                 self._told.once()
             if self._over.wait(LOOK_SECONDS):
                 return
-        if "pdb" in sys.modules:  # somebody looks at a trial, and takes all the time
+        if _is_debugged():  # somebody looks at a trial, and takes all the time
             return
         self._interrupt()
         while not self._over.wait(HEED_SECONDS):
@@ -245,6 +247,20 @@ class _Watchdog:
         main = threading.main_thread().ident
         if main is not None:
             signal.pthread_kill(main, signal.SIGINT)
+
+
+def _is_debugged() -> bool:
+    """Whether a trial stands in pdb, or in another debugger that is made of it.
+
+    That pdb is loaded says nothing: IPython loads it, and so does ``doctest``.
+    """
+    for frame in sys._current_frames().values():  # noqa: SLF001 - its only way
+        above: FrameType | None = frame
+        while above is not None:
+            if above.f_globals.get("__name__") in DEBUGGERS:
+                return True
+            above = above.f_back
+    return False
 
 
 def _end_process() -> None:

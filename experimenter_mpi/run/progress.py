@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import output
 from ..errors import ConfigurationError, counted
 from ..trial.outcome import Status
+from .notebook import NotebookBar, is_notebook
 from .terminal import width_of, wrapped
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Rate:
 class Progress:
     """The display of one run; a context manager around its trials.
 
-    ``style`` is True or "auto" (a bar on a terminal, else a log), "bar", "log", or
-    False or "none".
+    ``style`` is True or "auto" (a bar on a terminal and in a notebook, else a log),
+    "bar", "log", or False or "none".
     """
 
     def __init__(self, style: bool | str) -> None:
@@ -64,9 +65,12 @@ class Progress:
             msg = f"progress must be one of {', '.join(STYLES)}, not {style!r}"
             raise ConfigurationError(msg)
         self._width = width_of(sys.stderr) if named in ("auto", "bar") else None
+        if named in ("auto", "bar") and self._width is None and is_notebook():
+            named = "notebook"
         if named == "auto":
             named = "log" if self._width is None else "bar"
         self._style = named
+        self._notebook: NotebookBar | None = None
         self._bar: Any = None
         self._task: Any = None
         self._name = ""
@@ -105,7 +109,9 @@ class Progress:
         self.done += len(statuses) - statuses.count(Status.PENDING)
         self.failed += statuses.count(Status.FAILED)
         self._rate.sample(self.done)
-        if self._bar is not None:
+        if self._notebook is not None:
+            self._notebook.show(self.done, self.line())
+        elif self._bar is not None:
             self._bar.update(self._task, completed=self.done, failures=self._failures())
         elif self._style == "log" and self._line_due():
             self._last_line = time.monotonic()
@@ -130,11 +136,17 @@ class Progress:
                 self._name, total=self._total, failures=self._failures()
             )
             self._bar.start()
+        elif self._style == "notebook":
+            self._notebook = NotebookBar(self._total)
+            self._notebook.show(self.done, self.line())
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        elif self._notebook is not None:
+            self._notebook.show(self.done, self.line(), last=True)
+            self._notebook = None
         elif self._style == "log":
             self._print(self.line())
 

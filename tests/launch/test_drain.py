@@ -210,6 +210,19 @@ def test_a_trial_inside_a_c_library_is_stopped_too(start_serial, folder, number,
     assert "a trial did not stop, and runs again" in done.stderr
 
 
+def test_a_debugger_that_is_only_loaded_gives_a_trial_no_more_time(
+    start_serial, folder
+):
+    """Doctest loads pdb, and with it a good part of what scientists import."""
+    folder.write(f"import doctest\n{STUBBORN}")
+    running = start_serial(*PACKAGE, "run", "exp.py")
+    running.wait_for(began(folder))
+
+    running.send_signal(signal.SIGINT)
+
+    running.wait(30).expect(75)
+
+
 @pytest.mark.parametrize("ranks", [0, 3])
 def test_a_time_limit_stops_them_too(ranks, serial, mpirun, folder):
     """Where starting takes as long on a busy machine, no trial is begun."""
