@@ -12,8 +12,9 @@ import atexit, os, resource, numpy
 from mpi4py import MPI
 from experimenter_mpi import (
     Experiment, IntegerVariable, get_latest_snapshot_from_global_database,
-    save_snapshot_in_global_database, shared_arrays,
+    save_snapshot_in_global_database,
 )
+from experimenter_mpi.trial import arrays
 
 def trial(configuration, trial_id):
     n = configuration["n"]
@@ -25,7 +26,7 @@ def trial(configuration, trial_id):
 
 CELLS = 25_000_000
 if os.environ["FOLDER"] == "not shared":
-    shared_arrays.SharedArrays._is_coordinators = lambda self: False
+    arrays.SharedArrays._is_coordinators = lambda self: False
 
 def say_peak():
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
@@ -79,7 +80,8 @@ def test_a_trial_with_too_large_a_document_fails_and_says_what_to_do(run_cli, fo
 
 
 HUGE = """
-from experimenter_mpi import Experiment, IntegerVariable, codec
+from experimenter_mpi import Experiment, IntegerVariable
+from experimenter_mpi.encoding import codec
 
 codec.MAX_DOCUMENT_BYTES = 1000
 

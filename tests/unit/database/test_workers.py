@@ -64,7 +64,7 @@ def test_every_public_function_is_the_method_of_its_name():
     functions = {
         name
         for name, home in em._HOMES.items()
-        if home == "database.database" and name not in {"open_db", "ExperimentDatabase"}
+        if home == "database.handle" and name not in {"open_db", "ExperimentDatabase"}
     }
 
     assert len(functions) == 18
