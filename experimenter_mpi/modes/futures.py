@@ -103,7 +103,7 @@ def _require_all(transport: Transport) -> None:
         raise WorkerDiedError(msg)
 
 
-class _Worker:
+class _ExecutorWorker:
     """A batch that an executor runs, and those that follow it, under one number.
 
     ``running`` are the trials of that batch. Of those ``heard`` were reported before
@@ -146,14 +146,18 @@ class FuturesPort:
         self._places = places
         self._pools = pools
         every = enumerate((pool for pool in pools for _ in places), start=1)
-        self._workers = {number: _Worker(number, pool) for number, pool in every}
+        self._workers = {
+            number: _ExecutorWorker(number, pool) for number, pool in every
+        }
         self.workers = [*self._workers, *(unable or {})]
         self._arrivals: deque[tuple[int, m.Message]] = deque()
         self._arrivals += ((number, m.Ready(None)) for number in self._workers)
         self._arrivals += (unable or {}).items()
         # Filled on threads of the executors.
-        self._done: SimpleQueue[tuple[_Worker, Future[BatchEnd]]] = SimpleQueue()
-        self._running: dict[int, _Worker] = {}
+        self._done: SimpleQueue[tuple[_ExecutorWorker, Future[BatchEnd]]] = (
+            SimpleQueue()
+        )
+        self._running: dict[int, _ExecutorWorker] = {}
         self._told_to_drain = False
 
     def poll(self) -> tuple[int, m.Message] | None:
@@ -217,7 +221,7 @@ class FuturesPort:
 
     # --- batches
 
-    def _submit_next(self, worker: _Worker) -> None:
+    def _submit_next(self, worker: _ExecutorWorker) -> None:
         if worker.running or not worker.waiting:
             return
         ranges = worker.waiting.popleft()
@@ -226,7 +230,7 @@ class FuturesPort:
         future = worker.pool.submit(run_batch_here, ranges)
         future.add_done_callback(lambda done: self._done.put((worker, done)))
 
-    def _drain(self, worker: _Worker, order: m.StopWork) -> None:
+    def _drain(self, worker: _ExecutorWorker, order: m.StopWork) -> None:
         if not self._told_to_drain:
             self._told_to_drain = True
             for rank in self._places:
@@ -251,13 +255,13 @@ class FuturesPort:
             case _:
                 self._arrivals.append((-rank, message))
 
-    def _tell_begun(self, worker: _Worker, place: Place) -> None:
+    def _tell_begun(self, worker: _ExecutorWorker, place: Place) -> None:
         if not worker.begun:
             worker.begun = True
             begun = m.Begun(worker.running[0], place)
             self._arrivals.append((worker.number, begun))
 
-    def _settle(self, worker: _Worker) -> None:
+    def _settle(self, worker: _ExecutorWorker) -> None:
         """Go on with the next batch, if all that was reported of this one is here."""
         ended = worker.ended
         if ended is None or worker.heard < ended.sent:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..trial.script import Script
 
 
-class Origin(NamedTuple):
+class StartedFrom(NamedTuple):
     """What workers were started with: other workers are needed where it differs."""
 
     workers: int
@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 class Kept(NamedTuple):
     """Workers that wait for another run."""
 
-    origin: Origin
+    origin: StartedFrom
     transport: Spawner
     parents: Any
 
@@ -52,7 +52,7 @@ def spawned(workers: int, script: Script | None) -> Iterator[Transport]:
     Raises:
         LaunchError: this MPI, or the scheduler, starts no processes.
     """
-    origin = Origin(workers, script, os.getcwd(), dict(os.environ))
+    origin = StartedFrom(workers, script, os.getcwd(), dict(os.environ))
     if not _exit_codes:
         _exit_codes.append(ExitCode())
         atexit.register(_end_all)
@@ -61,7 +61,7 @@ def spawned(workers: int, script: Script | None) -> Iterator[Transport]:
     _kept.append(crew)
 
 
-def _taken(origin: Origin) -> Kept | None:
+def _taken(origin: StartedFrom) -> Kept | None:
     """Take the workers that wait if they were started like this, else end them.
 
     Raises:
