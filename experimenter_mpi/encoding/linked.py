@@ -4,7 +4,8 @@ A database may be a stranger's, and come with a link to what is none of its busi
 So the link must be the work of the database's owner, and where that is not who opens
 it, the folder must be the owner's, too. Files in it count by names of ours alone, and
 one database has it at a time, which a file in it says: leftovers of one would be the
-results of another.
+results of another. A database is known by its path and its id together: two nodes may
+each have one at the same path, and a copy of the file has the same id.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import os
 import re
 import shlex
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ..errors import DatabaseWriteError
 from .disk import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CLAIM = ".database"
 _IS_CLAIM = re.compile(r"[0-9a-f]{32}\.database")  # the folder may hold other files
@@ -30,14 +35,18 @@ class ArrayFolder:
     followed, and what to do about it.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(
+        self, database: str, identify: Callable[[str], str | None] | None = None
+    ) -> None:
+        """``identify`` returns the id of the database at a path; only to claim it."""
         self._database = database
+        self._identify = identify
         self._name = f"{database}.arrays"
         self.is_linked = os.path.islink(self._name)
         self.path = os.path.realpath(self._name) if self.is_linked else self._name
         self.refusal = self._refusal() if self.is_linked else None
 
-    def claim(self, token: str | None) -> None:
+    def claim(self, token: str | None, database_id: str) -> None:
         """Make sure that a linked folder is this database's, and say whose it is.
 
         Raises:
@@ -48,12 +57,11 @@ class ArrayFolder:
         if not self.is_linked:
             return
         self._require_no_neighbour()
-        mine = os.path.join(self.path, _claim_name(self._database))
+        mine = os.path.join(self.path, _claim_name(self._database, database_id))
         was_mine = os.path.lexists(mine)
-        if was_mine and os.path.getsize(self._database) == 0:  # new, unlike its claim
-            raise self._perhaps_taken(mine, "another database of this name")
+        claim = {"database": self._database, "id": database_id, "token": token}
         try:
-            _write(mine, {"database": self._database, "token": token})
+            _write(mine, claim)
         except OSError as error:
             msg = f"the array folder {self.path} cannot be written: {reason(error)}"
             raise DatabaseWriteError(msg) from error
@@ -75,15 +83,31 @@ class ArrayFolder:
         One that cannot be looked at may be on a disk that is not mounted here, and
         these may be its arrays.
         """
-        other = _read(file).get("database")
+        claim = _read(file)
+        other = claim.get("database")
         if not isinstance(other, str) or not _is_file(other):
             if os.path.lexists(file):
                 raise self._perhaps_taken(file, other)
-        elif os.path.realpath(f"{other}.arrays") == self.path:
+        elif other != self._database and self._leads_here(other):
             raise self._taken(other)
-        else:
+        elif self._is_gone(other, claim.get("id")):
             with suppress(OSError):
                 os.unlink(file)
+        else:
+            raise self._perhaps_taken(file, f"another database at {other}")
+
+    def _leads_here(self, other: str) -> bool:
+        return os.path.realpath(f"{other}.arrays") == self.path
+
+    def _is_gone(self, path: str, database_id: object) -> bool:
+        """Whether this claim on the folder is of no use to anybody any more.
+
+        A database of that path and that id is here, and has another folder; or the
+        claim is this database's own, from before databases had ids.
+        """
+        if path == self._database:
+            return database_id is None and os.path.getsize(path) > 0  # not a new one
+        return self._identify is not None and database_id == self._identify(path)
 
     def _require_no_neighbour(self) -> None:
         """Refuse the folder that stands beside a database of its own."""
@@ -140,10 +164,11 @@ def is_claimed(folder: str, token: str) -> bool:
     return any(_read(file).get("token") == token for file in _claims(folder))
 
 
-def _claim_name(database: str) -> str:
+def _claim_name(database: str, database_id: str) -> str:
     import hashlib  # not on a worker
 
-    return hashlib.sha256(os.fsencode(database)).hexdigest()[:32] + _CLAIM
+    key = os.fsencode(database) + b"\0" + database_id.encode()
+    return hashlib.sha256(key).hexdigest()[:32] + _CLAIM
 
 
 def _is_file(path: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from . import descriptors
@@ -81,6 +83,25 @@ def raw(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
     return driver
+
+
+def begin(connection: Connection) -> Connection:
+    """Begin to read; only the first query takes the file's lock."""
+    connection.exec_driver_sql("BEGIN")
+    try:
+        connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").scalar()
+    except BaseException:
+        roll_back(connection)
+        raise
+    return connection
+
+
+def roll_back(connection: Connection) -> None:
+    """Undo on both levels: after a failed COMMIT SQLAlchemy believes all is done."""
+    with suppress(DBAPIError):
+        connection.rollback()
+    with suppress(Exception):
+        raw(connection).rollback()
 
 
 def wait_at_most(connection: Connection, seconds: float) -> None:

@@ -6,6 +6,7 @@ A file is ours by ``PRAGMA application_id``; its version is ``PRAGMA user_versio
 from __future__ import annotations
 
 import shlex
+import uuid
 from typing import TYPE_CHECKING
 
 from ...errors import ForeignDatabaseError, SchemaVersionError
@@ -57,6 +58,23 @@ def _name_runs(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _name_databases(connection: Connection) -> None:
+    """To version 6: an id of the file, the seed, and more of what made the results."""
+    for statement in (
+        "ALTER TABLE experiments ADD COLUMN seed TEXT",
+        "ALTER TABLE runs ADD COLUMN packages TEXT",
+        "ALTER TABLE runs ADD COLUMN git_diff TEXT",
+        """
+        CREATE TABLE database_properties (
+            "key" TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY ("key")
+        )
+        """,
+    ):
+        connection.exec_driver_sql(statement)
+    new = "INSERT INTO database_properties VALUES ('id', ?)"
+    connection.exec_driver_sql(new, (str(uuid.uuid4()),))
+
+
 # STEPS[n] leads from version n to n + 1. A step must never change.
 STEPS: list[Callable[[Connection], None]] = [
     _create_tables,
@@ -64,6 +82,7 @@ STEPS: list[Callable[[Connection], None]] = [
     _name_shares,
     _name_runs,
     version_5.rewrite,
+    _name_databases,
 ]
 
 

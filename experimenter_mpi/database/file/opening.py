@@ -15,6 +15,7 @@ from ...errors import (
 )
 from . import engine, failures, migrations, schema
 from .header import read_header
+from .properties import read_id
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def open_memory(*, allow_pickle: bool = False) -> Storage:
     storage = Storage(None, allow_pickle=allow_pickle)
     with storage.transaction() as connection:
         migrations.upgrade(connection, 0)
+        storage.database_id = read_id(connection)
     return storage
 
 
@@ -67,6 +69,7 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
             version = migrations.identify(connection, path)
             if version == len(migrations.STEPS):
                 schema.require_passive(connection, path)
+                storage.database_id = read_id(connection)
     if storage.read_only:
         migrations.require_current(version, path)
     elif version < len(migrations.STEPS):
@@ -78,6 +81,8 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
                 schema.require_passive(connection, path, before_upgrade=True)
             migrations.upgrade(connection, version)
             schema.require_passive(connection, path)
+            storage.database_id = read_id(connection)
+            storage.claim_arrays()
 
 
 def _identify_from_outside(path: str) -> None:

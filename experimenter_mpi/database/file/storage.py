@@ -26,6 +26,7 @@ from .descriptors import Identity, identity, require_one_name
 from .guard import Guard
 from .header import has_cold_journal, has_wal, is_wal, names_other_file
 from .lock import WriterLock
+from .properties import stored_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,8 @@ class Storage:
         self.allow_pickle = allow_pickle
         self.notices: list[str] = []
         self._listener: Callable[[str], None] | None = None
-        self._arrays = None if path is None else ArrayFolder(path)
+        self.database_id: str | None = None  # until it is read, or made
+        self._arrays = None if path is None else ArrayFolder(path, stored_id)
         self.files = None if self._arrays is None else files_in(self._arrays)
         self.arrays_folder = None if self.files is None else self.files.folder
         self._lock = None if path is None else WriterLock(path, self.note)
@@ -95,7 +97,7 @@ class Storage:
                 yield connection
             finally:
                 self._in_transaction = False
-                _roll_back(connection)
+                engine.roll_back(connection)
                 if self._is_immutable:  # true for now only: a writer may come
                     self._disconnect()
 
@@ -121,7 +123,7 @@ class Storage:
                 yield connection
                 self._commit(connection, began)
             except BaseException:
-                _roll_back(connection)
+                engine.roll_back(connection)
                 raise
             finally:
                 self._in_transaction = False
@@ -216,8 +218,7 @@ class Storage:
         require_one_name(self.path)
         took_over = self._lock.acquire(patient=patient)
         try:
-            if self._arrays is not None:
-                self._arrays.claim(self._lock.token)
+            self.claim_arrays()
             connection = self.upgrade_connection(engine.WRITE)
             self._file = identity(self.path)
             with failures.translated(self.path, "written"):
@@ -226,6 +227,11 @@ class Storage:
         except BaseException:
             self._lock.release()
             raise
+
+    def claim_arrays(self) -> None:
+        """Make sure that an array folder elsewhere is this database's alone."""
+        if self._arrays and self._lock and self.database_id:
+            self._arrays.claim(self._lock.token, self.database_id)
 
     def _prepare_journal(self) -> None:
         """Never use a WAL on what may be another machine's disk, left by whomever."""
@@ -268,11 +274,11 @@ class Storage:
     def _begin_reading(self) -> Connection:
         for _ in range(_REPAIRS):
             try:
-                return _begin(self._connected())
+                return engine.begin(self._connected())
             except DBAPIError as error:
                 if self._sessions or not self._repair(error):
                     raise
-        return _begin(self._connected())
+        return engine.begin(self._connected())
 
     def _repair(self, error: DBAPIError) -> bool:
         """Make a file readable that a killed writer, or its folder, leaves unreadable.
@@ -305,7 +311,7 @@ class Storage:
         except DatabaseLockedError:  # its commit is over by now
             return True
         try:
-            _roll_back(_begin(self.upgrade_connection(engine.WRITE)))
+            engine.roll_back(engine.begin(self.upgrade_connection(engine.WRITE)))
         finally:
             self._disconnect()
             self._lock.release()
@@ -328,22 +334,3 @@ class Storage:
         if self._closed:
             msg = f"{self.name} is closed: open it again with open_db"
             raise DatabaseError(msg)
-
-
-def _begin(connection: Connection) -> Connection:
-    """Begin to read; only the first query takes the file's lock."""
-    connection.exec_driver_sql("BEGIN")
-    try:
-        connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").scalar()
-    except BaseException:
-        _roll_back(connection)
-        raise
-    return connection
-
-
-def _roll_back(connection: Connection) -> None:
-    """Undo on both levels: after a failed COMMIT SQLAlchemy believes all is done."""
-    with suppress(DBAPIError):
-        connection.rollback()
-    with suppress(Exception):
-        engine.raw(connection).rollback()

@@ -32,6 +32,14 @@ class Blob(UserDefinedType[bytes]):
         return "BLOB"
 
 
+# What is true of the file as a whole; its id, see properties.
+database_properties = Table(
+    "database_properties",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("value", Text, nullable=False),
+)
+
 experiments = Table(
     "experiments",
     metadata,
@@ -44,6 +52,8 @@ experiments = Table(
     Column("configuration", Text, nullable=False),
     Column("trial_count", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
+    # A decimal integer of up to 128 bits: too long for an INTEGER.
+    Column("seed", Text),
     sqlite_autoincrement=True,
 )
 
@@ -167,5 +177,8 @@ runs = Table(
     Column("script_hash", Text),
     Column("script_text", Text),
     Column("sources", Text),
+    # JSON: the version of each package that was loaded.
+    Column("packages", Text),
+    Column("git_diff", Text),
     sqlite_autoincrement=True,
 )

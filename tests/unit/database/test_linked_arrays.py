@@ -320,6 +320,107 @@ def test_who_had_the_folder_first_keeps_it_when_refused(
     assert claim.exists()
 
 
+def elsewhere(open_here, tmp_path, name):
+    """Make a database with a result of its own, as on the disk of another node."""
+    with open_here("other.db") as database:
+        experiment = heat()
+        database.enrol(experiment)
+        database.complete_trial(experiment.trial_ids[0], {"field": FIELD + 7})
+    node = tmp_path / f"node of {name}"
+    node.mkdir()
+    (tmp_path / "other.db").rename(node / name)
+    shutil.rmtree(tmp_path / "other.db.arrays")
+    return node / name
+
+
+def test_another_database_at_the_same_path_does_not_get_the_folder(
+    moved, open_here, tmp_path, scratch
+):
+    """Each node has a disk of its own at this path, and one scratch is everybody's."""
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    before = files_below(scratch)
+    (claim,) = scratch.glob("*.database")
+    other = elsewhere(open_here, tmp_path, "heat.db")
+    (tmp_path / "heat.db").rename(tmp_path / "away.db")
+    other.rename(tmp_path / "heat.db")
+    for _ in range(2):
+        with pytest.raises(DatabaseWriteError, match="another database at .*heat.db"):
+            open_here().sweep_leftovers()
+    assert before == files_below(scratch)
+
+    other = (tmp_path / "heat.db").rename(tmp_path / "other.db")
+    (tmp_path / "away.db").rename(tmp_path / "heat.db")
+    assert 0 == open_here().sweep_leftovers()
+    (tmp_path / "heat.db").unlink()
+    other.rename(tmp_path / "heat.db")
+    with pytest.raises(DatabaseWriteError) as refused:
+        open_here().sweep_leftovers()
+    assert str(claim) in str(refused.value)
+    remedy(refused)
+    assert 2 == open_here().sweep_leftovers()
+
+
+def test_another_database_at_the_path_of_the_owner_says_nothing_of_it(
+    moved, open_here, tmp_path, scratch
+):
+    """The owner is on another node; the one at its path here has another folder."""
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    before = files_below(scratch)
+    other = elsewhere(open_here, tmp_path, "heat.db")
+    (tmp_path / "heat.db.arrays").unlink()
+    other.replace(tmp_path / "heat.db")
+    link_to(tmp_path, "second.db", scratch)
+    with pytest.raises(DatabaseWriteError, match="another database at .*heat.db"):
+        open_here("second.db")
+
+    assert before == files_below(scratch)
+
+
+def test_a_copy_under_another_name_needs_a_folder_of_its_own(
+    moved, open_here, tmp_path, scratch
+):
+    """It has the same id, and its results go other ways from now on."""
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    shutil.copy(tmp_path / "heat.db", tmp_path / "copy.db")
+    link_to(tmp_path, "copy.db", scratch)
+    with pytest.raises(DatabaseWriteError, match=r"the array folder of .*heat\.db:"):
+        open_here("copy.db").sweep_leftovers()
+    (tmp_path / "heat.db").unlink()
+    with pytest.raises(DatabaseWriteError, match="not found here"):
+        open_here("copy.db").sweep_leftovers()
+
+
+def test_a_copy_that_is_put_back_has_its_folder(moved, open_here, tmp_path, scratch):
+    """As after a run on the disk of a node, or from a backup."""
+    with open_here() as database:
+        database.complete_trial(moved.trial_ids[1], {"field": FIELD})
+    shutil.copy(tmp_path / "heat.db", tmp_path / "backup.db")
+    (tmp_path / "heat.db").unlink()
+    (tmp_path / "backup.db").rename(tmp_path / "heat.db")
+
+    assert 0 == open_here().sweep_leftovers()
+    assert 2 == len(files_below(scratch))
+
+
+def test_a_claim_from_before_databases_had_ids_is_their_own(
+    moved, open_here, tmp_path, scratch
+):
+    path = str(tmp_path / "heat.db")
+    (scratch / STRANGE).write_text(json.dumps({"database": path, "token": "t"}))
+    open_here().complete_trial(moved.trial_ids[1], {"x": 1})
+    (claim,) = scratch.glob("*.database")
+    assert STRANGE != claim.name
+
+    claim.rename(scratch / STRANGE)
+    (scratch / STRANGE).write_text(json.dumps({"database": path, "token": "t"}))
+    (tmp_path / "heat.db").unlink()
+    with pytest.raises(DatabaseWriteError, match="another database at"):
+        open_here()  # a new one: the claim is not its own
+
+
 STRANGE = f"{'ab' * 16}.database"
 NUL = '{"database": "a\\u0000"}'
 
@@ -369,7 +470,7 @@ def test_who_holds_the_lock_is_read_in_the_folder(moved, open_here, scratch):
 
 def test_a_folder_that_is_none_is_as_before(tmp_path):
     folder = ArrayFolder(str(tmp_path / "heat.db"))
-    folder.claim("token")
+    folder.claim("token", "id")
 
     assert folder.path == f"{tmp_path}/heat.db.arrays"
     assert not os.path.exists(folder.path)
