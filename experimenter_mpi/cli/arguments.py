@@ -19,7 +19,7 @@ from ..run.retention import kept_snapshots
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 EXIT_CODES = """exit codes: 0 all finished; 1 some trials failed; 2 usage; 3 the
 environment or the input is wrong; 75 stopped early with work left, run again"""
@@ -143,9 +143,9 @@ def _kept_snapshots(text: str) -> int | None:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
+def open_existing(path: str, *, write: bool = False) -> Session:
     """Open a database that must exist; nothing is made by looking."""
-    from ..database.handle import open_db
+    from ..database.handle import open_db, session_of
 
     if not os.path.exists(path):
         msg = (
@@ -154,7 +154,8 @@ def open_existing(path: str, *, write: bool = False) -> ExperimentDatabase:
         )
         raise NotFoundError(msg)
     folder, name = os.path.split(os.path.abspath(path))
-    return open_db(name, folder, create_folder=False, read_only=not write)
+    database = open_db(name, folder, create_folder=False, read_only=not write)
+    return session_of(database)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -26,11 +26,11 @@ def main(arguments: list[str]) -> int:
     add_kept_snapshots(parser.add_argument, "--snapshots")
     add_yes(parser)
     given = parse(parser, arguments, most=0, will_write=True)
-    with open_existing(given.database, write=True) as database:
+    with open_existing(given.database, write=True) as session:
         if given.snapshots is not None:
-            surplus = database.upkeep.surplus_snapshots(given.snapshots)
+            surplus = session.upkeep.surplus_snapshots(given.snapshots)
             if surplus:
                 confirm(f"Delete {counted(surplus, 'snapshot')}?", yes=given.yes)
-        before, after = database.upkeep.compact(given.snapshots)
+        before, after = session.upkeep.compact(given.snapshots)
     print(f"{given.database}: {size(before)} before, {size(after)} now")
     return 0

@@ -23,8 +23,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", metavar="NAME")
     add_yes(parser)
     given = parse(parser, arguments, most=1, will_write=True)
-    with open_existing(given.database, write=True) as database:
-        experiment = Outline(database, given.name)
+    with open_existing(given.database, write=True) as session:
+        experiment = Outline(session, given.name)
         finished = experiment.counts.get("finished", 0)
         trials = counted(len(experiment), "trial")
         confirm(
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
             f"finished, from {given.database}?",
             yes=given.yes,
         )
-        database.delete_experiment(experiment.id)
+        session.experiments.delete(experiment.id)
         print(f"deleted '{given.name}'", flush=True)
-        give_room_back(database)
+        give_room_back(session)
     return 0

@@ -14,16 +14,16 @@ from .table import print_table
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
     from ..experiment.experiment import Experiment
 
 
 def describe(experiments: list[Experiment], given: Namespace) -> int:
     """Print each experiment's trials and how many of them a run would run."""
     if os.path.exists(given.db):
-        with open_existing(given.db) as database:
-            rows = [_row(experiment, database, given) for experiment in experiments]
-            lost = stored(experiments, database) if given.overwrite else []
+        with open_existing(given.db) as session:
+            rows = [_row(experiment, session, given) for experiment in experiments]
+            lost = stored(experiments, session) if given.overwrite else []
     else:
         rows = [_row(experiment, None, given) for experiment in experiments]
         lost = []
@@ -35,10 +35,10 @@ def describe(experiments: list[Experiment], given: Namespace) -> int:
 
 
 def _row(
-    experiment: Experiment, database: ExperimentDatabase | None, given: Namespace
+    experiment: Experiment, session: Session | None, given: Namespace
 ) -> list[str]:
     total = len(experiment)
-    ranges = _unfinished(experiment, database, given)
+    ranges = _unfinished(experiment, session, given)
     if given.share is not None:
         total, ranges = given.share.size(total), given.share.of(ranges)
     left = sum(map(len, ranges))
@@ -49,14 +49,14 @@ def _row(
 
 
 def _unfinished(
-    experiment: Experiment, database: ExperimentDatabase | None, given: Namespace
+    experiment: Experiment, session: Session | None, given: Namespace
 ) -> list[range]:
     everything = [range(len(experiment))]
-    if database is None or given.overwrite:
+    if session is None or given.overwrite:
         return everything
     try:
-        database.overview_of(experiment.name)
+        session.reports.overview_of(experiment.name)
     except NotFoundError:
         return everything
-    stored = database.restore_from_db(experiment)
-    return database.unfinished(stored.id, retry_failed=not given.no_retry_failed)
+    stored = session.experiments.restore(experiment)
+    return session.trials.unfinished(stored.id, retry_failed=not given.no_retry_failed)

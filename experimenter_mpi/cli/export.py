@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     if bool(given.names) == given.all:
         parser.error("name the experiments to copy, or say --all")
     with (
-        open_existing(given.database) as database,
-        database.export_db(given.out, *given.names) as copy,
+        open_existing(given.database) as session,
+        session.export(given.out, given.names) as copy,
     ):
-        print(f"{given.out}: {counted(len(copy.overview()), 'experiment')}")
+        print(f"{given.out}: {counted(len(copy.reports.overview()), 'experiment')}")
     return 0

@@ -13,15 +13,13 @@ from .layout import hint
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 
-def give_room_back(
-    database: ExperimentDatabase, experiment_id: UUID | None = None
-) -> None:
+def give_room_back(session: Session, experiment_id: UUID | None = None) -> None:
     """Give room back after something was deleted, which it cannot undo any more."""
     try:
-        left = database.upkeep.tidy(experiment_id)
+        left = session.upkeep.tidy(experiment_id)
     except (DatabaseError, KeyboardInterrupt) as error:
         reason = printable(str(error)) or "interrupted"
         print(f"the file stays as large as it was: {reason}", file=sys.stderr)
@@ -29,7 +27,7 @@ def give_room_back(
         if left is None:
             return
         print(f"{size(left.free)} of the file are free for new results")
-    path = quote(database.path or "DB")
+    path = quote(session.storage.path or "DB")
     hint("to make it smaller", f"{program()} compact {path}")
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from ..database.handle import ExperimentDatabase, open_db
+from ..database.handle import open_db, session_of
 from ..errors import counted
 from .arguments import open_existing, verb_parser
+
+if TYPE_CHECKING:
+    from ..database.session import Session
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db
@@ -35,14 +39,14 @@ def main(arguments: list[str]) -> int:
     with _open_primary(given.primary) as primary:
         for path in given.secondaries:
             with open_existing(path) as secondary:
-                primary.merge_databases(secondary)
+                primary.merge(secondary)
     print(f"{given.primary} now holds all of {_named(given.secondaries)}")
     return 0
 
 
-def _open_primary(path: str) -> ExperimentDatabase:
+def _open_primary(path: str) -> Session:
     folder, name = os.path.split(os.path.abspath(path))
-    return open_db(name, folder, create_folder=False)
+    return session_of(open_db(name, folder, create_folder=False))
 
 
 def _named(paths: list[str]) -> str:

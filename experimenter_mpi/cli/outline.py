@@ -8,7 +8,7 @@ from uuid import UUID
 from ..experiment.experiment import TrialIds
 
 if TYPE_CHECKING:
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 
 class Outline:
@@ -18,8 +18,8 @@ class Outline:
         NotFoundError: the database has no experiment of this name.
     """
 
-    def __init__(self, database: ExperimentDatabase, name: str) -> None:
-        described: dict[str, Any] = database.overview_of(name)
+    def __init__(self, session: Session, name: str) -> None:
+        described: dict[str, Any] = session.reports.overview_of(name)
         self.id = UUID(described["id"])
         self.trial_ids = TrialIds(self.id)
         self.counts: dict[str, int] = described["counts"]

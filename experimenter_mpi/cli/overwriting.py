@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..database.handle import session_of
 from ..errors import NotFoundError, counted
 from ..program import program
 from ..trial.outcome import Status
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
     from ..experiment.experiment import Experiment
     from .arguments import Parser
 
@@ -58,17 +60,17 @@ def require_whole(made: Parser, given: Namespace) -> None:
 
 
 def stored(
-    experiments: Iterable[Experiment], database: ExperimentDatabase
+    experiments: Iterable[Experiment], session: Session
 ) -> list[StoredExperiment]:
     """Return what overwriting these experiments deletes."""
     found = []
     for experiment in experiments:
         try:
-            there = Outline(database, experiment.name)
+            there = Outline(session, experiment.name)
         except NotFoundError:
             continue
         finished = there.counts[Status.FINISHED]
-        snapshots = database.upkeep.count_snapshots(there.id)
+        snapshots = session.upkeep.count_snapshots(there.id)
         found.append(StoredExperiment(experiment.name, len(there), finished, snapshots))
     return found
 
@@ -79,7 +81,7 @@ def confirm_overwriting(
     """Ask where work would be lost: finished trials, or what others have saved."""
     if not given.overwrite:
         return
-    there = stored(experiments, database)
+    there = stored(experiments, session_of(database))
     if any(each.finished or each.snapshots for each in there):
         names = ", ".join(map(str, there))
         confirm(f"Delete {names} from {given.db}?", yes=given.yes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17
@@ -49,30 +49,30 @@ def main(arguments: list[str]) -> int:
     given = parse(made, arguments, will_write=True)
     _require_one_choice(made, given)
     listed = _listed(made, [word for word in given.indices if word != "-"])
-    with open_existing(given.database, write=True) as database:
-        experiment = Outline(database, given.name)
+    with open_existing(given.database, write=True) as session:
+        experiment = Outline(session, given.name)
         if "-" in given.indices:
             listed |= _listed(made, _standard_input())
-        chosen = _chosen(database, experiment, given, listed)
+        chosen = _chosen(session, experiment, given, listed)
         arrays_left = False
         if chosen:
-            snapshots = database.upkeep.count_snapshots(experiment.id, chosen)
+            snapshots = session.upkeep.count_snapshots(experiment.id, chosen)
             confirm(_question(len(chosen), snapshots, given), yes=given.yes)
-            with database.writing():
-                if _chosen(database, experiment, given, listed) != chosen:
+            with session.storage.writing():
+                if _chosen(session, experiment, given, listed) != chosen:
                     msg = (
                         "the database was changed meanwhile, and other trials are "
                         "chosen now; nothing was reset: run the command again"
                     )
                     raise DatabaseError(msg)
-                arrays_left = database.upkeep.reset(
+                arrays_left = session.upkeep.reset(
                     experiment.id, chosen, keep_snapshots=given.keep_snapshots
                 )
         verb = "is" if len(chosen) == 1 else "are"
         trials = counted(len(chosen), "trial")
         print(f"{trials} of '{given.name}' {verb} pending", flush=True)
         if chosen:
-            give_room_back(database, experiment.id if arrays_left else None)
+            give_room_back(session, experiment.id if arrays_left else None)
     return 0
 
 
@@ -125,7 +125,7 @@ def _standard_input() -> list[str]:
 
 
 def _chosen(
-    database: ExperimentDatabase,
+    session: Session,
     experiment: Outline,
     given: Namespace,
     listed: set[int],
@@ -134,7 +134,7 @@ def _chosen(
         return range(len(experiment))
     if not given.indices:
         expression = "status = 'failed'" if given.failed else given.where
-        return database.upkeep.indices_where(experiment.id, expression)
+        return session.upkeep.indices_where(experiment.id, expression)
     beyond = max(listed, default=-1)
     if beyond >= len(experiment):
         msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"

@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
     refuse_pickle_in_json(parser, given)
     if given.allow_pickle:
         find_classes()
-    with open_existing(given.database) as database:
-        rows = database.trial_rows(given.name)
+    with open_existing(given.database) as session:
+        rows = session.reports.trials(given.name)
         if given.json:
             _print_json(rows)
         else:

@@ -24,7 +24,7 @@ from .values import as_json, leaves, names, written
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 EXAMPLES = """
   experimenter-mpi show experiments/experiments.db heat:17
@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> int:
     refuse_pickle_in_json(parser, given)
     if given.allow_pickle:
         find_classes()
-    with open_existing(given.database) as database:
-        row = database.trial_row(_trial_id(database, given.trial))
+    with open_existing(given.database) as session:
+        row = session.reports.trial(_trial_id(session, given.trial))
         if given.json:
             print(as_json(_as_json(row), indent=2))
         else:
@@ -63,12 +63,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _trial_id(database: ExperimentDatabase, text: str) -> str:
+def _trial_id(session: Session, text: str) -> str:
     """Read ``NAME:INDEX``, or take the text as an id."""
     name, colon, index = text.rpartition(":")
     if not colon or not index.isdecimal():
         return text
-    experiment = Outline(database, name)
+    experiment = Outline(session, name)
     if int(index) >= len(experiment):
         msg = f"'{name}' has trials 0 to {len(experiment) - 1}, none at {index}"
         raise NotFoundError(msg)

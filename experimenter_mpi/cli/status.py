@@ -20,7 +20,7 @@ from .layout import hint
 from .table import print_table
 
 if TYPE_CHECKING:
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
 
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 0.25
@@ -54,21 +54,21 @@ def main(arguments: list[str]) -> int:
         with suppress(KeyboardInterrupt):
             _watch(given.database, given.name)
         return 0
-    with open_existing(given.database) as database:
+    with open_existing(given.database) as session:
         if given.json:
-            print(json.dumps(_states(database, given.name), indent=2))
+            print(json.dumps(_states(session, given.name), indent=2))
         else:
-            _print(database, given.name)
+            _print(session, given.name)
     return 0
 
 
 def _watch(path: str, name: str | None) -> NoReturn:
     _wait_for(path)
-    with open_existing(path) as database:
+    with open_existing(path) as session:
         while True:
             if sys.stdout.isatty():
                 print("\x1b[H\x1b[2J", end="")
-            _print(database, name)
+            _print(session, name)
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
 
@@ -88,8 +88,12 @@ def _is_made(path: str) -> bool:
         return os.path.exists(path)
 
 
-def _states(database: ExperimentDatabase, name: str | None) -> list[dict[str, Any]]:
-    rows = database.overview() if name is None else [database.overview_of(name)]
+def _states(session: Session, name: str | None) -> list[dict[str, Any]]:
+    rows = (
+        session.reports.overview()
+        if name is None
+        else [session.reports.overview_of(name)]
+    )
     return [_state(row) for row in rows]
 
 
@@ -117,15 +121,15 @@ def _seconds_since(started_at: str) -> float:
         return 0.0
 
 
-def _print(database: ExperimentDatabase, name: str | None) -> None:
-    states = _states(database, name)
+def _print(session: Session, name: str | None) -> None:
+    states = _states(session, name)
     if not states:
         print("no experiments yet")
         return
     header = ("experiment", "trials", *COLUMNS, "last run")
     print_table(header, [_row(state) for state in states])
     if name is not None:
-        _print_failures(database, name)
+        _print_failures(session, name)
 
 
 def _row(state: dict[str, Any]) -> list[str]:
@@ -151,8 +155,8 @@ def _last_run(state: dict[str, Any]) -> str:
     return f"{', '.join(parts)}, {where}"
 
 
-def _print_failures(database: ExperimentDatabase, name: str) -> None:
-    failures = database.failures(name, limit=FAILURES_SHOWN + 1)
+def _print_failures(session: Session, name: str) -> None:
+    failures = session.reports.failures(name, limit=FAILURES_SHOWN + 1)
     if not failures:
         return
     print()
@@ -165,7 +169,7 @@ def _print_failures(database: ExperimentDatabase, name: str) -> None:
         print("...")
     trial = quote(f"{name}:{rows[0][0]}")
     print()
-    hint("explain one", f"{program()} show {quote(database.path or '')} {trial}")
+    hint("explain one", f"{program()} show {quote(session.storage.path or '')} {trial}")
 
 
 def _first_line(text: str | None) -> str:

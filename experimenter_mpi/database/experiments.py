@@ -78,7 +78,11 @@ class Experiments:
         return experiment
 
     def enrol(
-        self, experiment: Experiment, *, force_overwrite: bool, id_by_content: bool
+        self,
+        experiment: Experiment,
+        *,
+        force_overwrite: bool = False,
+        id_by_content: bool = False,
     ) -> None:
         """Store a new experiment with all its trials, or restore it; all or nothing.
 

@@ -13,20 +13,13 @@ from ..errors import NotCoordinatorError
 from ..mpi import launch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from typing_extensions import Self
 
-    from ..coordination.ledger import Ledger
     from ..experiment.experiment import Experiment, Trial
-    from ..experiment.share import Share
     from ..trial.context import Snapshot
-    from .deaths import Deaths
     from .session import Session
-    from .upkeep import Upkeep
-    from .versions import Versions
 
 
 def open_db(
@@ -88,6 +81,11 @@ class ExperimentDatabase:
     def is_coordinator(self) -> bool:
         """Whether this process holds the database: rank 0, or a process by itself."""
         return self._session is not None
+
+    @property
+    def path(self) -> str | None:
+        """The file's absolute path, None in memory."""
+        return self._open.storage.path
 
     @property
     def _open(self) -> Session:
@@ -198,7 +196,7 @@ class ExperimentDatabase:
     def close(self) -> None:
         """Let the file go. Safe to repeat."""
         if self._session is not None:
-            self._session.storage.close()
+            self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -211,120 +209,14 @@ class ExperimentDatabase:
             return "<ExperimentDatabase of rank 0, which this rank is not>"
         return f"<ExperimentDatabase {self.path or 'in memory'}>"
 
-    # --- for who runs experiments
 
-    @property
-    def path(self) -> str | None:
-        """The file's absolute path, None in memory."""
-        return self._open.storage.path
+def session_of(database: ExperimentDatabase) -> Session:
+    """Return what is behind a handle, for the parts of this package that need more.
 
-    @property
-    def arrays_folder(self) -> str | None:
-        """The folder of large arrays, None in memory."""
-        return self._open.storage.arrays_folder
-
-    @property
-    def allow_pickle(self) -> bool:
-        return self._open.storage.allow_pickle
-
-    @property
-    def notices(self) -> list[str]:
-        """What people should know of how the lock was had; a line each."""
-        return self._open.storage.notices
-
-    def listen(self, listener: Callable[[str], None]) -> None:
-        """Have ``listener`` told what people should know, from now on and so far."""
-        self._open.storage.listen(listener)
-
-    @property
-    def lock_token(self) -> str | None:
-        """What the lock file says while ``writing()``: proof of a shared folder."""
-        return self._open.storage.lock_token
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Be the only writer until the end of the block. May be nested.
-
-        Raises:
-            DatabaseLockedError: another process is, and it lives.
-        """
-        return self._open.storage.writing()
-
-    def enrol(
-        self,
-        experiment: Experiment,
-        *,
-        force_overwrite: bool = False,
-        id_by_content: bool = False,
-    ) -> None:
-        """Store a new experiment whole, or restore it; see ``Experiments.enrol``."""
-        enrol = self._open.experiments.enrol
-        enrol(experiment, force_overwrite=force_overwrite, id_by_content=id_by_content)
-
-    def unfinished(
-        self, experiment_id: UUID | str, *, retry_failed: bool = True
-    ) -> list[range]:
-        """Return the trials to run as ranges in order, without ``deaths.fatal``."""
-        return self._open.trials.unfinished(experiment_id, retry_failed=retry_failed)
-
-    def release_running(self, experiment_id: UUID | str) -> None:
-        """Make trials that are running pending again."""
-        self._open.trials.release_running(experiment_id)
-
-    @property
-    def deaths(self) -> Deaths:
-        return self._open.deaths
-
-    @property
-    def versions(self) -> Versions:
-        return self._open.versions
-
-    @property
-    def upkeep(self) -> Upkeep:
-        return self._open.upkeep
-
-    def counts(
-        self, experiment_id: UUID | str, share: Share | None = None
-    ) -> dict[str, int]:
-        """Return the number of trials of each status, in the share if there is one."""
-        return self._open.trials.counts(experiment_id, share)
-
-    def ledger(self, experiment_id: UUID | str, *options: Any, **named: Any) -> Ledger:
-        """Return where a run records what becomes of trials; see ``TrialLedger``."""
-        return self._open.ledger(experiment_id, *options, **named)
-
-    def start_run(self, experiment_id: UUID | str, facts: Mapping[str, Any]) -> int:
-        """Record that a run begins; give its number."""
-        return self._open.runs.start(experiment_id, facts)
-
-    def finish_run(self, run_id: int, ended: str, counts: Mapping[str, int]) -> None:
-        """Record how a run ended, and the counts at that time."""
-        self._open.runs.finish(run_id, ended, counts)
-
-    def sweep_leftovers(self) -> int:
-        """Delete array files that killed runs left, before workers begin to write."""
-        return self._open.sweep()
-
-    # --- for who shows what is stored, undecoded
-
-    def overview(self) -> list[dict[str, Any]]:
-        """Describe every experiment: counts by status, last run."""
-        return self._open.reports.overview()
-
-    def overview_of(self, name: str) -> dict[str, Any]:
-        """Describe the experiment of this name: counts by status, last run."""
-        return self._open.reports.overview_of(name)
-
-    def failures(self, name: str, limit: int) -> list[dict[str, Any]]:
-        """Return index, error_type and error_message of failed trials, in order."""
-        return self._open.reports.failures(name, limit)
-
-    def trial_row(self, trial_id: UUID | str) -> dict[str, Any]:
-        """Return all that is stored of one trial, documents as JSON text."""
-        return self._open.reports.trial(trial_id)
-
-    def trial_rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Return index, id, status, configuration, results (JSON texts), in order."""
-        return self._open.reports.trials(name)
+    Raises:
+        NotCoordinatorError: this rank is not rank 0.
+    """
+    return database._open  # noqa: SLF001 - two halves of one thing
 
 
 complete_trial = ExperimentDatabase.complete_trial

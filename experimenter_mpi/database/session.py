@@ -18,13 +18,16 @@ from .upkeep import Upkeep
 from .versions import Versions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
+
+    from typing_extensions import Self
 
     from .file.storage import Storage
 
 
 class Session:
-    """What ``ExperimentDatabase`` hands every question to, on rank 0."""
+    """An open database on rank 0; a context manager that closes it at the end."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -40,17 +43,29 @@ class Session:
     def ledger(
         self, experiment_id: UUID | str, *options: Any, **named: Any
     ) -> TrialLedger:
+        """Return where a run records what becomes of trials; see ``TrialLedger``."""
         return TrialLedger(self.storage, experiment_id, *options, **named)
 
-    def export(self, outfile: str, names: tuple[str, ...]) -> Session:
+    def export(self, outfile: str, names: Sequence[str]) -> Session:
         transfer.export(self.storage, outfile, names)
         return open_file(outfile, allow_pickle=self.storage.allow_pickle)
 
     def merge(self, secondary: Session) -> None:
         transfer.merge(self.storage, secondary.storage)
 
-    def sweep(self) -> int:
+    def sweep_leftovers(self) -> int:
+        """Delete array files that killed runs left, before workers begin to write."""
         return sweep_leftovers(self.storage)
+
+    def close(self) -> None:
+        """Let the file go. Safe to repeat."""
+        self.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def open_file(

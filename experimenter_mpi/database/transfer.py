@@ -27,7 +27,7 @@ from .lookup import find_named, id_range, named_row
 from .runs import CopiedRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
@@ -50,7 +50,7 @@ _TAKE = (
 )
 
 
-def export(storage: Storage, outfile: str, names: tuple[str, ...]) -> None:
+def export(storage: Storage, outfile: str, names: Sequence[str]) -> None:
     """Make a new database at ``outfile`` of the named experiments, or of all.
 
     It appears under its name when it is complete.

@@ -133,7 +133,7 @@ class Trials:
             return count_by_status(connection, row.id, row.trial_count, share)
 
     def unfinished(
-        self, experiment_id: UUID | str, *, retry_failed: bool
+        self, experiment_id: UUID | str, *, retry_failed: bool = True
     ) -> list[range]:
         """Return which trials are not finished, as ranges of indices in order."""
         text = as_id(experiment_id, "an experiment")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..database.file import filesystem
 from ..database.file.descriptors import require_one_name
-from ..database.handle import open_db
+from ..database.handle import open_db, session_of
 from ..encoding.linked import ArrayFolder
 from ..errors import DatabaseWriteError, ExperimenterError, LaunchError
 from .findings import NOTE, OK, PROBLEM, Finding
@@ -51,7 +51,7 @@ def _opened(path: str) -> Finding:
     folder, name = os.path.split(os.path.abspath(path))
     try:
         with open_db(name, folder, create_folder=False, read_only=True) as opened:
-            states = opened.overview()
+            states = session_of(opened).reports.overview()
     except LaunchError:  # of which the ranks' own finding speaks
         return Finding("database", NOTE, f"{path} is not opened by a world of one")
     except ExperimenterError as error:

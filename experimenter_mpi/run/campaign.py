@@ -30,7 +30,7 @@ from .terminal import is_interactive
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
     from ..experiment.experiment import Experiment
     from ..experiment.share import Share
     from ..modes import Workforce
@@ -43,13 +43,13 @@ SUSPECTS_NAMED = 5
 
 def conduct(
     experiment: Experiment,
-    database: ExperimentDatabase,
+    session: Session,
     workforce: Workforce,
     options: Options,
     progress: Progress,
     include: Script | None = None,
 ) -> RunSummary:
-    """Run what is unfinished of ``experiment`` and keep it in ``database``.
+    """Run what is unfinished of ``experiment`` and keep it in ``session``.
 
     ``experiment.id`` becomes the stored one.
 
@@ -62,21 +62,21 @@ def conduct(
     find_functions(experiment, include)
     if options.isolate:
         require_remakable(experiment)
-    database.listen(progress.note)
-    with database.writing():
-        _enrol(experiment, database, options)
-        crashed = database.deaths.last_run_crashed(experiment.id)
-        for notice in database.deaths.settle(experiment.id):
+    session.storage.listen(progress.note)
+    with session.storage.writing():
+        _enrol(experiment, session, options)
+        crashed = session.deaths.last_run_crashed(experiment.id)
+        for notice in session.deaths.settle(experiment.id):
             progress.note(notice)
-        before = database.counts(experiment.id, options.share)
-        fatal = _of_share(options, database.deaths.fatal(experiment.id))
-        suspects = database.deaths.suspects(experiment.id)
-        pending = _pending(experiment, database, options, fatal)
+        before = session.trials.counts(experiment.id, options.share)
+        fatal = _of_share(options, session.deaths.fatal(experiment.id))
+        suspects = session.deaths.suspects(experiment.id)
+        pending = _pending(experiment, session, options, fatal)
         code = _code(experiment, include)
-        others = versions.others(database.versions.of_runs(experiment.id), code)
-        _tell_of_other_code(experiment, database, others, code, progress)
+        others = versions.others(session.versions.of_runs(experiment.id), code)
+        _tell_of_other_code(experiment, session, others, code, progress)
         if pending:
-            sweep = _sweep(experiment, database, pending, drain, options, progress)
+            sweep = _sweep(experiment, session, pending, drain, options, progress)
             # In processes of their own trials kill no rank.
             if not options.isolate:
                 # Of a run of one process no death is counted.
@@ -84,9 +84,9 @@ def conduct(
                 sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
                 _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
             sweep = replace(sweep, include=include)
-            resumption = Resumption(database, others, code, progress.note)
-            _run(sweep, database, workforce, progress, options, code, resumption)
-        after = database.counts(experiment.id, options.share)
+            resumption = Resumption(session, others, code, progress.note)
+            _run(sweep, session, workforce, progress, options, code, resumption)
+        after = session.trials.counts(experiment.id, options.share)
     to_run, duration = sum(map(len, pending)), time.monotonic() - start
     return _summary(
         experiment,
@@ -101,12 +101,10 @@ def conduct(
     )
 
 
-def _enrol(
-    experiment: Experiment, database: ExperimentDatabase, options: Options
-) -> None:
+def _enrol(experiment: Experiment, session: Session, options: Options) -> None:
     # First of all: what a run left that met a full disk may be what fills it.
-    database.sweep_leftovers()
-    database.enrol(
+    session.sweep_leftovers()
+    session.experiments.enrol(
         experiment,
         force_overwrite=options.force_overwrite,
         id_by_content=options.share is not None,
@@ -122,7 +120,7 @@ def _code(experiment: Experiment, include: Script | None) -> provenance.Code:
 
 def _tell_of_other_code(
     experiment: Experiment,
-    database: ExperimentDatabase,
+    session: Session,
     others: Mapping[int, versions.Difference],
     code: provenance.Code,
     progress: Progress,
@@ -130,12 +128,13 @@ def _tell_of_other_code(
     """Say which results are of another commit, or another text of the script."""
     if not others:  # counting would read all trials
         return
-    counts = database.versions.finished_by_run(experiment.id)
+    counts = session.versions.finished_by_run(experiment.id)
     found = versions.notice("finished trial", others, counts, code)
     if found is not None:
         sentence, runs = found
         where = shlex.quote(finished_by(runs, counts))
-        names = f"{shlex.quote(database.path or 'DB')} {shlex.quote(experiment.name)}"
+        path = shlex.quote(session.storage.path or "DB")
+        names = f"{path} {shlex.quote(experiment.name)}"
         progress.note(
             f"{sentence}, and kept; to run again: {program()} reset {names} "
             f"--where {where}"
@@ -159,7 +158,7 @@ def _tell_of(suspects: list[int], options: Options, progress: Progress) -> None:
 
 def _sweep(
     experiment: Experiment,
-    database: ExperimentDatabase,
+    session: Session,
     pending: list[range],
     drain: Drain,
     options: Options,
@@ -168,12 +167,12 @@ def _sweep(
     return Sweep(
         experiment,
         pending,
-        database.ledger(experiment.id),
-        SharedArrays(database.arrays_folder),
+        session.ledger(experiment.id),
+        SharedArrays(session.storage.arrays_folder),
         drain,
         progress.on_recorded,
         raise_errors=options.on_error == "raise",
-        allow_pickle=database.allow_pickle,
+        allow_pickle=session.storage.allow_pickle,
         note=progress.note,
         trial_timeout=None if options.isolate else options.trial_timeout,
     )
@@ -181,12 +180,12 @@ def _sweep(
 
 def _pending(
     experiment: Experiment,
-    database: ExperimentDatabase,
+    session: Session,
     options: Options,
     fatal: list[int],
 ) -> list[range]:
     """Return the trials that this run is to run, as ranges of indices."""
-    ranges = database.unfinished(experiment.id, retry_failed=options.retry_failed)
+    ranges = session.trials.unfinished(experiment.id, retry_failed=options.retry_failed)
     if options.share is not None:
         ranges = options.share.of(ranges)
     if options.only is None:
@@ -221,7 +220,7 @@ def _of_share(options: Options, indices: list[int]) -> list[int]:
 
 def _run(
     sweep: Sweep,
-    database: ExperimentDatabase,
+    session: Session,
     workforce: Workforce,
     progress: Progress,
     options: Options,
@@ -233,7 +232,7 @@ def _run(
     progress.start(name, sum(map(len, sweep.pending)), workforce.where)
     with (
         _recorded_run(
-            database, experiment, workforce, share, sweep.drain, code
+            session, experiment, workforce, share, sweep.drain, code
         ) as run_id,
         draining_on_signals(
             sweep.drain,
@@ -243,10 +242,10 @@ def _run(
         ),
         progress,
     ):
-        excuse = database.deaths.excuse
+        excuse = session.deaths.excuse
         if options.isolate:
             excuse(run_id, "trials in processes of their own")
-        ledger = database.ledger(
+        ledger = session.ledger(
             experiment.id,
             run_id,
             keep_snapshots=options.keep_snapshots,
@@ -258,7 +257,7 @@ def _run(
 
 @contextmanager
 def _recorded_run(
-    database: ExperimentDatabase,
+    session: Session,
     experiment: Experiment,
     workforce: Workforce,
     share: Share | None,
@@ -273,10 +272,10 @@ def _recorded_run(
         workforce.mode, workforce.ranks, workforce.library
     )
     facts |= code.facts()
-    before = database.counts(experiment.id)
+    before = session.trials.counts(experiment.id)
     facts["finished_before"] = before.get(Status.FINISHED, 0)
     facts["share"] = None if share is None else str(share)
-    run_id = database.start_run(experiment.id, facts)
+    run_id = session.runs.start(experiment.id, facts)
     ended = "error"
     try:
         yield run_id
@@ -293,11 +292,11 @@ def _recorded_run(
         raise
     finally:
         if ended != "died":
-            database.release_running(experiment.id)
-        counts = database.counts(experiment.id)
+            session.trials.release_running(experiment.id)
+        counts = session.trials.counts(experiment.id)
         if ended == "finished" and counts.get(Status.FAILED, 0):
             ended = "failed"
-        database.finish_run(run_id, ended, counts)
+        session.runs.finish(run_id, ended, counts)
 
 
 def _summary(

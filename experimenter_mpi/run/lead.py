@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..coordination import messages as m
-from ..database.handle import ExperimentDatabase
+from ..database.handle import ExperimentDatabase, session_of
 from ..errors import (
     ConfigurationError,
     ExperimenterError,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..coordination.sweep import Sweep
+    from ..database.session import Session
     from ..experiment.experiment import Experiment
     from ..modes import Mode
     from ..mpi.transport import Transport
@@ -58,7 +59,7 @@ class Lead:
         self._progress = Progress(use_progress)
         self._directory = directory
         self._script = script
-        self._database: ExperimentDatabase | None = None
+        self._session: Session | None = None
         self._workers = WAITING
         self._threads_busy = False
         self._main: Origin | None = None
@@ -67,14 +68,14 @@ class Lead:
         self, experiment: Experiment, database: ExperimentDatabase
     ) -> RunSummary:
         """Run the experiment; whatever happens, no worker is left waiting."""
-        self._database, self._experiment = database, experiment
+        self._experiment = experiment
         try:
-            _require_database(database)
+            self._session = _session_of(database)
             with output.safe(), working_in(self._directory):
                 include = scripts.read_include(experiment)
                 summary = conduct(
                     experiment,
-                    database,
+                    self._session,
                     self._mode.workforce(self),
                     self._options,
                     self._progress,
@@ -129,7 +130,8 @@ class Lead:
         self.transport = None
 
     def _job(self, sweep: Sweep) -> Briefing:
-        database, experiment = self._database, sweep.experiment
+        experiment = sweep.experiment
+        storage = None if self._session is None else self._session.storage
         return Briefing(
             experiment.name,
             experiment.id,
@@ -137,8 +139,8 @@ class Lead:
             self._script,
             sweep.include,
             self._directory,
-            database.arrays_folder if database else None,
-            database.lock_token if database else None,
+            storage.arrays_folder if storage else None,
+            storage.lock_token if storage else None,
             sweep.drain.time_left(),
             sweep.allow_pickle,
             main=self._main,
@@ -163,10 +165,11 @@ class Lead:
         self._dismiss(m.Dismiss(error=(type(error).__name__, str(error))))
 
 
-def _require_database(database: object) -> None:
+def _session_of(database: object) -> Session:
     if not isinstance(database, ExperimentDatabase):
         msg = f"execute() needs what open_db() returned, not {database!r}"
         raise ConfigurationError(msg)
+    return session_of(database)
 
 
 def _leave(code: int) -> NoReturn:

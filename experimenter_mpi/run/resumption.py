@@ -11,7 +11,7 @@ from ..trial import code_versions as versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..database.handle import ExperimentDatabase
+    from ..database.session import Session
     from ..trial.code_versions import Difference
     from .provenance import Code
 
@@ -21,12 +21,12 @@ class Resumption:
 
     def __init__(
         self,
-        database: ExperimentDatabase,
+        session: Session,
         others: Mapping[int, Difference],
         code: Code,
         note: Callable[[str], object],
     ) -> None:
-        self._database = database
+        self._session = session
         self._others = others
         self._code = code
         self._note = note
@@ -39,8 +39,8 @@ class Resumption:
         self._said = True
         made = versions.notice("snapshot", self._others, {run_id: 1}, self._code)
         if made is not None:
-            row = self._database.trial_row(trial_id)
-            path = shlex.quote(self._database.path or "DB")
+            row = self._session.reports.trial(trial_id)
+            path = shlex.quote(self._session.storage.path or "DB")
             name, index = shlex.quote(row["experiment"]), row["index"]
             self._note(
                 f"{made[0]}, and trial {index} goes on from it, as others may; to "

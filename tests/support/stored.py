@@ -24,6 +24,7 @@ from experimenter_mpi import (
     RepeatVariable,
     open_db,
 )
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import encode
 from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
 
@@ -77,22 +78,28 @@ def make_database(folder: Path) -> None:
             },
             function_name="f",
         )
-        db.enrol(one)
-        db.enrol(Experiment("other", configuration={"v": VALUES[1]}, function_name="f"))
+        session_of(db).experiments.enrol(one)
+        session_of(db).experiments.enrol(
+            Experiment("other", configuration={"v": VALUES[1]}, function_name="f")
+        )
         ids = one.trial_ids
-        with db.writing():
-            run = db.start_run(
+        with session_of(db).storage.writing():
+            run = session_of(db).runs.start(
                 one.id, {"mode": "MPIMode", "ranks": 4, "command_line": "python exp.py"}
             )
             failure = Failure("ValueError", "too hot", "Traceback ...")
-            db.ledger(one.id).record([_entry(1, None, failure)], ())
-            db.ledger(one.id).record([_entry(2, {"d": 0.5, "a": np.zeros(9)})], ())
+            session_of(db).ledger(one.id).record([_entry(1, None, failure)], ())
+            session_of(db).ledger(one.id).record(
+                [_entry(2, {"d": 0.5, "a": np.zeros(9)})], ()
+            )
             db.complete_trial(ids[0], {"field": np.arange(500.0), "text": "x" * 9000})
             db.complete_trial(ids[3], {"all": VALUES[3], **VALUES[2]})
             for step in range(2):
                 state = {"step": step, "spins": np.full(300, float(step))}
                 db.save_snapshot(ids[4], state, "half way")
-            db.finish_run(run, "failed", db.counts(one.id))
+            session_of(db).runs.finish(
+                run, "failed", session_of(db).trials.counts(one.id)
+            )
     assert list(folder.glob("heat.db.arrays/*/*.h5")), "no array went to a file"
 
 
@@ -109,7 +116,11 @@ def _read(folder: Path) -> None:
             _tried(db.get_progress, name)
             _tried(db.get_ratio_completed_trials_by_name, name)
             _tried(db.get_trials_by_name, name)
-            _tried(lambda name=name: db.unfinished(db.get_experiment_by_name(name).id))
+            _tried(
+                lambda name=name: session_of(db).trials.unfinished(
+                    db.get_experiment_by_name(name).id
+                )
+            )
             for trial_id in _tried(db.get_trials_ids_by_name, name) or []:
                 _tried(db.get_trial, trial_id)
                 _tried(db.get_snapshots, trial_id)
@@ -141,23 +152,25 @@ def _merge(folder: Path) -> None:
 
 def _run(folder: Path) -> None:
     """Do what a run does before and after its trials."""
-    with open_db("heat.db", folder) as db, db.writing():
+    with open_db("heat.db", folder) as db, session_of(db).storage.writing():
         for experiment in db.get_experiments():
-            db.enrol(experiment)
-            db.deaths.last_run_crashed(experiment.id)
-            db.deaths.settle(experiment.id)
-            db.deaths.fatal(experiment.id)
-            db.deaths.suspects(experiment.id)
-            db.release_running(experiment.id)
-            db.sweep_leftovers()
-            run = db.start_run(experiment.id, {})
-            ledger = db.ledger(experiment.id)
+            session_of(db).experiments.enrol(experiment)
+            session_of(db).deaths.last_run_crashed(experiment.id)
+            session_of(db).deaths.settle(experiment.id)
+            session_of(db).deaths.fatal(experiment.id)
+            session_of(db).deaths.suspects(experiment.id)
+            session_of(db).trials.release_running(experiment.id)
+            session_of(db).sweep_leftovers()
+            run = session_of(db).runs.start(experiment.id, {})
+            ledger = session_of(db).ledger(experiment.id)
             for index in range(min(len(experiment), 4)):
                 trial_id = str(experiment.trial_ids[index])
                 _tried(ledger.results_of, trial_id)
                 _tried(ledger.latest_snapshot, trial_id)
             ledger.record([_entry(5, {"a": np.arange(200.0)})], ())
-            db.finish_run(run, "finished", db.counts(experiment.id))
+            session_of(db).runs.finish(
+                run, "finished", session_of(db).trials.counts(experiment.id)
+            )
 
 
 QUESTIONS = [_read, _export, _merge, _run]

@@ -15,7 +15,7 @@ from experimenter_mpi.cli import run
 from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.coordination import messages as m
 from experimenter_mpi.database.file import lock
-from experimenter_mpi.database.handle import ExperimentDatabase
+from experimenter_mpi.database.handle import ExperimentDatabase, session_of
 from experimenter_mpi.modes.futures import FuturesPort
 from experimenter_mpi.mpi import launch
 from experimenter_mpi.run.serve import _order
@@ -36,7 +36,7 @@ def one(**changes):
 @pytest.fixture
 def db(tmp_path):
     with em.open_db("one.db", tmp_path) as database:
-        database.enrol(one())
+        session_of(database).experiments.enrol(one())
         yield database
 
 
@@ -132,7 +132,10 @@ class Meeting:
 
     def database_locked_error(self):
         self.monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.0)
-        with self.db.writing(), em.open_db("one.db", self.folder) as other:
+        with (
+            session_of(self.db).storage.writing(),
+            em.open_db("one.db", self.folder) as other,
+        ):
             other.complete_trial(self.trial_id, {})
 
     def database_write_error(self):

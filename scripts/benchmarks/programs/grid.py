@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.telling import peak_mib, tell
 
 from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
+from experimenter_mpi.database.handle import session_of
 
 STOPS = "to-be-stopped"
 
@@ -55,8 +56,8 @@ def main() -> None:
     database = open_db("grid.db", ".")
     if verb == "store":
         start = time.perf_counter()
-        with database.writing():
-            database.enrol(grid)
+        with session_of(database).storage.writing():
+            session_of(database).experiments.enrol(grid)
         took = time.perf_counter() - start
         tell(trials=len(grid), seconds=took, peak_mib=peak_mib())
         return

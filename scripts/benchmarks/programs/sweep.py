@@ -19,6 +19,7 @@ from benchmarks.telling import peak_mib, tell
 from mpi4py import MPI
 
 from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open_db
+from experimenter_mpi.database.handle import session_of
 
 if TYPE_CHECKING:
     from experimenter_mpi.database.handle import ExperimentDatabase
@@ -77,10 +78,10 @@ def timed(
     name = f"{trials} trials of {seconds} s"
     sweep = experiment(name, trials, seconds)
     if MPI.COMM_WORLD.rank == 0:
-        with database.writing():
-            database.enrol(sweep)
+        with session_of(database).storage.writing():
+            session_of(database).experiments.enrol(sweep)
         if folder is None:
-            database.ledger = lambda *_: NoLedger()  # type: ignore[assignment, method-assign]
+            session_of(database).ledger = lambda *_: NoLedger()  # type: ignore[assignment, method-assign]
     start = time.perf_counter()
     summary = execute(sweep, database, MPIMode(size))
     took = time.perf_counter() - start

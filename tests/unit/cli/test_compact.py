@@ -20,6 +20,7 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.database import room
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.errors import DatabaseError
 
 MB = 1_000_000
@@ -92,13 +93,16 @@ def test_room_that_cannot_be_given_back_undoes_and_hides_nothing(
 
 
 def test_a_reader_keeps_the_room_but_not_what_was_deleted(path, ask):
-    with open_db(path.name, path.parent) as database, database.writing():
+    with (
+        open_db(path.name, path.parent) as database,
+        session_of(database).storage.writing(),
+    ):
         reader = sqlite3.connect(path, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM trials").fetchone()
         database.delete_experiment(database.get_experiment_by_name("one").id)
         with pytest.raises(DatabaseError, match="another program is reading"):
-            database.upkeep.tidy()
+            session_of(database).upkeep.tidy()
         reader.close()
 
     assert 0 == ask("compact")[0]
@@ -157,7 +161,10 @@ def test_compact_asks_nothing_where_no_snapshot_goes(ask, monkeypatch):
 
 def test_compact_is_refused_while_a_run_writes(path, ask, monkeypatch):
     monkeypatch.setattr("experimenter_mpi.database.file.lock.PATIENCE_SECONDS", 0.0)
-    with open_db(path.name, path.parent) as database, database.writing():
+    with (
+        open_db(path.name, path.parent) as database,
+        session_of(database).storage.writing(),
+    ):
         code, _, err = ask("compact")
 
     assert (3, 1) == (code, err.count("\n"))

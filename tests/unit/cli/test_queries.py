@@ -28,6 +28,7 @@ from experimenter_mpi import (
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cli.results import _print_json
 from experimenter_mpi.cli.show import _rerun
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.trial.outcome import (
     Entry,
     Failure,
@@ -233,7 +234,7 @@ def test_show_says_why_a_trial_failed_that_ranks_died_of(ask, path, heat):
     failure = Failure("RankDiedError", message, "")
     outcome = Outcome(2, Status.FAILED, None, failure, 1.0, 2.0, 0.0)
     with open_db(path.name, path.parent) as database:
-        ledger = database.ledger(heat.id)
+        ledger = session_of(database).ledger(heat.id)
         ledger.count_deaths([2, 2])
         ledger.record([Entry(outcome, Place(2, "node17"))], ())
 
@@ -249,7 +250,7 @@ def test_show_of_a_running_trial_gives_no_duration_of_an_earlier_attempt(
 ):
     with open_db(path.name, path.parent) as database:
         running = RunningTrial(2, 5.0, Place(2, "node17"))
-        database.ledger(heat.id).record((), [running])
+        session_of(database).ledger(heat.id).record((), [running])
 
     _, out, _ = ask("show", path, "heat:2")
 

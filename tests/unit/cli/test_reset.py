@@ -20,6 +20,7 @@ from experimenter_mpi import (
     save_snapshot_in_global_database,
 )
 from experimenter_mpi.cli import run_verb
+from experimenter_mpi.database.handle import session_of
 from support.experiments import PACKAGE
 from support.fakes import WITH_PACKAGE
 from support.libraries import clean_environment
@@ -232,13 +233,13 @@ def test_an_expression_touches_no_other_file(expression, path, reset):
 def test_after_a_refused_expression_the_handle_writes_on(path):
     with open_db(path.name, path.parent) as database:
         experiment = database.get_experiment_by_name("decay")
-        with database.writing():
+        with session_of(database).storage.writing():
             with pytest.raises(ValueError, match="cannot be used"):
-                database.upkeep.indices_where(experiment.id, "n > 1")
-            assert [2] == database.upkeep.indices_where(
+                session_of(database).upkeep.indices_where(experiment.id, "n > 1")
+            assert [2] == session_of(database).upkeep.indices_where(
                 experiment.id, "status = 'failed'"
             )
-            database.upkeep.reset(experiment.id, [2])
+            session_of(database).upkeep.reset(experiment.id, [2])
 
     assert [2] == pending(path)
 

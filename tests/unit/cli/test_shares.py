@@ -21,6 +21,7 @@ from experimenter_mpi import (
     open_db,
 )
 from experimenter_mpi.cli import run_verb
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.experiment.share import Share
 from support.fakes import WITH_PACKAGE
 
@@ -257,11 +258,11 @@ def test_the_time_left_of_a_share_is_that_of_its_own_trials(folder):
     folder.run("2/4", "--trial", "1")
     with open_db("share-2-4.db", ".") as db:
         experiment = db.get_experiment_by_name("heat")
-        with db.writing():
-            db.start_run(
+        with session_of(db).storage.writing():
+            session_of(db).runs.start(
                 experiment.id, {"share": "2/4", "finished_before": 0, "ranks": 1}
             )
-            (state,) = _states(db, None)
+            (state,) = _states(session_of(db), None)
 
     assert 9 == state["pending"]
     assert 2 == pytest.approx(state["seconds_left"] * state["rate"])
@@ -272,7 +273,9 @@ def test_a_strangers_database_may_name_any_share(folder, share):
     folder.run("2/4", "--trial", "1")
     with open_db("share-2-4.db", ".") as db:
         experiment = db.get_experiment_by_name("heat")
-        db.start_run(experiment.id, {"share": share, "mode": "X", "ranks": 1})
+        session_of(db).runs.start(
+            experiment.id, {"share": share, "mode": "X", "ranks": 1}
+        )
 
     code, out, _ = folder.call("status", "share-2-4.db")
 

@@ -8,6 +8,7 @@ import pytest
 
 from experimenter_mpi import open_db
 from experimenter_mpi.database.file import lock
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import Child, heat
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def any_db(
 def stored(db: ExperimentDatabase) -> Experiment:
     """An experiment of six trials in ``db``."""
     experiment = heat()
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
     return experiment
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import experimenter_mpi
 from experimenter_mpi import Experiment, IntegerVariable, RepeatVariable
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import encode
 from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
 
@@ -53,7 +54,7 @@ def finished_with(index: int, encoded: Any) -> Entry:
 
 def array_rows(database: ExperimentDatabase) -> list[tuple[Any, ...]]:
     """The rows of the table of arrays: id and file of each."""
-    with database._open.storage.reading() as connection:
+    with session_of(database).storage.reading() as connection:
         query = "SELECT id, file FROM arrays ORDER BY id"
         return list(map(tuple, connection.exec_driver_sql(query)))
 
@@ -97,8 +98,9 @@ class Child:
 HOLDER = """
 import sys
 from experimenter_mpi import open_db
+from experimenter_mpi.database.handle import session_of
 db = open_db(sys.argv[1], "")
-with db.writing():
+with session_of(db).storage.writing():
     print("holding", flush=True)
     sys.stdin.readline()
 """

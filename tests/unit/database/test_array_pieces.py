@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding import codec
 from experimenter_mpi.encoding.array_files import ArrayFiles
 from experimenter_mpi.encoding.codec import decode, encode
@@ -99,4 +100,4 @@ def test_equal_small_arrays_may_be_a_row_here_and_in_a_file_there(
     db.mark_trial_as_incomplete(stored.trial_ids[0])
 
     assert np.array_equal(db.get_trial(stored.trial_ids[2]).results["y"], small + 1)
-    assert 1 == len(files_below(db.arrays_folder))
+    assert 1 == len(files_below(session_of(db).storage.arrays_folder))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding import array_files as arrays
 from experimenter_mpi.encoding.array_files import ArrayFiles
 from experimenter_mpi.encoding.codec import decode, encode
@@ -153,7 +154,7 @@ def test_results_that_go_take_their_files_along(db, stored, tmp_path):
 
 def test_deleting_an_experiment_deletes_its_files_only(db, stored, tmp_path):
     other = heat("other", field=big("f8"))
-    db.enrol(other)
+    session_of(db).experiments.enrol(other)
     db.complete_trial(stored.trial_ids[0], {"field": big("f8")})
     db.save_snapshot(stored.trial_ids[0], {"field": big("f8")})
     assert len(files_below(tmp_path / "heat.db.arrays")) == 3
@@ -169,9 +170,9 @@ def test_sweeping_removes_what_no_row_refers_to(db, stored, files, tmp_path):
     files.write(encode({"lost": big("f8")}))
     (tmp_path / "heat.db.arrays" / kept[0][:2] / "0.h5.part").write_text("half")
 
-    assert db.sweep_leftovers() == 2
+    assert session_of(db).sweep_leftovers() == 2
     assert files_below(files.folder) == kept
-    assert db.sweep_leftovers() == 0
+    assert session_of(db).sweep_leftovers() == 0
 
 
 def test_a_file_appears_only_when_it_is_complete(files, monkeypatch):
@@ -330,7 +331,7 @@ def test_a_folder_that_becomes_a_link_is_refused(db, stored, tmp_path):
         db.export_db(tmp_path / "copy.db")
     db.delete_experiment(stored.id)
 
-    assert db.sweep_leftovers() == 0
+    assert session_of(db).sweep_leftovers() == 0
     assert before == files_below(elsewhere)
     assert not (tmp_path / "copy.db").exists()
 
@@ -338,7 +339,7 @@ def test_a_folder_that_becomes_a_link_is_refused(db, stored, tmp_path):
 def test_a_file_where_the_folder_should_be_is_swept_over(db, tmp_path):
     (tmp_path / "heat.db.arrays").write_text("no folder")
 
-    assert db.sweep_leftovers() == 0
+    assert session_of(db).sweep_leftovers() == 0
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,14 @@ from experimenter_mpi import (
     IntegerVariable,
 )
 from experimenter_mpi.database.file import engine, filesystem, header, storage
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import finished, heat
 
 # Opens argv[1], stores 500 trials, then is in the middle of storing others.
 WRITER = """
 import sys
 from experimenter_mpi import Experiment, IntegerVariable, open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database import experiments
 from experimenter_mpi.database.file import engine, filesystem
 experiments._ROWS_AT_ONCE = 500
@@ -33,9 +35,9 @@ def heat(name, n):
     values = IntegerVariable(1, n)
     return Experiment(name, configuration={"N": values}, function_name="f")
 db = open_db(sys.argv[1], "")
-with db.writing():
-    engine.raw(db._session.storage._connection).execute("PRAGMA cache_size = 5")
-    db.enrol(heat("first", 500))
+with session_of(db).storage.writing():
+    engine.raw(session_of(db).storage._connection).execute("PRAGMA cache_size = 5")
+    session_of(db).experiments.enrol(heat("first", 500))
     second = heat("second", 8000)
     documents = second.expansion.documents
     def slow(encode):
@@ -45,7 +47,7 @@ with db.writing():
                 sys.stdin.readline()
             yield document
     type(second.expansion).documents = lambda self, encode: slow(encode)
-    db.enrol(second)
+    session_of(db).experiments.enrol(second)
     print("done", flush=True)
 """
 
@@ -86,7 +88,9 @@ def test_after_a_kill_what_was_committed_is_there(
     assert expected[writer.kind] in os.listdir(tmp_path)
     with open_here(read_only=read_only) as db:
         assert names(db) == ["first"]
-        assert db.counts(db.get_experiments()[0].id)["pending"] == 500
+        assert (
+            session_of(db).trials.counts(db.get_experiments()[0].id)["pending"] == 500
+        )
 
 
 def test_a_journal_is_not_rolled_back_into_a_file_with_two_names(
@@ -118,8 +122,8 @@ def test_after_a_kill_the_next_run_goes_on_and_leaves_one_sound_file(
 ):
     writer.kill()
     with open_here() as db:
-        with db.writing():
-            db.enrol(heat())
+        with session_of(db).storage.writing():
+            session_of(db).experiments.enrol(heat())
         assert names(db) == ["first", "heat"]
     assert os.listdir(tmp_path) == ["heat.db"]
     plain = sqlite3.connect(tmp_path / "heat.db")
@@ -136,10 +140,10 @@ def test_a_journal_that_was_never_synced_is_put_away_by_who_writes_nothing(
     """Killed before its first byte: SQLite takes no notice of it, nor deletes it."""
     monkeypatch.setattr(filesystem, "is_local", lambda _: is_local)
     with open_here() as db:
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     (tmp_path / "heat.db-journal").write_bytes(content)
-    with open_here() as db, db.writing():
-        db.sweep_leftovers()
+    with open_here() as db, session_of(db).storage.writing():
+        session_of(db).sweep_leftovers()
 
     assert os.listdir(tmp_path) == ["heat.db"]
     with open_here(read_only=True) as db:
@@ -179,13 +183,13 @@ def test_a_wal_file_moved_to_a_shared_file_system_is_turned_back(
     open_here, tmp_path, monkeypatch
 ):
     with open_here() as db:
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     plain = sqlite3.connect(tmp_path / "heat.db")
     plain.execute("PRAGMA journal_mode = WAL")
     plain.close()
     monkeypatch.setattr(filesystem, "is_local", lambda _: False)
     with open_here() as db:
-        db.enrol(heat("other"))
+        session_of(db).experiments.enrol(heat("other"))
         assert not header.is_wal(str(tmp_path / "heat.db"))
         assert names(db) == ["heat", "other"]
 
@@ -194,20 +198,20 @@ def test_a_run_uses_a_wal_on_a_local_disk_only(open_here, tmp_path, monkeypatch)
     path = str(tmp_path / "heat.db")
     for local in (True, False):
         monkeypatch.setattr(filesystem, "is_local", lambda _, local=local: local)
-        with open_here() as db, db.writing():
+        with open_here() as db, session_of(db).storage.writing():
             assert header.is_wal(path) is local
         assert not header.is_wal(path)
 
 
 def test_a_run_ends_well_although_a_reader_is_there(open_here, tmp_path):
     db, reader = open_here(), open_here(read_only=True)
-    with db.writing():
-        db.enrol(heat())
-        connection = reader._session.storage.reading()
+    with session_of(db).storage.writing():
+        session_of(db).experiments.enrol(heat())
+        connection = session_of(reader).storage.reading()
         connection.__enter__()
     connection.__exit__(None, None, None)
     reader.close()
-    db.enrol(heat("other"))
+    session_of(db).experiments.enrol(heat("other"))
 
     assert names(db) == ["heat", "other"]
     db.close()
@@ -220,15 +224,16 @@ def test_a_run_ends_well_although_a_reader_is_there(open_here, tmp_path):
 FULL = """
 import resource, sys
 from experimenter_mpi import Experiment, ExperimenterError, IntegerVariable, open_db
+from experimenter_mpi.database.handle import session_of
 db = open_db(sys.argv[1], "")
 def heat(name, n):
     values = IntegerVariable(1, n)
     return Experiment(name, configuration={"N": values}, function_name="f")
-db.enrol(heat("first", 100))
+session_of(db).experiments.enrol(heat("first", 100))
 limit = 400_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    db.enrol(heat("second", 20_000))
+    session_of(db).experiments.enrol(heat("second", 20_000))
 except ExperimenterError as error:
     print(type(error).__name__, error, flush=True)
 print([each.name for each in db.get_experiments()], flush=True)
@@ -248,16 +253,18 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays(child, tmp_path, open_
 
 
 def test_a_full_disk_in_the_ledger_is_a_write_error(db, stored, monkeypatch):
-    with db.writing():
-        driver = engine.raw(db._session.storage._connection)
+    with session_of(db).storage.writing():
+        driver = engine.raw(session_of(db).storage._connection)
         (pages,) = driver.execute("PRAGMA page_count").fetchone()
         driver.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(DatabaseWriteError, match="full: make room|full; the disk"):
-            db.ledger(stored.id).record([finished(0, {"text": "x" * 100_000})], ())
+            session_of(db).ledger(stored.id).record(
+                [finished(0, {"text": "x" * 100_000})], ()
+            )
 
         driver.execute("PRAGMA max_page_count = 100000")
-        db.ledger(stored.id).record([finished(1)], ())
-    assert db.counts(stored.id)["finished"] == 1
+        session_of(db).ledger(stored.id).record([finished(1)], ())
+    assert session_of(db).trials.counts(stored.id)["finished"] == 1
 
 
 def test_another_program_that_keeps_the_file_locked_is_named(
@@ -297,7 +304,7 @@ def test_a_database_whose_file_was_deleted_fails_and_is_not_made_anew(
 
 def test_a_damaged_file_is_said_to_be_damaged(open_here, tmp_path):
     with open_here() as db:
-        db.enrol(heat(N=IntegerVariable(1, 2000)))
+        session_of(db).experiments.enrol(heat(N=IntegerVariable(1, 2000)))
     path = tmp_path / "heat.db"
     data = bytearray(path.read_bytes())
     for page in range(8192, len(data), 4096):
@@ -359,14 +366,14 @@ def test_a_commit_waits_for_a_reader_however_long(
         if len(said) == 1:
             threading.Timer(0.1, reader.execute, ["ROLLBACK"]).start()
 
-    db.listen(listener)
-    with db.writing():
-        db.ledger(stored.id).record([finished(0)], ())
+    session_of(db).storage.listen(listener)
+    with session_of(db).storage.writing():
+        session_of(db).ledger(stored.id).record([finished(0)], ())
 
     assert ["a reader keeps", "the reader of"] == [
         " ".join(text.split()[:3]) for text in said
     ]
-    assert db.counts(stored.id)["finished"] == 1
+    assert session_of(db).trials.counts(stored.id)["finished"] == 1
 
 
 def test_many_rows_are_stored_while_a_reader_is_there(db, stored, reading, monkeypatch):
@@ -374,10 +381,19 @@ def test_many_rows_are_stored_while_a_reader_is_there(db, stored, reading, monke
     monkeypatch.setattr(filesystem, "is_local", lambda _: False)
     monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
     reader = reading()
-    db.listen(lambda _: reader.in_transaction and reader.execute("ROLLBACK"))
-    db.enrol(heat("large", N=IntegerVariable(1, 20_000), text="x" * 300))
+    session_of(db).storage.listen(
+        lambda _: reader.in_transaction and reader.execute("ROLLBACK")
+    )
+    session_of(db).experiments.enrol(
+        heat("large", N=IntegerVariable(1, 20_000), text="x" * 300)
+    )
 
-    assert 20_000 == db.counts(db.get_experiment_by_name("large").id)["pending"]
+    assert (
+        20_000
+        == session_of(db).trials.counts(db.get_experiment_by_name("large").id)[
+            "pending"
+        ]
+    )
 
 
 def test_a_reader_that_goes_lets_the_run_have_its_wal(
@@ -385,8 +401,8 @@ def test_a_reader_that_goes_lets_the_run_have_its_wal(
 ):
     monkeypatch.setattr(storage, "BLOCKED_SECONDS", 0.01)
     reader = reading()
-    with db.writing():
+    with session_of(db).storage.writing():
         assert not header.is_wal(str(tmp_path / "heat.db"))
         reader.execute("ROLLBACK")
-        db.ledger(stored.id).record([finished(0)], ())
+        session_of(db).ledger(stored.id).record([finished(0)], ())
         assert header.is_wal(str(tmp_path / "heat.db"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi import mark_trial_as_incomplete, save_snapshot
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import encode
 from experimenter_mpi.trial.outcome import Place, RunningTrial, Status
 from unit.database.making import PLACE, failed, finished, heat
@@ -18,7 +19,7 @@ RANKS = {"ranks": 4, "mode": "MPIMode"}
 
 @pytest.fixture
 def ledger(db, stored):
-    return db.ledger(stored.id)
+    return session_of(db).ledger(stored.id)
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def crash(db, stored, ledger):
     """Let a run of several ranks die while these trials run."""
 
     def die(*indices, **facts):
-        run_id = db.start_run(stored.id, {**RANKS, **facts})
+        run_id = session_of(db).runs.start(stored.id, {**RANKS, **facts})
         change_runs(db, "ended = 'died'")
         mark(ledger, *indices)
         return run_id
@@ -35,7 +36,7 @@ def crash(db, stored, ledger):
 
 
 def change_runs(db, change):
-    with db._session.storage.transaction() as connection:
+    with session_of(db).storage.transaction() as connection:
         connection.exec_driver_sql(f"UPDATE runs SET {change}")
 
 
@@ -45,7 +46,7 @@ def mark(ledger, *indices):
 
 
 def deaths(db, stored):
-    return db.deaths.suspects(stored.id)
+    return session_of(db).deaths.suspects(stored.id)
 
 
 # --- counted while the run goes on
@@ -76,11 +77,11 @@ def test_a_trial_that_failed_by_deaths_is_not_tried_again_until_it_is_reset(
     ledger.count_deaths([2])
     ledger.record([failed(1), failed(2)._replace(outcome=outcome)], ())
 
-    assert [2] == db.deaths.fatal(stored.id)
-    assert [range(2), range(3, 6)] == db.unfinished(stored.id)
+    assert [2] == session_of(db).deaths.fatal(stored.id)
+    assert [range(2), range(3, 6)] == session_of(db).trials.unfinished(stored.id)
     mark_trial_as_incomplete(db, stored.trial_ids[2])
-    assert [] == db.deaths.fatal(stored.id)
-    assert [range(6)] == db.unfinished(stored.id)
+    assert [] == session_of(db).deaths.fatal(stored.id)
+    assert [range(6)] == session_of(db).trials.unfinished(stored.id)
     assert {} == deaths(db, stored)
 
 
@@ -89,17 +90,19 @@ def test_a_trial_that_failed_by_deaths_is_not_tried_again_until_it_is_reset(
 
 def test_what_ran_when_the_job_died_is_pending_again_and_counted(db, stored, crash):
     crash(0, 1)
-    notes = db.deaths.settle(stored.id)
+    notes = session_of(db).deaths.settle(stored.id)
 
     assert [] == notes
     assert {0: 1, 1: 1} == deaths(db, stored)
-    assert {Status.PENDING: 6} == {k: v for k, v in db.counts(stored.id).items() if v}
+    assert {Status.PENDING: 6} == {
+        k: v for k, v in session_of(db).trials.counts(stored.id).items() if v
+    }
 
 
 def test_a_third_death_while_nothing_else_ran_is_the_trials_failure(db, stored, crash):
     for running in ((0, 1), (0, 1), (0,)):
         crash(*running)
-        notes = db.deaths.settle(stored.id)
+        notes = session_of(db).deaths.settle(stored.id)
 
     text = (
         "the job died 3 times while it ran, the last time while nothing else did, on "
@@ -112,7 +115,7 @@ def test_a_third_death_while_nothing_else_ran_is_the_trials_failure(db, stored, 
         trial.error_type,
         trial.error_message,
     )
-    assert [0] == db.deaths.fatal(stored.id)
+    assert [0] == session_of(db).deaths.fatal(stored.id)
     assert {1: 2} == {i: n for i, n in deaths(db, stored).items() if i != 0}
 
 
@@ -120,7 +123,7 @@ def test_of_several_that_ran_none_fails_however_often_the_job_dies(db, stored, c
     """Most of them are innocent, and nobody knows which are not."""
     for _ in range(9):
         crash(0, 1)
-        assert [] == db.deaths.settle(stored.id)
+        assert [] == session_of(db).deaths.settle(stored.id)
 
 
 def test_a_job_that_was_asked_to_stop_before_it_died_is_no_trials_doing(
@@ -128,11 +131,11 @@ def test_a_job_that_was_asked_to_stop_before_it_died_is_no_trials_doing(
 ):
     """At walltime a scheduler says so, waits, and then kills."""
     for _ in range(9):
-        db.deaths.excuse(crash(0), "SIGTERM")
-        assert [] == db.deaths.settle(stored.id)
+        session_of(db).deaths.excuse(crash(0), "SIGTERM")
+        assert [] == session_of(db).deaths.settle(stored.id)
 
     assert {} == deaths(db, stored)
-    assert not db.deaths.last_run_crashed(stored.id)
+    assert not session_of(db).deaths.last_run_crashed(stored.id)
 
 
 def test_a_trial_that_gets_on_from_snapshot_to_snapshot_is_not_counted(
@@ -142,7 +145,7 @@ def test_a_trial_that_gets_on_from_snapshot_to_snapshot_is_not_counted(
     for step in range(9):
         crash(0)
         save_snapshot(db, stored.trial_ids[0], {"step": step})
-        assert [] == db.deaths.settle(stored.id)
+        assert [] == session_of(db).deaths.settle(stored.id)
 
     assert {} == deaths(db, stored)
 
@@ -151,7 +154,7 @@ def test_a_trial_that_saves_the_same_state_again_gets_nowhere(db, stored, crash)
     for _ in range(3):
         crash(0)
         save_snapshot(db, stored.trial_ids[0], {"step": 1})
-        notes = db.deaths.settle(stored.id)
+        notes = session_of(db).deaths.settle(stored.id)
 
     assert {0: 3} != deaths(db, stored)
     assert [] == notes
@@ -165,65 +168,65 @@ def test_a_trial_that_saves_the_same_states_again_gets_nowhere_with_few_of_them(
     """Also where one snapshot is kept the attempt before is not forgotten."""
     trial_id = str(stored.trial_ids[0])
     for _ in range(3):
-        keeping = db.ledger(stored.id, crash(0), keep_snapshots=keep)
+        keeping = session_of(db).ledger(stored.id, crash(0), keep_snapshots=keep)
         for step in (1, 2):
             keeping.save_snapshot(trial_id, encode({"step": step}), None)
-        db.deaths.settle(stored.id)
+        session_of(db).deaths.settle(stored.id)
 
     assert {0: 2} == deaths(db, stored)
 
 
 def test_a_run_that_ended_blames_nobody(db, stored, crash):
-    db.finish_run(crash(0), "error", {})
+    session_of(db).runs.finish(crash(0), "error", {})
 
-    assert [] == db.deaths.settle(stored.id)
+    assert [] == session_of(db).deaths.settle(stored.id)
     assert {} == deaths(db, stored)
 
 
 def test_a_run_that_could_not_say_how_it_ended_blames_nobody(db, stored, ledger):
     """The disk was full, for this as well; but it gave its lock back."""
-    db.start_run(stored.id, RANKS)
+    session_of(db).runs.start(stored.id, RANKS)
     mark(ledger, 0)
 
-    assert [] == db.deaths.settle(stored.id)
+    assert [] == session_of(db).deaths.settle(stored.id)
     assert {} == deaths(db, stored)
 
 
 def test_a_run_that_left_its_lock_behind_has_died(db, stored, ledger):
     lock = Path(f"{db.path}.lock")
-    with db.writing():
-        db.start_run(stored.id, RANKS)
+    with session_of(db).storage.writing():
+        session_of(db).runs.start(stored.id, RANKS)
         mark(ledger, 0)
         held = json.loads(lock.read_text())
     lock.write_text(json.dumps({**held, "pid_start": 1}))  # of a process before us
-    db.deaths.settle(stored.id)
+    session_of(db).deaths.settle(stored.id)
 
     assert {0: 1} == deaths(db, stored)
-    assert "died" == db.overview_of("heat")["last_run"]["ended"]
+    assert "died" == session_of(db).reports.overview_of("heat")["last_run"]["ended"]
 
 
 def test_a_run_of_one_process_blames_nobody(db, stored, crash):
     """Whoever starts it sees it die."""
     crash(0, ranks=1)
 
-    assert [] == db.deaths.settle(stored.id)
+    assert [] == session_of(db).deaths.settle(stored.id)
     assert {} == deaths(db, stored)
 
 
 def test_whether_the_last_run_crashed_is_known(db, stored, crash):
-    assert not db.deaths.last_run_crashed(stored.id)
+    assert not session_of(db).deaths.last_run_crashed(stored.id)
     crash()
-    assert db.deaths.last_run_crashed(stored.id)
-    db.finish_run(crash(), "finished", {})
-    assert not db.deaths.last_run_crashed(stored.id)
+    assert session_of(db).deaths.last_run_crashed(stored.id)
+    session_of(db).runs.finish(crash(), "finished", {})
+    assert not session_of(db).deaths.last_run_crashed(stored.id)
 
 
 def test_deaths_of_one_experiment_are_not_anothers(db, stored, crash):
     other = heat("other")
-    db.enrol(other)
+    session_of(db).experiments.enrol(other)
     crash(0)
-    db.ledger(other.id).record((), [RunningTrial(0, time.time(), PLACE)])
-    db.deaths.settle(other.id)
+    session_of(db).ledger(other.id).record((), [RunningTrial(0, time.time(), PLACE)])
+    session_of(db).deaths.settle(other.id)
 
-    assert {} == db.deaths.suspects(other.id)
+    assert {} == session_of(db).deaths.suspects(other.id)
     assert "running" == db.get_trial(stored.trial_ids[0]).status

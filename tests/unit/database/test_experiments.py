@@ -20,6 +20,7 @@ from experimenter_mpi import (
     NotFoundError,
     RepeatVariable,
 )
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 EVERY_VARIABLE = {
@@ -36,7 +37,7 @@ EVERY_VARIABLE = {
 
 def test_configurations_come_back_with_their_variables(any_db):
     experiment = heat(**EVERY_VARIABLE)
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     again = any_db.get_experiment(experiment.id)
 
     assert repr(experiment.configuration) == repr(again.configuration)
@@ -55,7 +56,7 @@ def test_values_that_are_no_numbers_come_back_in_trials_and_experiment(any_db):
         inner={"fixed": nan, "k": RepeatVariable([None, nan], 2), "none": None},
         m=MatchIterableVariable([nan, 1, 2, 3, 4, -inf]),
     )
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     trials = any_db.get_trials(experiment.id)
     again = any_db.get_experiment(experiment.id)
 
@@ -66,7 +67,7 @@ def test_values_that_are_no_numbers_come_back_in_trials_and_experiment(any_db):
 
 def test_trials_come_back_in_order_with_the_ids_that_the_experiment_computes(any_db):
     experiment = heat(**EVERY_VARIABLE)
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     trials = any_db.get_trials(experiment.id)
 
     assert [repr(trial) for trial in experiment] == [repr(trial) for trial in trials]
@@ -80,7 +81,7 @@ def test_all_that_describes_an_experiment_comes_back(any_db):
         include_file="lib.py",
         init_store_function_name="build",
     )
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     again = any_db.get_experiment_by_name("heat")
 
     assert again.include_file == "lib.py"
@@ -89,7 +90,7 @@ def test_all_that_describes_an_experiment_comes_back(any_db):
 
 def test_experiments_are_listed_in_the_order_in_which_they_came(any_db):
     for name in ("zebra", "ant", "mole"):
-        any_db.enrol(heat(name))
+        session_of(any_db).experiments.enrol(heat(name))
 
     assert [each.name for each in any_db.get_experiments()] == ["zebra", "ant", "mole"]
 
@@ -139,7 +140,7 @@ def test_arrays_of_a_configuration_come_back_small_and_large(any_db):
     experiment = heat(
         start=IterableVariable([small, small + 1]), field={"deep": [large]}
     )
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     first, second = any_db.get_trials(experiment.id)
 
     assert first.configuration["start"].tolist() == [0, 1, 2]
@@ -149,7 +150,7 @@ def test_arrays_of_a_configuration_come_back_small_and_large(any_db):
 
 def test_equal_arrays_of_a_configuration_are_kept_once(db, tmp_path):
     values = IterableVariable([np.arange(3.0), np.arange(3.0), np.arange(4.0)])
-    db.enrol(heat(start=values))
+    session_of(db).experiments.enrol(heat(start=values))
     plain = sqlite3.connect(tmp_path / "heat.db")
     (count,) = plain.execute("SELECT count(*) FROM arrays").fetchone()
     plain.close()
@@ -160,7 +161,7 @@ def test_equal_arrays_of_a_configuration_are_kept_once(db, tmp_path):
 def test_pickled_configuration_warns_and_is_refused_unless_allowed(open_here):
     db = open_here()
     with pytest.warns(em.PickledValueWarning, match="'thing' is a builtins.object"):
-        db.enrol(heat(thing=object()))
+        session_of(db).experiments.enrol(heat(thing=object()))
 
     with pytest.raises(
         em.PickleRefusedError, match="configuration of experiment 'heat'"
@@ -171,10 +172,10 @@ def test_pickled_configuration_warns_and_is_refused_unless_allowed(open_here):
 
 def test_a_hundred_thousand_trials_are_stored_in_order(db):
     experiment = heat(N=IntegerVariable(1, 1000), seed=IterableVariable(range(100)))
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
 
-    assert db.counts(experiment.id)["pending"] == 100_000
-    assert db.unfinished(experiment.id) == [range(100_000)]
+    assert session_of(db).trials.counts(experiment.id)["pending"] == 100_000
+    assert session_of(db).trials.unfinished(experiment.id) == [range(100_000)]
     last = db.get_trial(experiment.trial_ids[99_999])
     assert last.configuration == {"N": 1000, "seed": 99}
 
@@ -182,8 +183,8 @@ def test_a_hundred_thousand_trials_are_stored_in_order(db):
 def test_what_is_not_there_is_said_with_what_is(any_db):
     with pytest.raises(NotFoundError, match="it has none yet"):
         any_db.get_experiment_by_name("heat")
-    any_db.enrol(heat("heat-2024"))
-    any_db.enrol(heat("ising"))
+    session_of(any_db).experiments.enrol(heat("heat-2024"))
+    session_of(any_db).experiments.enrol(heat("ising"))
 
     with pytest.raises(NotFoundError, match=r"did you mean 'heat-2024'\?"):
         any_db.get_experiment_by_name("heat-2023")
@@ -195,7 +196,7 @@ def test_what_is_not_there_is_said_with_what_is(any_db):
 
 def test_a_name_that_is_no_unicode_is_an_error_of_ours(db):
     for ask in (
-        lambda: db.enrol(heat("caf\udce9")),
+        lambda: session_of(db).experiments.enrol(heat("caf\udce9")),
         lambda: db.get_trials_by_name("\udce9"),
     ):
         with pytest.raises(DatabaseError, match="no Unicode text"):
@@ -219,7 +220,7 @@ def test_ids_may_be_given_as_text_or_uuid(db, stored):
 def test_the_id_of_another_experiment_is_refused(db, stored):
     thief = Experiment("thief", configuration={}, function_name="f", id=stored.id)
     with pytest.raises(DatabaseError, match="belongs to experiment 'heat'"):
-        db.enrol(thief)
+        session_of(db).experiments.enrol(thief)
 
     assert [each.name for each in db.get_experiments()] == ["heat"]
 
@@ -228,10 +229,10 @@ def test_force_overwrite_replaces_an_experiment_with_all_that_was_its(db, stored
     db.complete_trial(stored.trial_ids[0], {"a": 1})
     db.save_snapshot(stored.trial_ids[1], {"step": 1})
     changed = heat(N=IntegerVariable(1, 2))
-    db.enrol(changed, force_overwrite=True)
+    session_of(db).experiments.enrol(changed, force_overwrite=True)
 
     assert [each.id for each in db.get_experiments()] == [changed.id]
-    assert db.counts(changed.id) == {
+    assert session_of(db).trials.counts(changed.id) == {
         "pending": 2,
         "running": 0,
         "failed": 0,
@@ -241,17 +242,17 @@ def test_force_overwrite_replaces_an_experiment_with_all_that_was_its(db, stored
 
 def test_force_overwrite_takes_the_very_same_experiment_too(db, stored):
     db.complete_trial(stored.trial_ids[0], {"a": 1})
-    db.enrol(stored, force_overwrite=True)
+    session_of(db).experiments.enrol(stored, force_overwrite=True)
 
     assert db.get_ratio_completed_trials_by_name("heat") == 0
 
 
 def test_deleting_removes_everything_of_one_experiment_only(db, stored, tmp_path):
     other = heat("other")
-    db.enrol(other)
+    session_of(db).experiments.enrol(other)
     for experiment in (stored, other):
         db.save_snapshot(experiment.trial_ids[0], {"spins": np.arange(4)})
-        db.start_run(experiment.id, {"mode": "SerialMode"})
+        session_of(db).runs.start(experiment.id, {"mode": "SerialMode"})
     db.delete_experiment(stored.id)
     plain = sqlite3.connect(tmp_path / "heat.db")
     tables = ("experiments", "trials", "snapshots", "arrays", "runs")
@@ -274,11 +275,11 @@ def test_interrupted_while_storing_leaves_nothing(db, monkeypatch):
 
     monkeypatch.setattr(type(experiment.expansion), "documents", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        db.enrol(experiment)
+        session_of(db).experiments.enrol(experiment)
     monkeypatch.undo()
 
     assert db.get_experiments() == []
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
     assert [each.name for each in db.get_experiments()] == ["heat"]
 
 
@@ -287,7 +288,7 @@ def test_an_id_by_content_is_the_same_in_every_database(open_here):
     ids = []
     for name in ("one.db", "two.db"):
         experiment = heat(field=np.arange(3.0), n=IntegerVariable(1, 2), s={3, 1, 2})
-        open_here(name).enrol(experiment, id_by_content=True)
+        session_of(open_here(name)).experiments.enrol(experiment, id_by_content=True)
         ids.append(experiment.id)
 
     assert ids[0] == ids[1] and 8 == ids[0].version
@@ -311,8 +312,8 @@ def test_an_id_by_content_is_the_same_in_every_database(open_here):
 )
 def test_another_experiment_has_another_id_by_content(open_here, other):
     one, two = heat(), other()
-    open_here("one.db").enrol(one, id_by_content=True)
-    open_here("two.db").enrol(two, id_by_content=True)
+    session_of(open_here("one.db")).experiments.enrol(one, id_by_content=True)
+    session_of(open_here("two.db")).experiments.enrol(two, id_by_content=True)
 
     assert one.id != two.id
 
@@ -321,10 +322,10 @@ def test_an_id_that_was_given_or_stored_is_kept(open_here):
     given = Experiment("given", configuration={}, function_name="f", id="12345678" * 4)
     known = heat()
     with open_here() as db:
-        db.enrol(given, id_by_content=True)
-        db.enrol(known)
+        session_of(db).experiments.enrol(given, id_by_content=True)
+        session_of(db).experiments.enrol(known)
         stored, again = known.id, heat()
-        db.enrol(again, id_by_content=True)
+        session_of(db).experiments.enrol(again, id_by_content=True)
 
     assert "12345678" * 4 == given.id.hex
     assert stored == again.id

@@ -9,6 +9,7 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import DatabaseWriteError
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.doctor import database as storage
 from unit.database.making import heat
 
@@ -22,13 +23,15 @@ def linked(db, stored, tmp_path):
 
 
 WRITES = {
-    "begin a run": lambda db, _: db.writing().__enter__(),
-    "store an experiment": lambda db, _: db.enrol(heat("another")),
+    "begin a run": lambda db, _: session_of(db).storage.writing().__enter__(),
+    "store an experiment": lambda db, _: session_of(db).experiments.enrol(
+        heat("another")
+    ),
     "complete": lambda db, e: db.complete_trial(e.trial_ids[1], {}),
     "reset": lambda db, e: db.mark_trial_as_incomplete(e.trial_ids[0]),
     "save a snapshot": lambda db, e: db.save_snapshot(e.trial_ids[1], {}),
     "delete": lambda db, e: db.delete_experiment(e.id),
-    "sweep": lambda db, _: db.sweep_leftovers(),
+    "sweep": lambda db, _: session_of(db).sweep_leftovers(),
 }
 
 
@@ -70,14 +73,14 @@ def test_the_lock_of_a_dead_run_is_not_taken_over(linked, tmp_path):
     dead.write_text("{}")
     os.utime(dead, (1, 1))
     with pytest.raises(DatabaseWriteError, match="2 names"):
-        linked.writing().__enter__()
+        session_of(linked).storage.writing().__enter__()
 
     assert dead.exists()
 
 
 def test_the_command_makes_a_file_of_its_own(linked, stored, open_here, tmp_path):
     with pytest.raises(DatabaseWriteError) as refused:
-        open_here("other name.db").writing().__enter__()
+        session_of(open_here("other name.db")).storage.writing().__enter__()
     command = str(refused.value).partition("of its own with: ")[2]
     subprocess.run(["sh", "-c", command], check=True)
 
@@ -90,11 +93,11 @@ def test_the_command_makes_a_file_of_its_own(linked, stored, open_here, tmp_path
 
 def test_a_name_that_is_made_while_a_run_goes_on_does_not_stop_it(db, stored, tmp_path):
     """So do programs that make backups; the next run is refused."""
-    with db.writing():
+    with session_of(db).storage.writing():
         os.link(tmp_path / "heat.db", tmp_path / "backup.db")
         db.complete_trial(stored.trial_ids[0], {"x": 1})
     with pytest.raises(DatabaseWriteError, match="2 names"):
-        db.writing().__enter__()
+        session_of(db).storage.writing().__enter__()
 
 
 def test_doctor_says_so(linked, tmp_path):

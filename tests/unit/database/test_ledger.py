@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import NotFoundError
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import INLINE_BYTES, decode, encode
 from experimenter_mpi.trial.outcome import RunningTrial, Status
 from unit.database.making import PLACE, failed, finished, finished_with, heat
@@ -13,7 +14,7 @@ from unit.database.making import PLACE, failed, finished, finished_with, heat
 
 @pytest.fixture
 def ledger(db, stored):
-    return db.ledger(stored.id)
+    return session_of(db).ledger(stored.id)
 
 
 def running(index):
@@ -78,7 +79,7 @@ def test_an_attempt_counts_once_whether_or_not_its_start_was_seen(db, stored, le
     ledger.record((), [running(0)])
     ledger.record((), [running(0)])
     assert db.get_trial(stored.trial_ids[0]).attempts == 1
-    assert db.counts(stored.id)["running"] == 1
+    assert session_of(db).trials.counts(stored.id)["running"] == 1
 
     ledger.record([finished(0), finished(1)], ())
     attempts = [db.get_trial(stored.trial_ids[index]).attempts for index in (0, 1)]
@@ -95,11 +96,11 @@ def test_a_trial_that_steps_back_is_pending_again(db, stored, ledger):
 
 def test_what_a_dead_run_left_running_is_released(db, stored, ledger):
     ledger.record([finished(1)], [running(0)])
-    db.release_running(stored.id)
+    session_of(db).trials.release_running(stored.id)
 
     assert db.get_trial(stored.trial_ids[0]).status == "pending"
     assert db.get_trial(stored.trial_ids[0]).attempts == 1
-    assert db.counts(stored.id)["finished"] == 1
+    assert session_of(db).trials.counts(stored.id)["finished"] == 1
 
 
 def test_arrays_of_results_travel_with_them(db, stored, ledger):
@@ -143,7 +144,7 @@ def test_snapshots_of_the_ledger_are_those_of_the_database(db, stored, ledger):
 
 def test_any_trial_of_the_database_may_be_asked_for(db, stored, ledger):
     other = heat("other")
-    db.enrol(other)
+    session_of(db).experiments.enrol(other)
     assert ledger.results_of(str(other.trial_ids[0])) is None
     ledger.complete(str(other.trial_ids[0]), encode({"end": [1, 2]}))
 
@@ -173,10 +174,10 @@ def test_a_message_that_is_no_unicode_is_kept_readably(db, stored, ledger):
 
 def test_a_run_is_recorded_with_how_it_ended(db, stored):
     facts = {"mode": "MPIMode", "ranks": 4, "git_dirty": True, "no_such_fact": 1}
-    run_id = db.start_run(stored.id, facts)
-    begun = db.overview_of("heat")["last_run"]
-    db.finish_run(run_id, "stopped", {"finished": 3, "pending": 3})
-    ended = db.overview_of("heat")["last_run"]
+    run_id = session_of(db).runs.start(stored.id, facts)
+    begun = session_of(db).reports.overview_of("heat")["last_run"]
+    session_of(db).runs.finish(run_id, "stopped", {"finished": 3, "pending": 3})
+    ended = session_of(db).reports.overview_of("heat")["last_run"]
 
     assert (begun["ended"], begun["mode"], begun["git_dirty"]) == (
         None,

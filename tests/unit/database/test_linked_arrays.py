@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, DatabaseWriteError
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.doctor import database as storage
 from experimenter_mpi.encoding import linked
 from experimenter_mpi.encoding.linked import ArrayFolder
@@ -36,7 +37,7 @@ def moved(open_here, tmp_path, scratch):
     """A database with a large array, whose array folder was moved to scratch."""
     with open_here() as database:
         experiment = heat()
-        database.enrol(experiment)
+        session_of(database).experiments.enrol(experiment)
         database.complete_trial(experiment.trial_ids[0], {"field": FIELD})
     link = tmp_path / "heat.db.arrays"
     shutil.copytree(link, scratch, dirs_exist_ok=True)
@@ -71,7 +72,7 @@ def test_a_link_that_is_there_before_the_database_is_followed(
     (tmp_path / "heat.db.arrays").symlink_to(scratch)
     database = open_here()
     experiment = heat()
-    database.enrol(experiment)
+    session_of(database).experiments.enrol(experiment)
     database.complete_trial(experiment.trial_ids[0], {"field": FIELD})
 
     assert len(files_below(scratch)) == 1
@@ -100,7 +101,7 @@ def test_only_leftovers_of_ours_are_swept(moved, open_here, scratch):
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
 
-    assert open_here().sweep_leftovers() == 2
+    assert session_of(open_here()).sweep_leftovers() == 2
     assert [path.exists() for path in (*ours, *others)] == [False] * 2 + [True] * 4
     assert (first_field(open_here()) == FIELD).all()
 
@@ -110,7 +111,7 @@ def test_a_database_names_no_other_file_there(moved, open_here, scratch):
     (scratch / "thesis").mkdir()
     (scratch / "thesis" / "chapter.tex").write_text("keep me")
     database = open_here()
-    with database._session.storage.transaction() as connection:
+    with session_of(database).storage.transaction() as connection:
         connection.exec_driver_sql("UPDATE arrays SET file = 'thesis/chapter.tex'")
     with pytest.raises(CorruptDocumentError, match="refused"):
         database.get_trial(moved.trial_ids[0])
@@ -177,7 +178,7 @@ def test_a_link_of_the_owner_is_followed(
     with pytest.raises(CorruptDocumentError, match="is not followed"):
         first_field(database)
     with pytest.raises(DatabaseWriteError, match="is not followed"):
-        database.writing().__enter__()
+        session_of(database).storage.writing().__enter__()
     assert not (tmp_path / "heat.db.lock").exists()
     assert before == files_below(scratch)
 
@@ -194,7 +195,7 @@ def test_a_link_to_no_folder_is_refused_before_anything_is_written(
         scratch.symlink_to(tmp_path / "heat.db.arrays")
     database = open_here()
     with pytest.raises(DatabaseWriteError, match="no such folder.*mkdir -p"):
-        database.writing().__enter__()
+        session_of(database).storage.writing().__enter__()
     with pytest.raises(CorruptDocumentError, match="no such folder"):
         first_field(database)
 
@@ -204,7 +205,7 @@ def test_the_commands_do_what_they_say(
 ):
     monkeypatch.setattr(linked, "_owner", len)
     with pytest.raises(DatabaseWriteError) as refused:
-        open_here().writing().__enter__()
+        session_of(open_here()).storage.writing().__enter__()
     subprocess.run(
         ["sh", "-c", str(refused.value).partition("folder with: ")[2]], check=True
     )
@@ -254,7 +255,7 @@ def test_the_folder_of_a_database_that_cannot_be_seen_is_not_taken_over(
     link_to(tmp_path, "second.db", scratch)
     experiment = heat()
     with open_here() as database:
-        database.enrol(experiment)
+        session_of(database).experiments.enrol(experiment)
         for index in (0, 1):
             database.complete_trial(experiment.trial_ids[index], {"field": FIELD})
     before = files_below(scratch)
@@ -270,7 +271,7 @@ def test_the_folder_of_a_database_that_cannot_be_seen_is_not_taken_over(
 
     (tmp_path / "away").rename(tmp_path / "heat.db")
     database = open_here()
-    assert 0 == database.sweep_leftovers()
+    assert 0 == session_of(database).sweep_leftovers()
     assert (first_field(database) == FIELD).all()
 
 
@@ -283,7 +284,7 @@ def test_a_folder_is_taken_over_once_its_claim_was_removed(
     (tmp_path / "heat.db.arrays").rename(tmp_path / "cold.db.arrays")
     database = open_here("cold.db")
     with pytest.raises(DatabaseWriteError, match="under an earlier name") as refused:
-        database.writing().__enter__()
+        session_of(database).storage.writing().__enter__()
     remedy(refused)
     database.complete_trial(moved.trial_ids[2], {"field": FIELD})
 
@@ -299,7 +300,7 @@ def test_a_database_that_has_another_folder_by_now_is_forgotten(
     (tmp_path / "heat.db.arrays").unlink()
     shutil.copytree(scratch, tmp_path / "heat.db.arrays")
     link_to(tmp_path, "second.db", scratch)
-    open_here("second.db").sweep_leftovers()
+    session_of(open_here("second.db")).sweep_leftovers()
 
     (claim,) = scratch.glob("*.database")
     assert json.loads(claim.read_text())["database"].endswith("second.db")
@@ -324,7 +325,7 @@ def elsewhere(open_here, tmp_path, name):
     """Make a database with a result of its own, as on the disk of another node."""
     with open_here("other.db") as database:
         experiment = heat()
-        database.enrol(experiment)
+        session_of(database).experiments.enrol(experiment)
         database.complete_trial(experiment.trial_ids[0], {"field": FIELD + 7})
     node = tmp_path / f"node of {name}"
     node.mkdir()
@@ -346,19 +347,19 @@ def test_another_database_at_the_same_path_does_not_get_the_folder(
     other.rename(tmp_path / "heat.db")
     for _ in range(2):
         with pytest.raises(DatabaseWriteError, match="another database at .*heat.db"):
-            open_here().sweep_leftovers()
+            session_of(open_here()).sweep_leftovers()
     assert before == files_below(scratch)
 
     other = (tmp_path / "heat.db").rename(tmp_path / "other.db")
     (tmp_path / "away.db").rename(tmp_path / "heat.db")
-    assert 0 == open_here().sweep_leftovers()
+    assert 0 == session_of(open_here()).sweep_leftovers()
     (tmp_path / "heat.db").unlink()
     other.rename(tmp_path / "heat.db")
     with pytest.raises(DatabaseWriteError) as refused:
-        open_here().sweep_leftovers()
+        session_of(open_here()).sweep_leftovers()
     assert str(claim) in str(refused.value)
     remedy(refused)
-    assert 2 == open_here().sweep_leftovers()
+    assert 2 == session_of(open_here()).sweep_leftovers()
 
 
 def test_another_database_at_the_path_of_the_owner_says_nothing_of_it(
@@ -387,10 +388,10 @@ def test_a_copy_under_another_name_needs_a_folder_of_its_own(
     shutil.copy(tmp_path / "heat.db", tmp_path / "copy.db")
     link_to(tmp_path, "copy.db", scratch)
     with pytest.raises(DatabaseWriteError, match=r"the array folder of .*heat\.db:"):
-        open_here("copy.db").sweep_leftovers()
+        session_of(open_here("copy.db")).sweep_leftovers()
     (tmp_path / "heat.db").unlink()
     with pytest.raises(DatabaseWriteError, match="not found here"):
-        open_here("copy.db").sweep_leftovers()
+        session_of(open_here("copy.db")).sweep_leftovers()
 
 
 def test_a_copy_that_is_put_back_has_its_folder(moved, open_here, tmp_path, scratch):
@@ -401,7 +402,7 @@ def test_a_copy_that_is_put_back_has_its_folder(moved, open_here, tmp_path, scra
     (tmp_path / "heat.db").unlink()
     (tmp_path / "backup.db").rename(tmp_path / "heat.db")
 
-    assert 0 == open_here().sweep_leftovers()
+    assert 0 == session_of(open_here()).sweep_leftovers()
     assert 2 == len(files_below(scratch))
 
 
@@ -460,10 +461,10 @@ def test_files_of_other_programs_are_no_claims(moved, open_here, scratch):
 def test_who_holds_the_lock_is_read_in_the_folder(moved, open_here, scratch):
     """A worker on another node may have another folder of that name."""
     database = open_here()
-    with database.writing():
-        token = database.lock_token
+    with session_of(database).storage.writing():
+        token = session_of(database).storage.lock_token
         assert linked.is_claimed(str(scratch), token)
-        assert database.arrays_folder == str(scratch)
+        assert session_of(database).storage.arrays_folder == str(scratch)
     assert not linked.is_claimed(str(scratch), "another")
     assert not linked.is_claimed(str(scratch.parent / "nothing"), token)
 

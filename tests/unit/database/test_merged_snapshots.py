@@ -7,6 +7,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 BIG = np.arange(200_000.0)
@@ -24,7 +25,7 @@ def merged(db, stored, open_here, tmp_path):
     """Ours, after theirs was merged into it and then deleted with its files."""
     db.save_snapshot(stored.trial_ids[2], {"big": BIG, "small": np.arange(3)}, "end")
     ours = open_here("ours.db")
-    ours.enrol(heat())
+    session_of(ours).experiments.enrol(heat())
     ours.merge_databases(db)
     before = dump(tmp_path / "ours.db")
     ours.merge_databases(db)
@@ -44,4 +45,4 @@ def test_arrays_of_a_merged_snapshot_are_read_under_our_trial(merged, stored):
 
 
 def test_a_sweep_keeps_the_files_of_merged_snapshots(merged):
-    assert merged.sweep_leftovers() == 0
+    assert session_of(merged).sweep_leftovers() == 0

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experimenter_mpi.database.file import timestamps
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.array_files import ArrayFiles
 from experimenter_mpi.encoding.codec import INLINE_BYTES, encode, owned
 from experimenter_mpi.errors import CorruptDocumentError
@@ -22,7 +23,7 @@ LARGE = INLINE_BYTES // 8 + 1
 @pytest.fixture
 def open_ledger(db, stored):
     def open_one(keep, run_id=None):
-        return db.ledger(stored.id, run_id, keep_snapshots=keep)
+        return session_of(db).ledger(stored.id, run_id, keep_snapshots=keep)
 
     return open_one
 
@@ -120,7 +121,7 @@ def test_a_file_goes_only_after_the_commit_that_lets_it_go(
 
     assert [1] == steps(db, stored)
     assert 2 == len(array_files(tmp_path))
-    assert 1 == db.sweep_leftovers()
+    assert 1 == session_of(db).sweep_leftovers()
     assert 1.0 == db.latest_snapshot(stored.trial_ids[0]).state["x"][0]
 
 
@@ -145,7 +146,7 @@ def test_a_reader_takes_the_newer_one_where_an_older_goes_meanwhile(
     ledger = open_ledger(1)
     save(ledger, stored, 0, 0, LARGE)
     reader = open_here(read_only=True)
-    read = type(reader._open.snapshots)._snapshot
+    read = type(session_of(reader).snapshots)._snapshot
     saved = []
 
     def slow(self, row, experiment_id):
@@ -153,7 +154,7 @@ def test_a_reader_takes_the_newer_one_where_an_older_goes_meanwhile(
             saved.append(save(ledger, stored, 0, 1, LARGE))
         return read(self, row, experiment_id)
 
-    monkeypatch.setattr(type(reader._open.snapshots), "_snapshot", slow)
+    monkeypatch.setattr(type(session_of(reader).snapshots), "_snapshot", slow)
 
     assert 1 == reader.latest_snapshot(stored.trial_ids[0]).state["step"]
 
@@ -173,14 +174,15 @@ SAVING = """
 import sys
 import numpy as np
 from experimenter_mpi import open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import INLINE_BYTES, encode, owned
 from experimenter_mpi.database.file import filesystem
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False
-with open_db(sys.argv[1], "") as db, db.writing():
+with open_db(sys.argv[1], "") as db, session_of(db).storage.writing():
     experiment = db.get_experiment_by_name("heat")
     trial_id = str(experiment.trial_ids[0])
-    ledger = db.ledger(experiment.id, keep_snapshots=1)
+    ledger = session_of(db).ledger(experiment.id, keep_snapshots=1)
     latest = db.latest_snapshot(trial_id)
     step = latest.state["step"] if latest else 0
     while True:
@@ -212,6 +214,6 @@ def test_a_kill_leaves_the_newest_snapshot_whole(
         assert {step} == {*snapshot.state["few"], *snapshot.state["many"]}
 
     with open_here() as again:
-        again.sweep_leftovers()
+        session_of(again).sweep_leftovers()
         assert 2 == len(array_rows(again))
     assert 1 == len(array_files(tmp_path))

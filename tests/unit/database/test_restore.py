@@ -19,6 +19,7 @@ from experimenter_mpi import (
     execute,
     restore_from_db,
 )
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 
@@ -51,7 +52,7 @@ def test_the_same_experiment_gets_the_stored_id_and_keeps_its_functions(db, stor
 
 def test_enrolling_again_restores(db, stored):
     again = heat()
-    db.enrol(again)
+    session_of(db).experiments.enrol(again)
 
     assert again.id == stored.id
     assert len(db.get_trials_by_name("heat")) == 6
@@ -86,7 +87,7 @@ def test_an_experiment_whose_trials_change_what_it_holds_is_still_the_same(db):
 
 def test_a_generator_in_another_state_is_told_of_in_words(db):
     """Two that are made without a seed look alike, but for where they lie."""
-    db.enrol(drawing())
+    session_of(db).experiments.enrol(drawing())
     with pytest.raises(
         ExperimentMismatchError,
         match=r"configuration: rng: Generator\(PCG64\) -> the same, in another state\.",
@@ -135,7 +136,7 @@ def test_the_message_names_each_difference_with_both_values(db, stored, tmp_path
 def test_numbers_are_compared_by_value(db, before, now):
     """Linear variables of whole numbers were integers once, and are floats now."""
     experiment = heat(n=before)
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
 
     assert experiment.id == db.restore_from_db(heat(n=now)).id
 
@@ -151,7 +152,7 @@ def test_numbers_are_compared_by_value(db, before, now):
     ids=lambda value: type(value).__name__,
 )
 def test_other_values_are_other_values(db, before, now):
-    db.enrol(heat(n=before))
+    session_of(db).experiments.enrol(heat(n=before))
     with pytest.raises(ExperimentMismatchError, match="configuration: n: "):
         db.restore_from_db(heat(n=now))
 
@@ -167,7 +168,9 @@ def test_functions_must_match_too(db, stored):
 
 
 def test_long_values_are_cut_and_many_differences_counted(db):
-    db.enrol(heat(text="a" * 500, **{f"key{i}": i for i in range(20)}))
+    session_of(db).experiments.enrol(
+        heat(text="a" * 500, **{f"key{i}": i for i in range(20)})
+    )
     said = mismatch(db, text="b" * 500, **{f"key{i}": -i - 1 for i in range(20)})
 
     assert "text: 'aaaa" in said and "and 11 more" in said
@@ -176,7 +179,7 @@ def test_long_values_are_cut_and_many_differences_counted(db):
 
 def test_arrays_are_compared_by_content(db):
     experiment = heat(start=np.arange(4.0), N=IntegerVariable(1, 2))
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
     same = heat(start=np.arange(4.0), N=IntegerVariable(1, 2))
 
     assert db.restore_from_db(same).id == experiment.id
@@ -187,15 +190,15 @@ def test_arrays_are_compared_by_content(db):
 
 def test_what_had_to_be_pickled_goes_on_without_reading_it(db):
     with pytest.warns(PickledValueWarning):
-        db.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
+        session_of(db).experiments.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
 
-    db.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
+    session_of(db).experiments.enrol(heat(thing=frozenset, N=IntegerVariable(1, 2)))
     with pytest.raises(PickleRefusedError, match="configuration of experiment 'heat'"):
         db.restore_from_db(heat(thing=frozenset, N=IntegerVariable(1, 3)))
 
 
 def test_matched_values_that_differ_in_one_place_are_another_experiment(db):
-    db.enrol(heat(seed=MatchIterableVariable([1, 2, 3])))
+    session_of(db).experiments.enrol(heat(seed=MatchIterableVariable([1, 2, 3])))
 
     assert "seed: MatchIterableVariable" in mismatch(
         db, seed=MatchIterableVariable([1, 2, 4])
@@ -206,7 +209,7 @@ def test_a_mismatch_leaves_the_experiment_as_it_was(db, stored):
     other = heat(n_steps=11)
     before = other.id
     with pytest.raises(ExperimentMismatchError):
-        db.enrol(other)
+        session_of(db).experiments.enrol(other)
 
     assert other.id == before
     assert db.get_experiment_by_name("heat").id == stored.id

@@ -13,6 +13,7 @@ import pytest
 from experimenter_mpi import IntegerVariable
 from experimenter_mpi.database import room
 from experimenter_mpi.database.file import engine, filesystem
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.errors import DatabaseError, DatabaseLockedError, NotFoundError
 from unit.database.making import array_rows, finished, heat
 
@@ -32,7 +33,7 @@ def full(db):
     """A database of 5 MB, most of which the first of two experiments takes."""
     first, second = heat("first"), heat("second")
     for experiment, text in ((first, "x" * 800_000), (second, "y" * 40_000)):
-        db.enrol(experiment)
+        session_of(db).experiments.enrol(experiment)
         for trial in experiment:
             db.complete_trial(trial.id, {"text": text})
     assert os.path.getsize(db.path) > 5 * MB
@@ -52,7 +53,7 @@ def require_sound(path):
 
 def test_deleting_gives_the_room_back(disk, db, full):
     db.delete_experiment(full[0].id)
-    left = db.upkeep.tidy()
+    left = session_of(db).upkeep.tidy()
 
     assert left is None
     assert os.path.getsize(db.path) < MB
@@ -62,11 +63,11 @@ def test_deleting_gives_the_room_back(disk, db, full):
 
 
 def test_little_is_not_worth_it_and_what_is_slow_is_left(db, full, monkeypatch):
-    db.upkeep.reset(full[1].id, [0])
-    little = db.upkeep.tidy(full[1].id)
+    session_of(db).upkeep.reset(full[1].id, [0])
+    little = session_of(db).upkeep.tidy(full[1].id)
     monkeypatch.setattr(room, "_FREE_PART", 1)
-    db.upkeep.reset(full[0].id, [0, 1])
-    slow = db.upkeep.tidy(full[0].id)
+    session_of(db).upkeep.reset(full[0].id, [0, 1])
+    slow = session_of(db).upkeep.tidy(full[0].id)
 
     assert little is None
     assert slow.free > 1.5 * MB
@@ -78,8 +79,8 @@ def test_arrays_of_results_that_were_reset_go_if_nothing_else_has_them(db, store
     db.complete_trial(stored.trial_ids[0], {"a": shared, "b": own})
     db.complete_trial(stored.trial_ids[1], {"a": shared})
     db.save_snapshot(stored.trial_ids[2], {"a": shared})
-    db.upkeep.reset(stored.id, [0])
-    db.upkeep.tidy(stored.id)
+    session_of(db).upkeep.reset(stored.id, [0])
+    session_of(db).upkeep.tidy(stored.id)
 
     assert 2 == len(array_rows(db))
     assert 99 == len(db.get_trial(stored.trial_ids[1]).results["a"])
@@ -89,8 +90,8 @@ def test_arrays_of_results_that_were_reset_go_if_nothing_else_has_them(db, store
 def statements_of(database, do):
     """Return what ``do`` returns, and the statements that it makes SQLite run."""
     said: list[str] = []
-    with database.writing():
-        raw = engine.raw(database._open.storage._connected())
+    with session_of(database).storage.writing():
+        raw = engine.raw(session_of(database).storage._connected())
         raw.set_trace_callback(said.append)
         found = do()
         raw.set_trace_callback(None)
@@ -99,15 +100,19 @@ def statements_of(database, do):
 
 def test_resetting_many_trials_takes_few_statements(db):
     experiment = heat("many", i=IntegerVariable(1, 700))
-    db.enrol(experiment)
-    db.ledger(experiment.id).record([finished(index) for index in range(700)], ())
+    session_of(db).experiments.enrol(experiment)
+    session_of(db).ledger(experiment.id).record(
+        [finished(index) for index in range(700)], ()
+    )
     for index in (3, 600):
         db.save_snapshot(experiment.trial_ids[index], {"a": np.arange(9.0)})
-    _, said = statements_of(db, lambda: db.upkeep.reset(experiment.id, range(700)))
+    _, said = statements_of(
+        db, lambda: session_of(db).upkeep.reset(experiment.id, range(700))
+    )
 
     assert len(said) < 40
     assert {0} == {trial.attempts for trial in db.get_trials_by_name("many")}
-    assert 0 == db.upkeep.count_snapshots(experiment.id)
+    assert 0 == session_of(db).upkeep.count_snapshots(experiment.id)
     assert [] == array_rows(db)
 
 
@@ -124,24 +129,24 @@ def test_all_results_are_looked_at_only_where_arrays_may_be_left(
 ):
     db.complete_trial(stored.trial_ids[0], results)
     db.complete_trial(stored.trial_ids[1], {"a": np.arange(50.0)})
-    assert left == db.upkeep.reset(stored.id, [0])
+    assert left == session_of(db).upkeep.reset(stored.id, [0])
     assert (2 if left else 1) == len(array_rows(db))
 
 
 def test_nothing_is_reset_if_a_trial_is_not_there(db, stored):
     db.complete_trial(stored.trial_ids[0], {"x": 1})
     with pytest.raises(NotFoundError, match="no trial"):
-        db.upkeep.reset(stored.id, [0, 6])
+        session_of(db).upkeep.reset(stored.id, [0, 6])
 
     assert db.get_trial(stored.trial_ids[0]).has_finished
 
 
 def test_arrays_of_the_configuration_stay(db):
     experiment = heat("arrays", field=np.arange(50.0), N=3)
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
     db.complete_trial(experiment.trial_ids[0], {"a": np.arange(50.0)})
-    db.upkeep.reset(experiment.id, [0])
-    db.upkeep.tidy(experiment.id)
+    session_of(db).upkeep.reset(experiment.id, [0])
+    session_of(db).upkeep.tidy(experiment.id)
 
     assert 50 == len(db.get_trial(experiment.trial_ids[0]).configuration["field"])
 
@@ -156,8 +161,8 @@ def test_compacting_deletes_surplus_snapshots_and_files_without_rows(
     leftover = tmp_path / "heat.db.arrays" / "00" / "left.h5"
     leftover.parent.mkdir(exist_ok=True)
     leftover.write_bytes(b"x")
-    surplus = db.upkeep.surplus_snapshots(1)
-    before, after = db.upkeep.compact(1)
+    surplus = session_of(db).upkeep.surplus_snapshots(1)
+    before, after = session_of(db).upkeep.compact(1)
 
     assert 6 == surplus
     assert before > 4 * after - MB and after < 5 * MB
@@ -172,16 +177,16 @@ def test_a_reader_is_neither_disturbed_nor_waited_for(first, disk, db, full):
     """Whether it began before the writer, without a WAL, or while there is one."""
     db.delete_experiment(full[0].id)
     reader = sqlite3.connect(db.path, isolation_level=None)
-    with db.writing() if first == "writer" else nullcontext():
+    with session_of(db).storage.writing() if first == "writer" else nullcontext():
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM trials").fetchone()
         with pytest.raises(DatabaseLockedError, match="another program is reading"):
-            db.upkeep.tidy()
+            session_of(db).upkeep.tidy()
         seen = reader.execute("SELECT count(*) FROM trials").fetchone()
         reader.close()
 
     assert (6,) == seen
-    room.give_back(db._open.storage)
+    room.give_back(session_of(db).storage)
     assert os.path.getsize(db.path) < MB
     require_sound(db.path)
 
@@ -197,7 +202,7 @@ def test_it_is_not_begun_without_the_room_for_it(
     if lacking == "temporary":
         monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     with pytest.raises(DatabaseError, match=r"lacks room for that, \d+\.\d MB"):
-        db.upkeep.tidy()
+        session_of(db).upkeep.tidy()
 
     assert size == os.path.getsize(db.path)
     assert ["y" * 40_000] * 6 == texts(db)
@@ -212,7 +217,7 @@ def test_an_interruption_loses_nothing(disk, db, full, monkeypatch):
     monkeypatch.setattr(room, "_let_signals_in", interrupt)
     monkeypatch.setattr(room, "_STEPS_BETWEEN_LOOKS", 1)
     with pytest.raises(KeyboardInterrupt):
-        room.give_back(db._open.storage)
+        room.give_back(session_of(db).storage)
     monkeypatch.undo()
 
     assert ["y" * 40_000] * 6 == texts(db)
@@ -223,6 +228,7 @@ def test_an_interruption_loses_nothing(disk, db, full, monkeypatch):
 COMPACTING = """
 import sys
 from experimenter_mpi import open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database import room
 from experimenter_mpi.database.file import filesystem
 if sys.argv[2] == "shared":
@@ -238,7 +244,7 @@ def wait():
 room._let_signals_in = wait
 room._STEPS_BETWEEN_LOOKS = 1
 with open_db(sys.argv[1], "") as db:
-    room.give_back(db._open.storage)
+    room.give_back(session_of(db).storage)
 print("done", flush=True)
 """
 
@@ -254,10 +260,10 @@ def test_a_kill_in_the_middle_loses_nothing(kind, look, db, full, child, open_he
     with open_here() as again:
         assert ["y" * 40_000] * 6 == texts(again)
         assert (0, 6) == (
-            again.counts(full[1].id)["pending"],
-            again.counts(full[1].id)["finished"],
+            session_of(again).trials.counts(full[1].id)["pending"],
+            session_of(again).trials.counts(full[1].id)["finished"],
         )
-        room.give_back(again._open.storage)
+        room.give_back(session_of(again).storage)
 
     assert os.path.getsize(db.path) < MB
     require_sound(db.path)

@@ -7,12 +7,13 @@ import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi.database.file import timestamps
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 
 def test_snapshots_come_newest_first_with_their_labels(any_db):
     experiment = heat()
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     trial_id = experiment.trial_ids[3]
     for step in range(3):
         em.save_snapshot(any_db, trial_id, {"step": step}, f"at {step}")
@@ -43,7 +44,7 @@ def test_the_latest_is_decided_without_a_clock(db, stored, monkeypatch):
 @pytest.mark.parametrize("size", [10, 400_000])
 def test_arrays_of_a_state_come_back(any_db, size):
     experiment = heat()
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     spins = np.arange(size, dtype=">i4")
     any_db.save_snapshot(experiment.trial_ids[0], {"spins": spins, "rng": None})
     again = any_db.latest_snapshot(experiment.trial_ids[0]).state["spins"]

@@ -17,6 +17,7 @@ from experimenter_mpi import (
     NotFoundError,
 )
 from experimenter_mpi.database import runs, transfer
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.trial.outcome import RunningTrial, Status
 from unit.database.making import failed, finished, heat
 
@@ -53,13 +54,17 @@ def rows_of(path):
 @pytest.fixture
 def full(db, stored):
     """A database with two experiments, one of them half run, with arrays."""
-    db.enrol(heat("other", field=BIG, small=np.arange(3), N=IntegerVariable(1, 2)))
-    ledger = db.ledger(stored.id)
+    session_of(db).experiments.enrol(
+        heat("other", field=BIG, small=np.arange(3), N=IntegerVariable(1, 2))
+    )
+    ledger = session_of(db).ledger(stored.id)
     ledger.record([finished(0), failed(1), finished(4, {"nested": [1, None]})], ())
     db.save_snapshot(stored.trial_ids[1], {"step": 1}, "first")
     db.save_snapshot(stored.trial_ids[1], {"step": 2})
-    run = db.start_run(stored.id, {"mode": "SerialMode", "hostname": "a", "pid": 1})
-    db.finish_run(run, "failed", db.counts(stored.id))
+    run = session_of(db).runs.start(
+        stored.id, {"mode": "SerialMode", "hostname": "a", "pid": 1}
+    )
+    session_of(db).runs.finish(run, "failed", session_of(db).trials.counts(stored.id))
     return db
 
 
@@ -126,18 +131,20 @@ def test_an_export_that_fails_leaves_nothing(full, tmp_path, monkeypatch):
 
 def test_an_exported_trial_does_not_run(full, stored, tmp_path):
     place = finished(0).place
-    full.ledger(stored.id).record((), [RunningTrial(2, 0.0, place)])
+    session_of(full).ledger(stored.id).record((), [RunningTrial(2, 0.0, place)])
     with full.export_db(tmp_path / "copy.db") as copy:
-        assert copy.counts(stored.id)["running"] == 0
+        assert session_of(copy).trials.counts(stored.id)["running"] == 0
 
 
 @pytest.fixture
 def run_twice(db, stored):
     """A database in which trials, a failure and a snapshot are of the second run."""
     for index, hostname in enumerate(["a", "b"]):
-        run = db.start_run(stored.id, {"hostname": hostname, "pid": index})
-        db.finish_run(run, "stopped", db.counts(stored.id))
-    ledger = db.ledger(stored.id, run)
+        run = session_of(db).runs.start(stored.id, {"hostname": hostname, "pid": index})
+        session_of(db).runs.finish(
+            run, "stopped", session_of(db).trials.counts(stored.id)
+        )
+    ledger = session_of(db).ledger(stored.id, run)
     ledger.record([finished(0), failed(1)], [RunningTrial(2, 0.0, finished(0).place)])
     ledger.save_snapshot(str(stored.trial_ids[3]), encode({"step": 1}), None)
     ledger.complete(str(stored.trial_ids[4]), encode({"by": "itself"}))
@@ -177,8 +184,8 @@ def test_runs_keep_their_trials_under_the_numbers_of_another_database(
     before = hosts_by_run(tmp_path / "heat.db")
     primary = open_here("primary.db")
     other = heat("other")
-    primary.enrol(other)
-    primary.start_run(other.id, {"hostname": "elsewhere"})
+    session_of(primary).experiments.enrol(other)
+    session_of(primary).runs.start(other.id, {"hostname": "elsewhere"})
     for _ in range(2):
         primary.merge_databases(run_twice)
         assert hosts_by_run(tmp_path / "primary.db") == before
@@ -192,9 +199,9 @@ def test_results_that_are_merged_into_an_experiment_keep_their_run(
 ):
     primary = open_here("primary.db")
     mine = heat()
-    primary.enrol(mine)
-    run = primary.start_run(mine.id, {"hostname": "mine"})
-    primary.ledger(mine.id, run).record([finished(2)], ())
+    session_of(primary).experiments.enrol(mine)
+    run = session_of(primary).runs.start(mine.id, {"hostname": "mine"})
+    session_of(primary).ledger(mine.id, run).record([finished(2)], ())
     primary.merge_databases(run_twice)
 
     assert hosts_by_run(tmp_path / "primary.db") == [
@@ -204,7 +211,7 @@ def test_results_that_are_merged_into_an_experiment_keep_their_run(
 
 def test_a_new_experiment_is_merged_whole(full, open_here):
     primary = open_here("primary.db")
-    primary.enrol(heat("mine"))
+    session_of(primary).experiments.enrol(heat("mine"))
     em.merge_databases(primary, full)
 
     assert list(everything(primary)) == ["mine", "heat", "other"]
@@ -214,7 +221,7 @@ def test_a_new_experiment_is_merged_whole(full, open_here):
 
 def test_merging_twice_changes_nothing(full, open_here, tmp_path):
     primary = open_here("primary.db")
-    primary.enrol(heat())
+    session_of(primary).experiments.enrol(heat())
     primary.merge_databases(full)
     before = rows_of(tmp_path / "primary.db")
     primary.merge_databases(full)
@@ -230,8 +237,10 @@ def test_a_shared_experiment_takes_the_results_it_lacks_and_keeps_its_own(
     """Two machines ran halves of one experiment; each drew an id of its own."""
     primary = open_here("primary.db")
     mine = heat()
-    primary.enrol(mine)
-    primary.ledger(mine.id).record([finished(0, {"mine": 1}), failed(4)], ())
+    session_of(primary).experiments.enrol(mine)
+    session_of(primary).ledger(mine.id).record(
+        [finished(0, {"mine": 1}), failed(4)], ()
+    )
     primary.save_snapshot(mine.trial_ids[1], {"step": 0})
     primary.merge_databases(full)
     trials = primary.get_trials(mine.id)
@@ -256,7 +265,7 @@ def test_arrays_of_merged_results_come_along_and_no_others(
         )
     primary = open_here("primary.db")
     mine = heat()
-    primary.enrol(mine)
+    session_of(primary).experiments.enrol(mine)
     primary.complete_trial(mine.trial_ids[0], {})
     primary.merge_databases(db)
 
@@ -269,7 +278,7 @@ def test_arrays_of_merged_results_come_along_and_no_others(
 
 def test_another_configuration_refuses_the_whole_merge(full, open_here, tmp_path):
     primary = open_here("primary.db")
-    primary.enrol(heat("other", N=IntegerVariable(1, 9)))
+    session_of(primary).experiments.enrol(heat("other", N=IntegerVariable(1, 9)))
     before = rows_of(tmp_path / "primary.db")
     with pytest.raises(ExperimentMismatchError) as caught:
         primary.merge_databases(full)
@@ -283,7 +292,7 @@ def test_one_id_for_two_experiments_refuses_the_merge(full, open_here):
     primary = open_here("primary.db")
     thief = heat("thief")
     thief.id = full.get_experiment_by_name("heat").id
-    primary.enrol(thief)
+    session_of(primary).experiments.enrol(thief)
     with pytest.raises(DatabaseError, match="'heat' .* has the id of 'thief'"):
         primary.merge_databases(full)
 
@@ -302,7 +311,7 @@ def test_an_array_file_that_is_missing_refuses_the_merge(full, open_here, tmp_pa
 
 def test_reading_the_second_database_needs_no_lock_on_it(full, open_here):
     primary = open_here("primary.db")
-    with full.writing():
+    with session_of(full).storage.writing():
         primary.merge_databases(open_here(read_only=True))
 
     assert list(everything(primary)) == ["heat", "other"]
@@ -312,12 +321,16 @@ def test_many_trials_are_merged_page_by_page(open_here, monkeypatch):
     monkeypatch.setattr(transfer, "_ROWS_AT_ONCE", 7)
     first, second = open_here("first.db"), open_here("second.db")
     ours, theirs = (heat(N=IntegerVariable(1, 50)) for _ in range(2))
-    first.enrol(ours)
-    second.enrol(theirs)
-    first.ledger(ours.id).record([finished(index) for index in range(0, 50, 2)], ())
-    second.ledger(theirs.id).record([finished(index) for index in range(0, 50, 3)], ())
+    session_of(first).experiments.enrol(ours)
+    session_of(second).experiments.enrol(theirs)
+    session_of(first).ledger(ours.id).record(
+        [finished(index) for index in range(0, 50, 2)], ()
+    )
+    session_of(second).ledger(theirs.id).record(
+        [finished(index) for index in range(0, 50, 3)], ()
+    )
     for index in range(20):
-        second.ledger(theirs.id).save_snapshot(
+        session_of(second).ledger(theirs.id).save_snapshot(
             str(theirs.trial_ids[index]), encode({"step": index}), None
         )
     first.merge_databases(second)
@@ -331,9 +344,10 @@ def test_a_trial_that_failed_in_the_other_database_is_one_that_failed(open_here)
     """Else the failures of a job array's other tasks would be lost in the merge."""
     primary, other = open_here("primary.db"), open_here("other.db")
     for database in (primary, other):
-        database.enrol(heat(), id_by_content=True)
+        session_of(database).experiments.enrol(heat(), id_by_content=True)
     mine, theirs = (
-        db.ledger(db.get_experiment_by_name("heat").id) for db in (primary, other)
+        session_of(db).ledger(db.get_experiment_by_name("heat").id)
+        for db in (primary, other)
     )
     mine.record([finished(0), failed(1)], ())
     theirs.record([failed(0), finished(1), failed(2)], ())
@@ -350,8 +364,8 @@ def test_a_trial_that_failed_in_the_other_database_is_one_that_failed(open_here)
 def test_a_trial_that_was_tried_here_keeps_what_it_failed_of(open_here):
     primary, other = open_here("primary.db"), open_here("other.db")
     for database, times in ((primary, 1), (other, 2)):
-        database.enrol(heat(), id_by_content=True)
-        ledger = database.ledger(database.get_experiment_by_name("heat").id)
+        session_of(database).experiments.enrol(heat(), id_by_content=True)
+        ledger = session_of(database).ledger(database.get_experiment_by_name("heat").id)
         for _ in range(times):
             ledger.record([failed(3)], ())
 
@@ -364,9 +378,10 @@ def test_a_trial_that_was_interrupted_here_is_not_one_that_failed(open_here):
     """It goes on from where it was; that it failed elsewhere is that run's matter."""
     primary, other = open_here("primary.db"), open_here("other.db")
     for database in (primary, other):
-        database.enrol(heat(), id_by_content=True)
+        session_of(database).experiments.enrol(heat(), id_by_content=True)
     ours, theirs = (
-        db.ledger(db.get_experiment_by_name("heat").id) for db in (primary, other)
+        session_of(db).ledger(db.get_experiment_by_name("heat").id)
+        for db in (primary, other)
     )
     interrupted = finished(3, status=Status.PENDING, results=None)
     ours.record([interrupted], ())

@@ -12,6 +12,7 @@ import experimenter_mpi as em
 from experimenter_mpi import CorruptDocumentError, NotFoundError
 from experimenter_mpi.database import trials
 from experimenter_mpi.database.file import timestamps
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import array_rows, failed, finished, heat
 
 RESULTS = {
@@ -25,7 +26,7 @@ RESULTS = {
 
 def test_completing_a_trial_stores_its_results(any_db):
     experiment = heat()
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     any_db.complete_trial(experiment.trial_ids[1], RESULTS)
     trial = any_db.get_trial(experiment.trial_ids[1])
 
@@ -43,11 +44,11 @@ def test_completing_again_replaces_the_results(db, stored):
 def test_completing_a_finished_trial_leaves_when_it_was_finished(
     db, stored, monkeypatch
 ):
-    db.ledger(stored.id).record([finished(0)], ())
+    session_of(db).ledger(stored.id).record([finished(0)], ())
     before = db.get_trial(stored.trial_ids[0]).finished_at
     db.complete_trial(stored.trial_ids[0], {"a": 1})
     monkeypatch.setattr(timestamps, "now", lambda: "2026-01-01T00:00:00+00:00")
-    db.ledger(stored.id).record([failed(1)], ())
+    session_of(db).ledger(stored.id).record([failed(1)], ())
     db.complete_trial(stored.trial_ids[1], {"a": 1})
 
     assert db.get_trial(stored.trial_ids[0]).finished_at == before
@@ -55,7 +56,7 @@ def test_completing_a_finished_trial_leaves_when_it_was_finished(
 
 
 def test_completing_a_failed_trial_forgets_the_failure(db, stored):
-    db.ledger(stored.id).record([failed(0)], ())
+    session_of(db).ledger(stored.id).record([failed(0)], ())
     db.complete_trial(stored.trial_ids[0], {})
     trial = db.get_trial(stored.trial_ids[0])
 
@@ -64,7 +65,7 @@ def test_completing_a_failed_trial_forgets_the_failure(db, stored):
 
 def test_a_trial_marked_incomplete_is_as_if_it_had_never_run(db, stored):
     untouched = db.get_trial(stored.trial_ids[2])
-    db.ledger(stored.id).record([finished(2)], ())
+    session_of(db).ledger(stored.id).record([finished(2)], ())
     db.save_snapshot(untouched.id, {"step": 3})
     db.mark_trial_as_incomplete(untouched.id)
 
@@ -77,7 +78,7 @@ def test_a_trial_marked_incomplete_starts_over_if_its_snapshots_are_to_go(
     any_db, tmp_path, size
 ):
     experiment = heat()
-    any_db.enrol(experiment)
+    session_of(any_db).experiments.enrol(experiment)
     one, other = experiment.trial_ids[0], experiment.trial_ids[1]
     state = {"spins": np.arange(size), "step": 3}
     for trial_id in (one, one, other):
@@ -105,14 +106,14 @@ def test_an_unknown_trial_cannot_be_changed(db, stored):
         lambda: db.complete_trial(unknown, {}),
         lambda: db.mark_trial_as_incomplete(unknown),
         lambda: db.save_snapshot(unknown, {}),
-        lambda: db.trial_row(unknown),
+        lambda: session_of(db).reports.trial(unknown),
     ):
         with pytest.raises(NotFoundError, match="has no trial"):
             change()
 
 
 def test_progress_is_a_flat_table_without_results(db, stored):
-    db.ledger(stored.id).record([finished(0), failed(1)], ())
+    session_of(db).ledger(stored.id).record([finished(0), failed(1)], ())
     rows = db.get_progress("heat")
 
     assert [row["status"] for row in rows] == ["finished", "failed", *["pending"] * 4]
@@ -141,7 +142,7 @@ def test_progress_is_a_flat_table_without_results(db, stored):
 
 
 def test_the_ratio_of_completed_trials_counts_finished_ones_only(db, stored):
-    db.ledger(stored.id).record([finished(0), finished(3), failed(1)], ())
+    session_of(db).ledger(stored.id).record([finished(0), finished(3), failed(1)], ())
 
     assert db.get_ratio_completed_trials_by_name("heat") == 2 / 6
 
@@ -157,7 +158,7 @@ def test_more_trials_than_one_page_come_in_order(db, monkeypatch):
 
     monkeypatch.setattr(trials, "_ROWS_AT_ONCE", 2)
     for name in ("before", "heat", "after"):
-        db.enrol(heat(name))
+        session_of(db).experiments.enrol(heat(name))
     indices = [trial.index for trial in db.get_trials_by_name("heat")]
 
     assert indices == [0, 1, 2, 3, 4, 5]
@@ -170,39 +171,44 @@ def test_ranges_of_unfinished_trials_do_not_end_where_a_page_does(
     monkeypatch.setattr(trials, "_INDICES_AT_ONCE", at_once)
     db.complete_trial(stored.trial_ids[4], {})
 
-    assert db.unfinished(stored.id) == [range(4), range(5, 6)]
+    assert session_of(db).trials.unfinished(stored.id) == [range(4), range(5, 6)]
 
 
 def test_unfinished_trials_are_given_as_ranges(db, stored):
-    ledger = db.ledger(stored.id)
-    assert db.unfinished(stored.id) == [range(6)]
+    ledger = session_of(db).ledger(stored.id)
+    assert session_of(db).trials.unfinished(stored.id) == [range(6)]
     ledger.record([finished(0), failed(2), finished(3)], ())
 
-    assert db.unfinished(stored.id) == [range(1, 3), range(4, 6)]
-    assert db.unfinished(stored.id, retry_failed=False) == [range(1, 2), range(4, 6)]
+    assert session_of(db).trials.unfinished(stored.id) == [range(1, 3), range(4, 6)]
+    assert session_of(db).trials.unfinished(stored.id, retry_failed=False) == [
+        range(1, 2),
+        range(4, 6),
+    ]
     ledger.record([finished(index) for index in range(6)], ())
-    assert db.unfinished(stored.id) == []
+    assert session_of(db).trials.unfinished(stored.id) == []
 
 
 def test_what_shows_trials_reads_no_values(db, stored):
-    db.ledger(stored.id).record([finished(0), failed(1)], ())
+    session_of(db).ledger(stored.id).record([finished(0), failed(1)], ())
     db.save_snapshot(stored.trial_ids[1], {"step": 1}, "half")
-    run = db.start_run(stored.id, {"mode": "MPIMode", "command_line": "python exp.py"})
-    db.finish_run(run, "failed", db.counts(stored.id))
-    row = db.trial_row(stored.trial_ids[1])
+    run = session_of(db).runs.start(
+        stored.id, {"mode": "MPIMode", "command_line": "python exp.py"}
+    )
+    session_of(db).runs.finish(run, "failed", session_of(db).trials.counts(stored.id))
+    row = session_of(db).reports.trial(stored.trial_ids[1])
 
     assert (row["index"], row["experiment"], row["last_label"]) == (1, "heat", "half")
     assert row["command_line"] == "python exp.py"
-    assert db.failures("heat", 5) == [
+    assert session_of(db).reports.failures("heat", 5) == [
         {"index": 1, "error_type": "ValueError", "error_message": "too hot"}
     ]
-    assert [each["results"] for each in db.trial_rows("heat")][:2] == [
+    assert [each["results"] for each in session_of(db).reports.trials("heat")][:2] == [
         '{"distance":0.0}',
         None,
     ]
-    overview = db.overview_of("heat")
-    assert [overview] == db.overview()
-    assert overview["counts"] == db.counts(stored.id)
+    overview = session_of(db).reports.overview_of("heat")
+    assert [overview] == session_of(db).reports.overview()
+    assert overview["counts"] == session_of(db).trials.counts(stored.id)
     assert overview["last_run"]["ended"] == "failed"
     assert not overview["is_locked"]
 

@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 
 from experimenter_mpi import CorruptDocumentError, open_db
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 OLD = Path(__file__).parent / "files" / "version_3.db.gz"
 
 
 def id_of(database):
-    return UUID(database._session.storage.database_id)
+    return UUID(session_of(database).storage.database_id)
 
 
 def test_a_new_database_has_an_id_and_keeps_it(open_here):
@@ -97,9 +98,9 @@ def test_a_table_that_is_missing_before_the_upgrade_is_damage(tmp_path):
 
 def test_a_seed_of_128_bits_stays_exact_in_an_export(open_here, tmp_path):
     database = open_here()
-    database.enrol(heat())
+    session_of(database).experiments.enrol(heat())
     seed = str(2**128 - 1)
-    with database._session.storage.transaction() as connection:
+    with session_of(database).storage.transaction() as connection:
         connection.exec_driver_sql("UPDATE experiments SET seed = ?", (seed,))
     database.export_db(tmp_path / "export.db").close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experimenter_mpi import IntegerVariable
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database.versions import finished_by
 from unit.database.making import heat
 
@@ -20,8 +21,8 @@ CHOICES = {
 @pytest.mark.parametrize("runs", CHOICES.values(), ids=CHOICES)
 def test_it_holds_for_what_these_runs_finished_and_nothing_else(db, runs):
     experiment = heat(i=IntegerVariable(0, 249))
-    db.enrol(experiment)
-    with db._open.storage.transaction() as connection:
+    session_of(db).experiments.enrol(experiment)
+    with session_of(db).storage.transaction() as connection:
         connection.exec_driver_sql(
             "UPDATE trials SET run_id = trial_index, status = 'failed'"
         )
@@ -31,5 +32,5 @@ def test_it_holds_for_what_these_runs_finished_and_nothing_else(db, runs):
             )
     condition = finished_by(runs, FINISHED)
 
-    assert runs == db.upkeep.indices_where(experiment.id, condition)
+    assert runs == session_of(db).upkeep.indices_where(experiment.id, condition)
     assert len(condition) < 150

@@ -16,12 +16,13 @@ from experimenter_mpi.mpi import launch
 from unit.database.making import HERE, heat
 
 HEAVY = "{'sqlalchemy', 'sqlite3', 'h5py', 'numpy', 'rich', 'dataclasses', 'uuid'}"
-NOT_QUERIES = {"close", "is_coordinator"}
-QUERIES = [
-    name
-    for name, value in vars(ExperimentDatabase).items()
-    if not name.startswith("_") and name not in NOT_QUERIES
-]
+
+
+def public(thing):
+    return {name for name in vars(thing) if not name.startswith("_")}
+
+
+QUERIES = sorted(public(ExperimentDatabase) - {"close", "is_coordinator"})
 
 
 @pytest.fixture
@@ -43,6 +44,11 @@ def test_a_worker_opens_nothing(worker, tmp_path, monkeypatch):
 def test_every_query_of_a_worker_says_that_only_rank_0_can_answer(worker, name):
     with pytest.raises(NotCoordinatorError, match="only rank 0 holds the database"):
         ask(worker, name)
+
+
+def test_a_worker_has_no_session(worker):
+    with pytest.raises(NotCoordinatorError, match="only rank 0 holds the database"):
+        module.session_of(worker)
 
 
 def ask(database, name):
@@ -68,6 +74,7 @@ def test_every_public_function_is_the_method_of_its_name():
     }
 
     assert len(functions) == 18
+    assert {"close", "is_coordinator", "path"} == public(ExperimentDatabase) - functions
     for name in functions:
         assert getattr(module, name) is getattr(ExperimentDatabase, name)
 

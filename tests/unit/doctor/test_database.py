@@ -9,6 +9,7 @@ import types
 import pytest
 
 from experimenter_mpi import Experiment, open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.doctor import database as storage
 
 
@@ -23,7 +24,9 @@ def test_a_database_that_is_not_there_yet_is_fine(tmp_path):
 @pytest.fixture
 def stored(tmp_path):
     with open_db("heat.db", tmp_path) as db:
-        db.enrol(Experiment("heat", function_name="f", configuration={}))
+        session_of(db).experiments.enrol(
+            Experiment("heat", function_name="f", configuration={})
+        )
         yield db
 
 
@@ -32,7 +35,7 @@ def test_a_database_is_described_by_its_experiments(stored):
 
 
 def test_a_database_that_is_being_written_is_a_problem(stored):
-    with stored.writing():
+    with session_of(stored).storage.writing():
         found = storage.database(stored.path)
 
     assert "problem" == found.state and "another run" in found.text

@@ -18,6 +18,7 @@ from experimenter_mpi import (
     open_db,
 )
 from experimenter_mpi.cli.texts import short, text
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import decode, encode
 from experimenter_mpi.encoding.enumerations import EnumMember
 from experimenter_mpi.errors import CorruptDocumentError, EncodingError
@@ -283,7 +284,7 @@ def heat(**configuration):
 
 def test_an_experiment_of_members_is_the_stored_one(db):
     first = heat(colour=IterableVariable(Colour), perm=Perm.R | Perm.X)
-    db.enrol(first)
+    session_of(db).experiments.enrol(first)
 
     again = heat(colour=IterableVariable([Colour.RED, Colour.BLUE]), perm=Perm(5))
 
@@ -293,7 +294,7 @@ def test_an_experiment_of_members_is_the_stored_one(db):
 
 def test_one_that_was_stored_as_plain_numbers_and_texts_still_is(db):
     first = heat(level=IterableVariable([3, 4]), solver="euler")
-    db.enrol(first)
+    session_of(db).experiments.enrol(first)
 
     again = heat(level=IterableVariable([Level.HIGH, 4]), solver=Solver.EULER)
 
@@ -302,14 +303,14 @@ def test_one_that_was_stored_as_plain_numbers_and_texts_still_is(db):
 
 def test_a_script_that_is_loaded_by_another_name_has_the_same_members(db, script):
     first = heat(colour=script(name="one_name").RED)
-    db.enrol(first)
+    session_of(db).experiments.enrol(first)
 
     assert first.id == db.restore_from_db(heat(colour=script(name="other").RED)).id
 
 
 @pytest.mark.parametrize("body", ["RED = 2", "BLUE = 1"])
 def test_other_members_are_another_experiment(db, script, body):
-    db.enrol(heat(colour=script().RED))
+    session_of(db).experiments.enrol(heat(colour=script().RED))
     colour = next(iter(script(body)))
 
     with pytest.raises(ExperimentMismatchError, match=r"colour: <Colour.RED: 1> -> "):

@@ -14,6 +14,7 @@ import pytest
 
 from experimenter_mpi import open_db
 from experimenter_mpi.coordination.drain import Drain
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.errors import DatabaseError, OutsideTrialError
 from experimenter_mpi.experiment.experiment import Experiment, Trial
 from experimenter_mpi.run.interruption import draining_on_signals
@@ -248,10 +249,10 @@ def test_a_child_can_neither_use_a_database_of_its_parent_nor_free_it(tmp_path):
         except DatabaseError as error:
             return "open it again" in str(error)
 
-    with open_db("a.db", tmp_path) as database, database.writing():
+    with open_db("a.db", tmp_path) as database, session_of(database).storage.writing():
         assert "True" == forked(lambda: use(database))
         forked(database.close)
-        lock = database._open.storage._lock
+        lock = session_of(database).storage._lock
         forked(lock.release)
         lock.check()
         assert [] == database.get_experiments()

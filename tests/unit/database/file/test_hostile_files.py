@@ -16,6 +16,7 @@ from experimenter_mpi import (
     DatabaseWriteError,
 )
 from experimenter_mpi.database.file.owner import Owner, read_owner, this_process
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 # Begins to change argv[1] and is killed before it has: a hot journal is left.
@@ -113,7 +114,7 @@ def test_a_journal_that_names_another_file_is_not_rolled_back(
     db, stored, child, open_here, tmp_path, read_only
 ):
     """SQLite would delete that file, which may be any."""
-    db.enrol(heat("more", N=1, field="x" * 10_000))
+    session_of(db).experiments.enrol(heat("more", N=1, field="x" * 10_000))
     db.close()
     assert child(KILLED, str(tmp_path / "heat.db")).end() == -signal.SIGKILL
     victim = tmp_path / "precious.txt"
@@ -166,7 +167,7 @@ def test_a_lock_file_of_a_stranger_is_not_believed(db, tmp_path, changes):
 
     assert Owner("unreadable") == read_owner(str(path))
     with pytest.raises(DatabaseLockedError, match="left no name"):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
 
 
 def test_a_lock_file_without_end_is_read_no_further(tmp_path):

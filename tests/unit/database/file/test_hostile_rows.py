@@ -10,6 +10,7 @@ import pytest
 
 from experimenter_mpi import CorruptDocumentError, ExperimenterError
 from experimenter_mpi.cli import run_verb
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding import codec
 from unit.database.making import failed, finished, heat
 
@@ -18,10 +19,12 @@ from unit.database.making import failed, finished, heat
 def alter(db, stored, tmp_path):
     """Change rows with nothing but sqlite3; give the path of the database."""
     trial_id = stored.trial_ids[0]
-    db.ledger(stored.id).record([failed(1), failed(2)], ())
+    session_of(db).ledger(stored.id).record([failed(1), failed(2)], ())
     db.complete_trial(trial_id, {"field": np.arange(3.0), "n": 1})
     db.save_snapshot(trial_id, {"step": 1}, "half way")
-    db.start_run(stored.id, {"mode": "SerialMode", "ranks": 1, "command_line": "x"})
+    session_of(db).runs.start(
+        stored.id, {"mode": "SerialMode", "ranks": 1, "command_line": "x"}
+    )
     db.close()
 
     def run(*statements):
@@ -38,13 +41,13 @@ def alter(db, stored, tmp_path):
 
 def everything(db):
     """Ask all that can be asked."""
-    for row in db.overview():
-        list(db.trial_rows(row["name"]))
-        db.failures(row["name"], 9)
+    for row in session_of(db).reports.overview():
+        list(session_of(db).reports.trials(row["name"]))
+        session_of(db).reports.failures(row["name"], 9)
     for experiment in db.get_experiments():
         db.get_progress(experiment.name)
         db.get_ratio_completed_trials_by_name(experiment.name)
-        db.unfinished(experiment.id)
+        session_of(db).trials.unfinished(experiment.id)
         for trial in db.get_trials_by_name(experiment.name):
             db.get_snapshots(trial.id)
             db.latest_snapshot(trial.id)
@@ -114,7 +117,7 @@ def test_a_large_experiment_of_ours_is_still_read(db, monkeypatch):
     from experimenter_mpi.database import experiments
 
     monkeypatch.setattr(experiments, "_BELIEVED", 2)
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
     assert 6 == len(db.get_experiment_by_name("heat"))
 
@@ -262,7 +265,7 @@ def test_an_index_in_no_order_does_not_keep_us_for_ever(db, stored):
 
 
 def test_trials_of_a_run_that_failed_are_read(db, stored):
-    db.ledger(stored.id).record([failed(0), finished(1)], ())
+    session_of(db).ledger(stored.id).record([failed(0), finished(1)], ())
 
     assert ["failed", "finished"] == [
         trial.status for trial in db.get_trials_by_name("heat")[:2]

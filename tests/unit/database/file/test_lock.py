@@ -13,6 +13,7 @@ from experimenter_mpi import DatabaseLockedError, open_db
 from experimenter_mpi.database.file import lock, owner
 from experimenter_mpi.database.file.lock import WriterLock
 from experimenter_mpi.database.file.owner import Owner, this_process
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import HOLDER, heat
 
 
@@ -35,19 +36,19 @@ def make_old(path, seconds=1000.0):
 
 def test_the_lock_file_names_its_owner_and_goes_away(db, lock_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    with db.writing():
+    with session_of(db).storage.writing():
         stored = json.loads(lock_path.read_text())
-        assert stored["token"] == db.lock_token
+        assert stored["token"] == session_of(db).storage.lock_token
 
     assert (stored["host"], stored["pid"]) == (socket.gethostname(), os.getpid())
     assert stored["job_id"] == "4711" and stored["pid_start"] > 0
     assert not lock_path.exists()
-    assert db.lock_token is None
+    assert session_of(db).storage.lock_token is None
 
 
 def test_writing_may_be_nested(db, lock_path):
-    with db.writing(), db.writing():
-        db.enrol(heat())
+    with session_of(db).storage.writing(), session_of(db).storage.writing():
+        session_of(db).experiments.enrol(heat())
         assert lock_path.exists()
     db.delete_experiment(db.get_experiments()[0].id)
 
@@ -55,7 +56,7 @@ def test_writing_may_be_nested(db, lock_path):
 
 
 def test_an_error_inside_gives_the_lock_back(db, lock_path):
-    with pytest.raises(ZeroDivisionError), db.writing():
+    with pytest.raises(ZeroDivisionError), session_of(db).storage.writing():
         raise ZeroDivisionError
 
     assert not lock_path.exists()
@@ -69,7 +70,7 @@ def test_a_second_writer_is_refused_with_who_where_and_what_to_do(
     assert holder.line() == "holding"
     db = open_here()
     with pytest.raises(DatabaseLockedError) as caught:
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
 
     text = str(caught.value)
     where = f"process {holder.process.pid} on {socket.gethostname()}, job 9, since 20"
@@ -84,10 +85,10 @@ def test_a_refused_writer_succeeds_once_the_other_is_done(open_here, child, tmp_
     assert db.get_experiments() == []
     holder.say("go")
     assert holder.end() == 0
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
     assert len(db.get_experiments()) == 1
-    assert db.notices == []
+    assert session_of(db).storage.notices == []
 
 
 def test_a_short_change_of_another_is_waited_for(
@@ -98,16 +99,16 @@ def test_a_short_change_of_another_is_waited_for(
     assert holder.line() == "holding"
     db = open_here()
     threading.Timer(0.1, holder.say, ["go"]).start()
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
     assert len(db.get_experiments()) == 1
 
 
 def test_two_handles_of_one_process_exclude_each_other(open_here):
     first, second = open_here(), open_here()
-    with first.writing(), pytest.raises(DatabaseLockedError):
-        second.enrol(heat())
-    second.enrol(heat())
+    with session_of(first).storage.writing(), pytest.raises(DatabaseLockedError):
+        session_of(second).experiments.enrol(heat())
+    session_of(second).experiments.enrol(heat())
 
     assert len(first.get_experiments()) == 1
 
@@ -120,11 +121,14 @@ def test_the_lock_of_a_killed_process_is_taken_over_and_said_so(
     holder.kill()
     assert lock_path.exists()
     db = open_here()
-    with db.writing():
-        db.enrol(heat())
+    with session_of(db).storage.writing():
+        session_of(db).experiments.enrol(heat())
 
-    assert len(db.notices) == 1
-    assert f"took over the lock on {tmp_path}/heat.db of process" in db.notices[0]
+    assert len(session_of(db).storage.notices) == 1
+    assert (
+        f"took over the lock on {tmp_path}/heat.db of process"
+        in session_of(db).storage.notices[0]
+    )
     assert os.listdir(tmp_path) == ["heat.db"]
 
 
@@ -135,16 +139,16 @@ def test_a_killed_process_that_nobody_has_buried_is_dead(open_here, child, tmp_p
     holder.process.send_signal(9)
     os.waitid(os.P_PID, holder.process.pid, os.WEXITED | os.WNOWAIT)
     db = open_here()
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
-    assert len(db.notices) == 1
+    assert len(session_of(db).storage.notices) == 1
 
 
 def test_a_pid_that_was_given_again_is_another_process(db, lock_path):
     described(lock_path, pid_start=1)
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
-    assert len(db.notices) == 1
+    assert len(session_of(db).storage.notices) == 1
 
 
 @pytest.mark.parametrize("changes", [{"host": "node17"}, {"space": "another boot"}])
@@ -152,14 +156,14 @@ def test_elsewhere_only_silence_shows_that_an_owner_is_dead(db, lock_path, chang
     """No host sees another's processes; a container has pids of its own."""
     described(lock_path, pid=1 << 22, **changes)
     with pytest.raises(DatabaseLockedError):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     make_old(lock_path, 100)
     with pytest.raises(DatabaseLockedError):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     make_old(lock_path, 30)
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
-    assert len(db.notices) == 1
+    assert len(session_of(db).storage.notices) == 1
 
 
 def test_a_run_waits_until_silence_has_shown_it(db, lock_path, monkeypatch):
@@ -167,10 +171,10 @@ def test_a_run_waits_until_silence_has_shown_it(db, lock_path, monkeypatch):
     monkeypatch.setattr(owner, "DEAD_AFTER_SECONDS", 0.2)
     described(lock_path, host="node17")
     make_old(lock_path, -3600)  # that host's clock, or the file server's, was wrong
-    with db.writing():
-        db.enrol(heat())
+    with session_of(db).storage.writing():
+        session_of(db).experiments.enrol(heat())
 
-    waited, taken = db.notices
+    waited, taken = session_of(db).storage.notices
     assert "process" in waited and "on node17" in waited and "sign of life" in waited
     assert "took over the lock" in taken
 
@@ -182,10 +186,10 @@ def test_a_run_is_refused_once_its_owner_elsewhere_has_shown_that_it_lives(
     beats = threading.Timer(0.2, make_old, [lock_path, 1.0])
     beats.start()
     with pytest.raises(DatabaseLockedError, match=r"on node17.*should it have died"):
-        db.writing().__enter__()
+        session_of(db).storage.writing().__enter__()
     beats.join()
 
-    assert ["sign of life" in each for each in db.notices] == [True]
+    assert ["sign of life" in each for each in session_of(db).storage.notices] == [True]
     lock_path.unlink()
 
 
@@ -196,9 +200,9 @@ def test_a_lock_that_says_nothing_is_respected_while_it_is_young(
     """Its creator may be about to write it, or have died in the middle of it."""
     lock_path.write_text(text)
     with pytest.raises(DatabaseLockedError, match="left no name"):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     make_old(lock_path)
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
     assert os.listdir(tmp_path) == ["heat.db"]
 
@@ -213,16 +217,16 @@ def test_a_heartbeat_touches_the_lock(db, lock_path, monkeypatch):
 
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.001)
     monkeypatch.setattr(os, "utime", utime)
-    with db.writing():
+    with session_of(db).storage.writing():
         assert touched.wait(120)
 
 
 def test_who_stood_still_and_was_taken_over_writes_nothing_more(db, lock_path):
-    with db.writing():
-        db.enrol(heat())
+    with session_of(db).storage.writing():
+        session_of(db).experiments.enrol(heat())
         token = described(lock_path)
         with pytest.raises(DatabaseLockedError, match="was taken over"):
-            db.enrol(heat("other"))
+            session_of(db).experiments.enrol(heat("other"))
 
     assert [each.name for each in db.get_experiments()] == ["heat"]
     assert json.loads(lock_path.read_text())["token"] == token
@@ -230,24 +234,25 @@ def test_who_stood_still_and_was_taken_over_writes_nothing_more(db, lock_path):
 
 
 def test_who_finds_its_lock_gone_writes_nothing_more(db, lock_path):
-    with db.writing():
+    with session_of(db).storage.writing():
         lock_path.unlink()
         with pytest.raises(
             DatabaseLockedError, match="lock is gone: it, or its folder"
         ):
-            db.enrol(heat())
+            session_of(db).experiments.enrol(heat())
 
 
 TAKER = """
 import sys
 from experimenter_mpi import DatabaseLockedError, open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database.file import lock
 lock.PATIENCE_SECONDS = 0.0
 db = open_db(sys.argv[1], "")
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    with db.writing():
+    with session_of(db).storage.writing():
         print("won", flush=True)
         sys.stdin.readline()
 except DatabaseLockedError:
@@ -296,7 +301,7 @@ def test_threads_that_take_over_a_dead_lock_never_both_win(tmp_path, lock_path):
 def test_a_taker_that_died_half_way_is_taken_over_in_its_turn(db, tmp_path, lock_path):
     dead = described(lock_path, pid_start=1)
     described(tmp_path / f"heat.db.lock.{dead}", pid_start=2)
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
 
     assert os.listdir(tmp_path) == ["heat.db"]
 
@@ -305,7 +310,7 @@ def test_a_taker_that_is_about_to_win_is_respected(db, tmp_path, lock_path):
     dead = described(lock_path, pid_start=1)
     described(tmp_path / f"heat.db.lock.{dead}")
     with pytest.raises(DatabaseLockedError, match=f"process {os.getpid()}"):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
 
 
 def test_one_who_judged_too_slowly_lets_the_new_owner_be(tmp_path, lock_path):
@@ -328,19 +333,19 @@ def test_the_age_is_told_by_the_file_systems_clock(tmp_path, lock_path):
 
 def test_readers_see_whether_a_run_may_be_on(open_here, child, tmp_path):
     db = open_here()
-    db.enrol(heat())
+    session_of(db).experiments.enrol(heat())
     holder = child(HOLDER, str(tmp_path / "heat.db"))
     assert holder.line() == "holding"
     reader = open_here(read_only=True)
-    assert reader.overview_of("heat")["is_locked"]
+    assert session_of(reader).reports.overview_of("heat")["is_locked"]
     holder.kill()
 
-    assert not reader.overview_of("heat")["is_locked"]
+    assert not session_of(reader).reports.overview_of("heat")["is_locked"]
 
 
 def test_threads_share_one_handle(db):
     experiment = heat()
-    db.enrol(experiment)
+    session_of(db).experiments.enrol(experiment)
     errors = []
 
     def work(index):
@@ -386,13 +391,14 @@ def test_opening_waits_for_one_who_is_just_creating(tmp_path, monkeypatch):
 PLAYER = """
 import sys
 from experimenter_mpi import DatabaseLockedError, open_db
+from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database.file import lock
 lock.PATIENCE_SECONDS = 0.0
 db = open_db(sys.argv[1], "")
 print("ready", flush=True)
 while sys.stdin.readline():
     try:
-        with db.writing():
+        with session_of(db).storage.writing():
             print("won", flush=True)
             sys.stdin.readline()
     except DatabaseLockedError:
@@ -427,7 +433,7 @@ def test_who_was_taken_over_keeps_no_one_elses_lock_alive(db, lock_path, monkeyp
 
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.001)
     monkeypatch.setattr(lock, "read_owner", read_owner)
-    with db.writing():
+    with session_of(db).storage.writing():
         described(lock_path)
         for _ in range(2):  # what it saw before is acted on by now
             looked.clear()

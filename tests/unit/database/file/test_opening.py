@@ -21,6 +21,7 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.database.file import migrations, version_1
 from experimenter_mpi.database.file.tables import metadata
+from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
 
@@ -39,7 +40,7 @@ def a_database(path, *statements):
 
 def test_opening_again_finds_what_was_stored(open_here, tmp_path):
     with open_here() as first:
-        first.enrol(heat())
+        session_of(first).experiments.enrol(heat())
     before = contents(tmp_path)
     with open_here() as second:
         assert len(second.get_trials_by_name("heat")) == 6
@@ -59,7 +60,7 @@ def test_a_database_stays_where_it_is_when_the_directory_changes(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     with open_db("heat.db") as db:
         os.chdir("/")
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
 
         assert len(db.get_experiments()) == 1
 
@@ -75,9 +76,13 @@ def test_in_memory_ignores_the_folder_and_leaves_nothing(tmp_path):
     with open_db(
         "heat.db", tmp_path / "new", create_folder=False, in_memory=True
     ) as db:
-        db.enrol(heat())
-        with db.writing():
-            assert (db.path, db.arrays_folder, db.lock_token) == (None, None, None)
+        session_of(db).experiments.enrol(heat())
+        with session_of(db).storage.writing():
+            assert (
+                db.path,
+                session_of(db).storage.arrays_folder,
+                session_of(db).storage.lock_token,
+            ) == (None, None, None)
         assert repr(db) == "<ExperimentDatabase in memory>"
 
     assert os.listdir(tmp_path) == []
@@ -90,7 +95,7 @@ def test_a_closed_database_says_so(db):
     with pytest.raises(DatabaseError, match=r"heat\.db is closed"):
         db.get_experiments()
     with pytest.raises(DatabaseError, match="is closed"):
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
 
 
 @pytest.mark.parametrize(
@@ -109,8 +114,8 @@ def test_a_closed_database_says_so(db):
 )
 def test_any_file_name_works_as_it_stands(open_here, tmp_path, name):
     with open_here(name) as db:
-        db.enrol(heat())
-        with db.writing():
+        session_of(db).experiments.enrol(heat())
+        with session_of(db).storage.writing():
             assert {name, f"{name}.lock"} <= set(os.listdir(tmp_path))
     assert os.listdir(tmp_path) == [name]
 
@@ -122,7 +127,7 @@ def test_any_file_name_works_as_it_stands(open_here, tmp_path, name):
 def test_a_link_to_a_database_is_the_database(open_here, tmp_path):
     (tmp_path / "scratch").mkdir()
     (tmp_path / "link.db").symlink_to(tmp_path / "scratch" / "heat.db")
-    with open_here("link.db") as db, db.writing():
+    with open_here("link.db") as db, session_of(db).storage.writing():
         assert "heat.db.lock" in os.listdir(tmp_path / "scratch")
 
 
@@ -196,7 +201,7 @@ def test_an_older_schema_is_upgraded_by_one_step_after_another(
     open_here, tmp_path, monkeypatch
 ):
     with open_here() as db:
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     monkeypatch.setattr(migrations, "STEPS", [*migrations.STEPS, add_a_column])
     with pytest.raises(SchemaVersionError, match="upgrade it with '.* compact "):
         open_here(read_only=True)
@@ -345,10 +350,10 @@ def test_a_name_too_long_for_the_file_system_is_an_error_of_ours(open_here):
 def test_reading_only_refuses_to_write(open_here, stored):
     reader = open_here(read_only=True)
     changes = (
-        lambda: reader.enrol(heat("other")),
+        lambda: session_of(reader).experiments.enrol(heat("other")),
         lambda: reader.complete_trial(stored.trial_ids[0], {}),
         lambda: reader.delete_experiment(stored.id),
-        lambda: reader.writing().__enter__(),
+        lambda: session_of(reader).storage.writing().__enter__(),
     )
     for change in changes:
         with pytest.raises(DatabaseWriteError, match="read_only=True"):
@@ -408,7 +413,7 @@ def test_a_database_in_a_folder_that_may_not_be_written_is_readable(
     public_folder, journal
 ):
     with open_db("heat.db", public_folder) as db:
-        db.enrol(heat())
+        session_of(db).experiments.enrol(heat())
     a_database(public_folder / "heat.db", f"PRAGMA journal_mode = {journal}")
     public_folder.chmod(0o755)
 
