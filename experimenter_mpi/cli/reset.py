@@ -131,7 +131,7 @@ def _chosen(
     listed: set[int],
 ) -> Sequence[int]:
     if given.all:
-        return range(len(experiment))
+        return session.upkeep.indices(experiment.id)
     if not given.indices:
         expression = "status = 'failed'" if given.failed else given.where
         return session.upkeep.indices_where(experiment.id, expression)
