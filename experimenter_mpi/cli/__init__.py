@@ -32,6 +32,7 @@ VERBS = {
     "status": "how far the experiments of a database are",
     "show": "one trial explained: what happened, where, and how to run it again",
     "results": "configuration and results of every trial as a table, CSV or JSON",
+    "runs": "when, where and with which code trials were run",
     "export": "copy experiments into a new database",
     "merge": "add to one database what another has and it lacks",
     "reset": "make finished or failed trials run again",

@@ -84,13 +84,13 @@ def _the_database() -> str:
 
 def _places_of_words(parser: Parser, arguments: list[str]) -> Iterator[int]:
     """Yield the place of each argument that is no option, nor the value of one."""
-    is_value = only_words = False
+    only_words, values = False, 0
     for place, argument in enumerate(arguments):
-        if is_value:
-            is_value = False
+        if values:
+            values -= 1
         elif only_words or argument == "-" or not argument.startswith("-"):
             yield place
         elif argument == "--":
             only_words = True
         else:
-            is_value = parser.takes_value(argument)
+            values = parser.values_of(argument)

@@ -12,6 +12,7 @@ from .arguments import (
     add_allow_pickle,
     add_yes,
     confirm,
+    count,
     index_list,
     open_existing,
     verb_parser,
@@ -33,6 +34,8 @@ EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat --keep-snapshots 3
       trial 3 goes on from its latest snapshot
   experimenter-mpi reset experiments/experiments.db heat --where "duration < 1"
+  experimenter-mpi reset experiments/experiments.db heat --run 3
+      what run 3 did last
   experimenter-mpi reset experiments/experiments.db heat - --yes
       the trials whose indices are on standard input
   experimenter-mpi reset experiments/experiments.db heat --all
@@ -97,6 +100,12 @@ def _parser() -> Parser:
     add("--failed", action="store_true", help="trials that have failed")
     add("--where", metavar="SQL", help=_WHERE_HELP)
     add(
+        "--run",
+        metavar="N",
+        type=count,
+        help="trials that this run was the last to run; 'runs' lists them",
+    )
+    add(
         "--keep-snapshots",
         action="store_true",
         help="go on from the latest snapshots instead of starting from scratch",
@@ -108,9 +117,11 @@ def _parser() -> Parser:
 
 def _require_one_choice(made: Parser, given: Namespace) -> None:
     """Refuse an empty list of indices, which a query that found nothing leaves."""
-    ways = (given.indices, given.all, given.failed, given.where is not None)
-    if sum(map(bool, ways)) != 1:
-        made.error("choose trials by INDEX, or by one of --all, --failed and --where")
+    by_sql = given.where is not None
+    if sum(map(bool, (given.indices, given.all, given.failed, given.run, by_sql))) != 1:
+        made.error(
+            "choose trials by INDEX, or by one of --all, --failed, --run and --where"
+        )
 
 
 def _listed(made: Parser, words: list[str]) -> set[int]:
@@ -131,15 +142,20 @@ def _chosen(
     listed: set[int],
 ) -> Sequence[int]:
     if given.all:
-        return session.upkeep.indices(experiment.id)
+        return range(len(experiment))
     if not given.indices:
-        expression = "status = 'failed'" if given.failed else given.where
-        return session.upkeep.indices_where(experiment.id, expression)
+        return session.upkeep.indices_where(experiment.id, _expression(given))
     beyond = max(listed, default=-1)
     if beyond >= len(experiment):
         msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"
         raise NotFoundError(msg)
     return sorted(listed)
+
+
+def _expression(given: Namespace) -> str:
+    if given.failed:
+        return "status = 'failed'"
+    return given.where if given.run is None else f"run_id = {given.run}"
 
 
 def _question(trials: int, snapshots: int, given: Namespace) -> str:

@@ -132,6 +132,11 @@ def _add_how(add: Callable[..., object]) -> None:
     add("--directory", metavar="DIR", help="work in this folder, on every rank")
     add_what_is_kept(add)
     add(
+        "--keep-diff",
+        action="store_true",
+        help="keep how the code differs from the git commit: see 'runs --run'",
+    )
+    add(
         "--no-retry-failed",
         action="store_true",
         help="leave trials alone that failed before",
@@ -334,6 +339,7 @@ def _options(given: Namespace) -> Options:
         trial_timeout=given.trial_timeout,
         share=given.share,
         keep_snapshots=given.keep_snapshots,
+        keep_diff=given.keep_diff,
     )
 
 

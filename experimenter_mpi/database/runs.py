@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from ..errors import NotFoundError
 from ..trial.outcome import Status
 from .file import timestamps
 from .file.rows import all_checked
-from .file.tables import runs
-from .lookup import as_id
+from .file.tables import experiments, runs
+from .lookup import as_id, named_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .file.storage import Storage
 
 _COUNTED = (Status.FINISHED, Status.FAILED, Status.PENDING)
+# What may be long, and is for who asks for one run.
+_LONG = ("script_text", "sources", "git_diff", "packages")
 
 
 class Runs:
@@ -46,6 +49,44 @@ class Runs:
         values.update(ended=ended, finished_at=timestamps.now())
         with self._storage.transaction() as connection:
             connection.execute(query.values(**values))
+
+    def listed(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return the runs of one experiment, or of all, in the order they began.
+
+        Each is a dict of the table's columns, but for the long texts, and the name of
+        its ``experiment``.
+        """
+        shown = [column for column in runs.c if column.name not in _LONG]
+        query = select(*shown, experiments.c.name.label("experiment"))
+        query = query.join(experiments, experiments.c.id == runs.c.experiment_id)
+        with self._storage.reading() as connection:
+            if name is not None:
+                mine = named_row(self._storage, connection, name)
+                query = query.where(runs.c.experiment_id == mine.id)
+            found = connection.execute(query.order_by(runs.c.id)).all()
+            return _as_dicts(found)
+
+    def get(self, run_id: int) -> dict[str, Any]:
+        """Return all that is stored of one run, and the name of its ``experiment``.
+
+        Raises:
+            NotFoundError: there is no run of this number.
+        """
+        query = select(runs, experiments.c.name.label("experiment"))
+        query = query.join(experiments, experiments.c.id == runs.c.experiment_id)
+        with self._storage.reading() as connection:
+            found = connection.execute(query.where(runs.c.id == run_id)).all()
+        if not found:
+            msg = (
+                f"{self._storage.name} has no run {run_id}: 'runs' lists those that "
+                "it has"
+            )
+            raise NotFoundError(msg)
+        return _as_dicts(found)[0]
+
+
+def _as_dicts(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in all_checked(runs, rows)]  # noqa: SLF001
 
 
 class CopiedRuns:

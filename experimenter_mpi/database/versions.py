@@ -45,12 +45,12 @@ class Versions:
     def of_runs(self, experiment_id: UUID | str) -> list[tuple[int, Version]]:
         """Return the number of each run of an experiment, and of which code it was."""
         text = as_id(experiment_id, "an experiment")
-        columns = runs.c.id, runs.c.git_commit, runs.c.sources
+        columns = runs.c.id, runs.c.git_commit, runs.c.sources, runs.c.packages
         query = select(*columns).where(runs.c.experiment_id == text)
         with self._storage.reading() as connection:
             found = connection.execute(query.order_by(runs.c.id))
             rows = all_checked(runs, found)
-        return [(row.id, Version(row.git_commit, row.sources)) for row in rows]
+        return [(row[0], Version(*row[1:])) for row in rows]
 
     def finished_by_run(self, experiment_id: UUID | str) -> dict[int, int]:
         """Return how many trials each run finished. Reads all trials."""

@@ -72,7 +72,7 @@ def conduct(
         fatal = _of_share(options, session.deaths.fatal(experiment.id))
         suspects = session.deaths.suspects(experiment.id)
         pending = _pending(experiment, session, options, fatal)
-        code = _code(experiment, include)
+        code = _code(experiment, include, keep_diff=options.keep_diff)
         others = versions.others(session.versions.of_runs(experiment.id), code)
         _tell_of_other_code(experiment, session, others, code, progress)
         if pending:
@@ -111,11 +111,14 @@ def _enrol(experiment: Experiment, session: Session, options: Options) -> None:
     )
 
 
-def _code(experiment: Experiment, include: Script | None) -> provenance.Code:
+def _code(
+    experiment: Experiment, include: Script | None, *, keep_diff: bool
+) -> provenance.Code:
     """Return which code is about to run; its functions may be in files of their own."""
     file = experiment.namespace.get("__file__")
     own = [file] if isinstance(file, str) and os.path.isfile(file) else []
-    return provenance.code(own if include is None else [*own, include.path])
+    files = own if include is None else [*own, include.path]
+    return provenance.code(files, keep_diff=keep_diff)
 
 
 def _tell_of_other_code(
@@ -132,12 +135,15 @@ def _tell_of_other_code(
     found = versions.notice("finished trial", others, counts, code)
     if found is not None:
         sentence, runs = found
-        where = shlex.quote(finished_by(runs, counts))
+        chosen = (
+            f"--run {runs[0]}"
+            if len(runs) == 1
+            else f"--where {shlex.quote(finished_by(runs, counts))}"
+        )
         path = shlex.quote(session.storage.path or "DB")
         names = f"{path} {shlex.quote(experiment.name)}"
         progress.note(
-            f"{sentence}, and kept; to run again: {program()} reset {names} "
-            f"--where {where}"
+            f"{sentence}, and kept; to run again: {program()} reset {names} {chosen}"
         )
 
 

@@ -40,6 +40,7 @@ def execute(
     trial_timeout: float | None = None,
     share: tuple[int, int] | str | None = None,
     keep_snapshots: int | str = "all",
+    keep_diff: bool = False,
 ) -> RunSummary:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -75,6 +76,8 @@ def execute(
             are kept; "all" keeps every one. What is surplus is deleted together with
             its arrays, when a newer one is stored. The newest stay when a trial has
             finished, and the one that it went on from until then.
+        keep_diff: Keep with the run how the files of its code differ from the git
+            commit, up to 100,000 characters.
 
     Raises:
         ConfigurationError: an option has a value that means nothing.
@@ -100,6 +103,7 @@ def execute(
         trial_timeout=trial_timeout,
         share=share,
         keep_snapshots=keep_snapshots,
+        keep_diff=keep_diff,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)

@@ -97,6 +97,16 @@ def _state(name: str, untracked: tuple[str, ...], changed: set[str]) -> str:
     return UNTRACKED if name in untracked or name.startswith(folders) else CLEAN
 
 
+def committed(root: str, files: Sequence[str]) -> dict[str, bytes | None]:
+    """Return what the commit has of each file; None where git does not say it."""
+    asked = {
+        file: _Git(root, "cat-file", "blob", f"HEAD:{os.path.relpath(file, root)}")
+        for file in files
+    }
+    give_up_at = time.monotonic() + GIT_SECONDS
+    return {file: git.output(give_up_at) for file, git in asked.items()}
+
+
 class _Git:
     """A git that runs in the background; ``output`` is None if it does not work."""
 

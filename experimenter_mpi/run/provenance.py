@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..cluster.schedulers import job_id
 from . import sources
 from .git import CLEAN, Question, repository_of
+from .packages import imported_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,8 @@ class Code(NamedTuple):
 
     ``files`` says of each, by its path as seen from the script's folder, the SHA-256
     of what was loaded and its state in git. ``dirty`` is whether the commit lacks any
-    of them as it is; None where that is not known.
+    of them as it is; None where that is not known. ``packages`` are the versions of
+    the installed packages that the files import.
     """
 
     script: str | None
@@ -34,6 +36,8 @@ class Code(NamedTuple):
     files: dict[str, dict[str, str | None]]
     commit: str | None
     dirty: bool | None
+    packages: dict[str, str]
+    diff: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what the ``runs`` table records of it."""
@@ -45,6 +49,8 @@ class Code(NamedTuple):
             "sources": json.dumps(self.files),
             "git_commit": self.commit,
             "git_dirty": self.dirty,
+            "git_diff": self.diff,
+            "packages": json.dumps(self.packages),
         }
 
 
@@ -58,8 +64,11 @@ def begin() -> None:
     _ask(script, sources.used(script, ()))
 
 
-def code(more: Iterable[str] = ()) -> Code:
-    """Return where the code comes from that is loaded, and ``more`` files of it."""
+def code(more: Iterable[str] = (), *, keep_diff: bool = False) -> Code:
+    """Return where the code comes from that is loaded, and ``more`` files of it.
+
+    With ``keep_diff`` also how it differs from the commit, where there is one.
+    """
     script = sources.script_path()
     texts = sources.used(script, more)
     question = _ask(script, texts)
@@ -74,7 +83,13 @@ def code(more: Iterable[str] = ()) -> Code:
     }
     dirty = any(state != CLEAN for state in states.values()) if states else None
     text = None if script is None else texts.get(script)
-    return Code(script, text, files, commit, dirty)
+    diff = None
+    if keep_diff and states:
+        from .diffs import against_commit
+
+        diff = against_commit(sources.root_of(script), texts, states)
+    packages = imported_by(texts)
+    return Code(script, text, files, commit, dirty, packages, diff)
 
 
 def _ask(script: str | None, texts: dict[str, bytes]) -> Question | None:

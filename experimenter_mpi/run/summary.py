@@ -74,7 +74,8 @@ class Options(NamedTuple):
 
     ``only`` are the indices of the trials to run, None for all, and ``share`` is the
     part of them that is this run's. ``keep_snapshots`` is how many of a trial's newest
-    snapshots are kept, None for all.
+    snapshots are kept, None for all. ``keep_diff`` is whether the run keeps how its
+    code differs from the commit.
     """
 
     force_overwrite: bool = False
@@ -87,3 +88,4 @@ class Options(NamedTuple):
     trial_timeout: float | None = None
     share: Share | None = None
     keep_snapshots: int | None = None
+    keep_diff: bool = False

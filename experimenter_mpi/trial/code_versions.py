@@ -15,24 +15,30 @@ _COMMIT_LENGTH = 8
 
 
 class Version(NamedTuple):
-    """What the table ``runs`` says of a run's code: its commit, its files as JSON."""
+    """What the table ``runs`` says of a run's code; files and packages are JSON."""
 
     commit: str | None
     sources: str | None
+    packages: str | None = None
 
 
 class Difference(NamedTuple):
-    """How a version differs: its commit, if that is another, and the files changed."""
+    """How a version differs: its commit, if that is another, and the files changed.
+
+    ``packages`` are the name and version of those that had another version then.
+    """
 
     commit: str | None
     files: tuple[str, ...]
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 def difference(version: Version, code: Code) -> Difference | None:
     """Return how the version differs from the code that is loaded; None if not at all.
 
-    What is not known of either is no difference, and only files that both used are
-    compared: one that is imported by now and was not is part of a file that changed.
+    What is not known of either is no difference, and only files and packages that both
+    used are compared: one that is imported by now and was not is part of a file that
+    changed.
     """
     before, now = _hashes(version.sources), code.files
     files = tuple(
@@ -42,7 +48,13 @@ def difference(version: Version, code: Code) -> Difference | None:
     )
     known = version.commit is not None and code.commit is not None
     commit = version.commit if known and version.commit != code.commit else None
-    return Difference(commit, files) if commit or files else None
+    packages = tuple(
+        (name, was)
+        for name, was in _versions(version.packages).items()
+        if code.packages.get(name, was) != was
+    )
+    found = Difference(commit, files, packages)
+    return found if any(found) else None
 
 
 def _hashes(sources: str | None) -> dict[str, str]:
@@ -51,6 +63,15 @@ def _hashes(sources: str | None) -> dict[str, str]:
         stored = json.loads(sources or "{}")
         return {name: about["sha256"] for name, about in stored.items()}
     except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        return {}
+
+
+def _versions(packages: str | None) -> dict[str, str]:
+    """Read a run's packages, as far as they are texts."""
+    try:
+        stored = json.loads(packages or "{}").items()
+        return {name: each for name, each in stored if isinstance(each, str)}
+    except (ValueError, RecursionError, AttributeError):
         return {}
 
 
@@ -83,6 +104,8 @@ def notice(
     commits = dict.fromkeys(others[each].commit or "" for each in runs)
     files = dict.fromkeys(name for each in runs for name in others[each].files)
     made = _made(list(files), [each[:_COMMIT_LENGTH] for each in commits if each], code)
+    packages = dict.fromkeys(each for run in runs for each in others[run].packages)
+    made = " and ".join(filter(None, (made, _with_packages(list(packages), code))))
     return f"{count} {what}{' was' if count == 1 else 's were'} made {made}", runs
 
 
@@ -92,7 +115,14 @@ def _made(files: list[str], commits: list[str], code: Code) -> str:
     at = f"{commit} {_listed(commits)}, now {now}" if commits else ""
     if files:
         return f"with another version of {_listed(files)}" + (f" ({at})" if at else "")
-    return f"at {at} (with the same script)"
+    return f"at {at} (with the same script)" if at else ""
+
+
+def _with_packages(packages: list[tuple[str, str]], code: Code) -> str:
+    if not packages:
+        return ""
+    changed = (f"{name} {was}, now {code.packages[name]}" for name, was in packages)
+    return f"with {_listed(list(changed))}"
 
 
 def _listed(names: Iterable[str]) -> str:

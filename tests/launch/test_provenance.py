@@ -105,7 +105,7 @@ def test_results_of_other_code_are_named_and_kept(
 
     reset = (
         ", and kept; to run again: python -m experimenter_mpi reset "
-        f"{folder.database} heat --where 'run_id IN (1)'\n"
+        f"{folder.database} heat --run 1\n"
     )
     at = f"commit {commit[:8]}, now {now[:8]}"
     assert (

@@ -180,12 +180,12 @@ def test_the_usage_says_that_the_database_may_be_left_out(ask):
     assert usage.endswith(" [DB] NAME")
 
 
-def test_an_option_takes_the_next_word_only_if_it_has_a_value():
+def test_an_option_takes_as_many_words_as_it_has_values():
     parser = verb_parser("reset", "", "")
     parser.add_argument("--where")
     parser.add_argument("--yes", action="store_true")
 
-    taking = {each: parser.takes_value(each) for each in ("--where", "--wh", "--yes")}
+    parser.add_argument("--diff", nargs=2)
+    options = ("--where", "--wh", "--yes", "--diff", "--where=1", "--frob")
 
-    assert {"--where": True, "--wh": True, "--yes": False} == taking
-    assert not parser.takes_value("--where=1") and not parser.takes_value("--frob")
+    assert [1, 1, 0, 2, 0, 0] == [parser.values_of(each) for each in options]

@@ -27,7 +27,7 @@ def version(commit=None, **hashes):
 
 
 def code(commit=None, **hashes):
-    return Code("exp.py", b"", sources(**hashes), commit, None)
+    return Code("exp.py", b"", sources(**hashes), commit, None, {})
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,36 @@ OLD = version("a" * 40, exp="1", physics="1")
 )
 def test_it_is_said_in_one_sentence(counts, now, versions, expected):
     assert said(counts, now, **versions) == expected
+
+
+def with_packages(**packages):
+    return code("c", exp="1")._replace(packages=packages)
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "expected"),
+    [
+        ('{"numpy": "1.26.4"}', {"numpy": "2.1.0"}, (("numpy", "1.26.4"),)),
+        ('{"numpy": "2.1.0"}', {"numpy": "2.1.0"}, None),
+        # Only what both used, and what is known of both.
+        ('{"numpy": "2.1.0"}', {"scipy": "1.14"}, None),
+        (None, {"numpy": "2.1.0"}, None),
+        *((text, {"numpy": "2"}, None) for text in ("[1]", "?", '{"numpy": [1]}')),
+    ],
+)
+def test_code_differs_by_the_version_of_a_package(stored, now, expected):
+    before = version("c", exp="1")._replace(packages=stored)
+
+    found = difference(before, with_packages(**now))
+
+    assert expected == (found and found.packages)
+
+
+def test_the_versions_of_packages_are_named():
+    before = version("c", exp="1")._replace(packages='{"numpy": "1.26.4"}')
+    now = with_packages(numpy="2.1.0")
+
+    text, runs = notice("finished trial", others([(1, before)], now), {1: 2}, now)
+
+    assert "2 finished trials were made with numpy 1.26.4, now 2.1.0" == text
+    assert [1] == runs
