@@ -100,6 +100,8 @@ if TYPE_CHECKING:
         get_global_store,
         get_latest_snapshot_from_global_database,
         get_results_from_trial_global_database,
+        get_rng,
+        get_seed,
         save_snapshot_in_global_database,
         stop_requested,
         time_left,
@@ -164,6 +166,8 @@ __all__ = [
     "get_progress",
     "get_ratio_completed_trials_by_name",
     "get_results_from_trial_global_database",
+    "get_rng",
+    "get_seed",
     "get_snapshots",
     "get_trial",
     "get_trials",
@@ -184,7 +188,7 @@ __all__ = [
 _NAMES = {
     "trial.context": """Snapshot complete_trial_in_global_database get_global_store
         get_latest_snapshot_from_global_database get_results_from_trial_global_database
-        save_snapshot_in_global_database stop_requested time_left""",
+        get_rng get_seed save_snapshot_in_global_database stop_requested time_left""",
     "database.handle": """ExperimentDatabase complete_trial delete_experiment
         export_db get_experiment get_experiment_by_name get_experiments get_progress
         get_ratio_completed_trials_by_name get_snapshots get_trial get_trials

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ..experiment.variables import Variable
 from .documents import encode_configuration
@@ -33,7 +34,12 @@ def is_written_alike(row: Row[Any], given: Experiment) -> bool:
     written = row.function_name, row.init_store_function_name, row.configuration
     names = given.function_name, given.init_store_function_name
     document = encode_configuration(given.configuration).document
-    return (*names, document) == written
+    return (*names, document) == written and given.given_seed in (None, seed_of(row))
+
+
+def seed_of(row: Row[Any]) -> int:
+    """Return an experiment's seed; before schema version 6 it was the id."""
+    return UUID(row.id).int if row.seed is None else int(row.seed)
 
 
 def differences(stored: Experiment, given: Experiment) -> list[str]:
@@ -50,7 +56,14 @@ def differences(stored: Experiment, given: Experiment) -> list[str]:
     ]
     if not _same_trials(stored, given):
         lines += _different_values(stored, given)
-    return lines
+    return lines + different_seeds(stored, given)
+
+
+def different_seeds(stored: Experiment, given: Experiment) -> list[str]:
+    """Return one line if ``given`` was made with another ``seed=``."""
+    if given.given_seed in (None, stored.seed):
+        return []
+    return [f"seed: {stored.seed} -> {given.given_seed}"]
 
 
 def summary(lines: list[str]) -> str:

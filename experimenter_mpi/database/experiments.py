@@ -69,12 +69,12 @@ class Experiments:
         return [self._experiment(row) for row in rows]
 
     def restore(self, experiment: Experiment) -> Experiment:
-        """Give the experiment the id it is stored with, if it is."""
+        """Give the experiment the id and seed it is stored with, if it is."""
         with self._storage.reading() as connection:
             row = find_named(connection, experiment.name)
         if row is not None:
             self._require_same(row, experiment)
-            experiment.id = UUID(row.id)
+            experiment.become(UUID(row.id), comparison.seed_of(row))
         return experiment
 
     def enrol(
@@ -94,7 +94,7 @@ class Experiments:
             row = find_named(connection, experiment.name)
             if row is not None and not force_overwrite:
                 self._require_same(row, experiment)
-                experiment.id = UUID(row.id)
+                experiment.become(UUID(row.id), comparison.seed_of(row))
                 return
             if row is not None:
                 unused = used_files(connection, row.id)
@@ -127,6 +127,7 @@ class Experiments:
                 "configuration": whole.document,
                 "trial_count": len(experiment),
                 "created_at": timestamps.now(),
+                "seed": str(experiment.seed),
             },
         )
         found = {record.id: record for record in whole.arrays}
@@ -161,6 +162,7 @@ class Experiments:
     def _experiment(self, row: Row[Any]) -> Experiment:
         what = f"configuration of experiment '{row.name}'"
         value = documents.decode(self._storage, row.id, row.configuration, what)
+        seed = comparison.seed_of(row)
         try:
             self._require_bounded(row, value)
             experiment = Experiment(
@@ -170,6 +172,7 @@ class Experiments:
                 include_file=row.include_file,
                 init_store_function_name=row.init_store_function_name,
                 id=row.id,
+                seed=None if seed == UUID(row.id).int else seed,
             )
         except ConfigurationError as error:
             raise self._not_ours(row, str(error)) from error
@@ -207,7 +210,7 @@ class Experiments:
 
 
 def _id_by_content(experiment: Experiment) -> UUID:
-    """Return the id of any experiment with this name, these functions and trials.
+    """Return the id of any experiment with this name, function, seed and trials.
 
     Databases that several runs make of it then agree on the ids of its trials, which
     trials may have named files by. A UUID of version 8 (RFC 9562).
@@ -215,7 +218,8 @@ def _id_by_content(experiment: Experiment) -> UUID:
     names = experiment.name, experiment.function_name
     store = experiment.init_store_function_name
     document = documents.encode_configuration(experiment.configuration).document
-    text = json.dumps([*names, store, document])
+    seed = [] if experiment.given_seed is None else [experiment.given_seed]
+    text = json.dumps([*names, store, document, *seed])
     digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16).digest())
     digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
     return UUID(bytes=bytes(digest))

@@ -119,6 +119,8 @@ class _Copy:
         ours = Experiments(self._target).get(self._id)
         theirs = Experiments(self._source).get(self._row.id)
         lines = comparison.differences(ours, theirs)
+        if not lines and comparison.different_seeds(theirs, ours):
+            lines = [f"seed: {ours.seed} -> {theirs.seed}"]
         if lines:
             msg = (
                 f"experiment '{self._row.name}' of {self._source.name} is in "

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+# As many as a UUID can tell apart.
+_SEEDS = 1 << 128
+
+
 class _Stored(NamedTuple):
     """A trial as it is stored: ``results`` is None until it has finished."""
 
@@ -152,16 +156,19 @@ class Experiment:
     Names are looked up in ``include_file`` (relative to ``execute``'s ``directory``)
     or, without it, in the file that creates the experiment.
 
-    Before each trial the global generators of ``random`` and ``numpy.random``, if they
-    are imported, are seeded from the trial's id, so that trials draw the same numbers
-    in every mode and on any number of ranks; ``reseed=False`` leaves them alone.
+    Each trial has a stream of random numbers of its own, which follows from ``seed``
+    and the trial's index: see ``get_rng``. Without a ``seed``, that is a function of
+    the experiment's id, and is stored with it at the first run. Before each trial the
+    global generators of ``random`` and ``numpy.random``, if they are imported, are
+    seeded from it too; ``reseed=False`` leaves them alone.
 
     Iterating yields ``Trial`` objects, ``len()`` is their number, ``experiment[i]``
     computes trial *i* alone. The id is random unless given.
 
     Raises:
-        ConfigurationError: the configuration cannot be expanded or copied, or the
-            arguments contradict each other.
+        ConfigurationError: the configuration cannot be expanded or copied, the
+            arguments contradict each other, or ``seed`` is not an integer from 0 to
+            2**128 - 1.
     """
 
     def __init__(
@@ -175,6 +182,7 @@ class Experiment:
         init_store_function_name: str | None = None,
         init_store: Callable[..., Any] | None = None,
         id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
+        seed: int | None = None,
         reseed: bool = True,
     ) -> None:
         self.name = _checked_name(name)
@@ -190,6 +198,7 @@ class Experiment:
             raise ConfigurationError(msg)
         # As it is now: a trial, or the rest of the script, may change what it holds.
         self._expansion = Expansion(configuration)
+        self.given_seed = None if seed is None else _checked_seed(seed)
         self.reseed = reseed
         self.has_given_id = id is not None
         self.id = _experiment_id(id)
@@ -206,13 +215,25 @@ class Experiment:
     @id.setter  # noqa: A003 - the ancestor's name
     def id(self, value: uuid.UUID) -> None:
         self._id = value
+        self._stored_seed: int | None = None
         self.trial_ids = TrialIds(value)
 
+    @property
+    def seed(self) -> int:
+        """What the random streams of all trials follow from, in every attempt."""
+        if self._stored_seed is not None:
+            return self._stored_seed
+        return self._id.int if self.given_seed is None else self.given_seed
+
     def become(
-        self, experiment_id: uuid.UUID, configuration: dict[str, Any] | None
+        self,
+        experiment_id: uuid.UUID,
+        seed: int | None = None,
+        configuration: dict[str, Any] | None = None,
     ) -> None:
-        """Take over rank 0's id, and its configuration unless that is None."""
+        """Take over the id, seed and configuration that are stored, or rank 0's."""
         self.id = experiment_id
+        self._stored_seed = seed
         if configuration is not None:
             self._expansion = Expansion(configuration)
 
@@ -264,6 +285,17 @@ def _checked_name(name: Any) -> str:
         msg = f"an experiment's name must be a text that is not empty, not {name!r}"
         raise ConfigurationError(msg)
     return name
+
+
+def _checked_seed(value: Any) -> int:
+    try:
+        seed = operator.index(value)
+    except TypeError:
+        seed = -1
+    if isinstance(value, bool) or not 0 <= seed < _SEEDS:
+        msg = f"seed must be an integer from 0 to 2**128 - 1, not {value!r}"
+        raise ConfigurationError(msg)
+    return seed
 
 
 def _one_of(what: str, function: Any, function_name: Any) -> str | None:

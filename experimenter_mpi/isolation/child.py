@@ -74,7 +74,7 @@ def serve(wire: Wire) -> None:
 def _prepared(job: Briefing, parent: Parent) -> InProcess:
     experiment = experiment_of(job)
     configuration = None if job.configuration is None else unpack(job.configuration)
-    experiment.become(job.experiment_id, configuration)
+    experiment.become(job.experiment_id, job.seed, configuration)
     experiment.reseed = job.reseed
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token, parent)

@@ -15,12 +15,11 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..coordination.messages import Announce, Leave, Message
+from ..coordination.messages import Announce, Leave, Message, Tag
 from ..errors import LaunchError
 from ..trial import signals
 from ..trial.outcome import Place
-from .dead_ranks import Survival, enabled
-from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, chunks, pack
+from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,8 +160,8 @@ class Transport:
         if len(content) <= self._frame_limit and not buffers:
             self._outbox.send(self._frames, content, rank, tag)
             return
-        announced, announcement, _ = pack(Announce(tag, len(content), buffers))
-        self._outbox.send(self._frames, announcement, rank, announced)
+        _, announcement, _ = pack(Announce(tag, len(content), buffers))
+        self._outbox.send(self._frames, announcement, rank, Tag.ANNOUNCE)
         for chunk in chunks(content):
             self._outbox.send(self._payloads, chunk, rank, tag)
         if self.rank != 0:

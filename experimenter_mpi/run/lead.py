@@ -147,6 +147,7 @@ class Lead:
             isolate=self._options.isolate,
             trial_timeout=self._options.trial_timeout,
             reseed=experiment.reseed,
+            seed=experiment.seed,
         )
 
     # --- the end

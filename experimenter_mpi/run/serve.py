@@ -43,7 +43,7 @@ def assist(transport: Transport, experiment: Experiment) -> RunSummary:
             from .summary import RunSummary  # not on workers that serve a run
 
             summary = RunSummary.unpacked(fields)
-            experiment.become(summary.experiment_id, None)
+            experiment.become(summary.experiment_id)
             return summary
         case m.Dismiss(_, (name, message)):
             error = rebuilt(name, message)
@@ -164,6 +164,6 @@ def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
         )
         raise ScriptError(msg)
     configuration = None if job.configuration is None else unpack(job.configuration)
-    local.become(job.experiment_id, configuration)
+    local.become(job.experiment_id, job.seed, configuration)
     local.reseed = job.reseed
     return local

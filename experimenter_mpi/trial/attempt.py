@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..experiment.experiment import Trial
 from . import script, signals
-from .context import Context, begun, current
+from .context import Context, Stream, current, stream
 from .outcome import Failure, Outcome, Status, iso
 from .signals import OwnProcess
 
@@ -93,12 +93,12 @@ class InProcess:
         return attempt(self._function, trial, self._context)
 
     def _give_stream(self, trial: Trial) -> None:
-        reseed = self._experiment.reseed
-        begun.set(trial.id if reseed else None)
-        if reseed and ("random" in sys.modules or "numpy" in sys.modules):
-            from ..experiment.streams import seed  # which other workers need not
+        own = Stream(self._experiment, trial)
+        stream.set(own)
+        if own.seeds_globals and ("random" in sys.modules or "numpy" in sys.modules):
+            from ..experiment.streams import seed_globals  # which others need not
 
-            seed(trial.id.int)
+            seed_globals(*own.place)
 
     def close(self) -> None:
         """There is nothing to let go."""

@@ -49,8 +49,8 @@ class Briefing(NamedTuple):
     database's folder. ``time_left`` and ``trial_timeout`` are in seconds. ``lanes`` is
     in how many the workers serve executors, None where rank 0 itself hands out the
     trials. ``main`` is for workers that were not started with the script. ``workers``
-    is how many ranks work, None where all but rank 0 do. ``reseed`` says that trials
-    have random streams of their own.
+    is how many ranks work, None where all but rank 0 do. Random streams of trials
+    follow from ``seed``; ``reseed`` says that it seeds the global generators too.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Briefing(NamedTuple):
     trial_timeout: float | None = None
     workers: int | None = None
     reseed: bool = True
+    seed: int | None = None
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ..encoding import codec
 from ..errors import (
+    ConfigurationError,
     DatabaseLockedError,
     DatabaseWriteError,
     EncodingError,
@@ -24,7 +25,10 @@ from . import signals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.random import Generator
+
     from ..encoding.codec import ArrayRecord, Encoded
+    from ..experiment.experiment import Experiment, Trial
     from .outcome import StoredSnapshot
     from .store import Store
 
@@ -115,9 +119,31 @@ class Context(NamedTuple):
 
 
 current: ContextVar[Context] = ContextVar("current")
-# The id of a trial that has its own random stream, from its start until it saves a
-# snapshot or asks for its latest.
-begun: ContextVar[UUID | None] = ContextVar("begun", default=None)
+
+
+class Stream:
+    """The random numbers of one attempt at a trial: see ``experiment.streams``.
+
+    ``seeds_globals``: the global generators are the trial's own, from its start until
+    it saves a snapshot or asks for its latest. ``generator`` is made when first asked
+    for.
+    """
+
+    __slots__ = ("experiment", "generator", "seeds_globals", "trial")
+
+    def __init__(self, experiment: Experiment, trial: Trial) -> None:
+        self.experiment = experiment
+        self.trial = trial
+        self.seeds_globals = experiment.reseed
+        self.generator: Generator | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The seed of the experiment, and the number of the trial."""
+        return self.experiment.seed, self.trial.index
+
+
+stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
 
 
 class _Denied:
@@ -137,6 +163,7 @@ def _deny_to_child() -> None:
     if context is not None:
         denied: Any = _Denied()
         current.set(context._replace(services=denied, arrays=denied, watch=denied))
+        stream.set(None)  # all children would draw the same numbers
 
 
 signals.on_fork.append(_deny_to_child)
@@ -201,6 +228,38 @@ def complete_trial_in_global_database(
         context.services.complete(str(trial_id), encoded)
 
 
+def get_rng() -> Generator:
+    """Return the trial's own random generator, the same object each time it asks.
+
+    It is numpy's ``Generator(PCG64(SeedSequence(seed, spawn_key=(number,))))``, where
+    ``seed`` is the experiment's and ``number`` the trial's index. So a trial draws the
+    same numbers in every mode, on any number of ranks and in every attempt.
+    """
+    own = _stream("get_rng")
+    if own.generator is None:
+        from ..experiment.streams import generator
+
+        own.generator = generator(*own.place)
+    return own.generator
+
+
+def get_seed(bits: int = 64) -> int:
+    """Return a whole number of so many bits, from 1 to 128: a seed of the trial's own.
+
+    Always the same one for a trial: the lowest bits of the integer whose 32-bit words,
+    the lowest first, are ``SeedSequence(seed, spawn_key=(number,)).generate_state(4)``.
+    Nothing is drawn from ``get_rng()``.
+    """
+    own = _stream("get_seed")
+    from ..experiment.streams import SEED_BITS, integer
+
+    if type(bits) is not int or not 1 <= bits <= SEED_BITS:
+        msg = f"bits must be a whole number from 1 to {SEED_BITS}, not {bits!r}"
+        raise ConfigurationError(msg)
+    seed, number = own.place
+    return integer(seed, (number,), bits)
+
+
 def stop_requested() -> bool:
     """Say whether the run is draining: save a snapshot, raise TrialInterrupted."""
     return _context("stop_requested").watch.requested()
@@ -216,14 +275,14 @@ def _goes_on(trial_id: str, stored: StoredSnapshot | None = None) -> None:
 
     Else it would draw again what it has drawn before the snapshot.
     """
-    running = begun.get()
-    if running is None or str(running) != trial_id:
+    own = stream.get()
+    if own is None or not own.seeds_globals or str(own.trial.id) != trial_id:
         return
-    begun.set(None)
+    own.seeds_globals = False
     if stored is not None:
-        from ..experiment.streams import seed
+        from ..experiment.streams import seed_globals_after
 
-        seed(running.int ^ UUID(stored.id).int)
+        seed_globals_after(*own.place, UUID(stored.id).int)
 
 
 @contextmanager
@@ -246,6 +305,19 @@ def _context(function: str) -> Context:
             "in Thread(target=contextvars.copy_context().run, args=(work,))"
         )
         raise OutsideTrialError(msg) from None
+
+
+def _stream(function: str) -> Stream:
+    _context(function)
+    own = stream.get()
+    if own is None:
+        msg = (
+            f"{function}() can be called only in the trial's own process, not in one "
+            "that it has started: give each of those a seed or a generator, as in "
+            f"get_rng().spawn(n)"
+        )
+        raise OutsideTrialError(msg)
+    return own
 
 
 def checked_label(label: object) -> str | None:

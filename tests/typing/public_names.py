@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from numpy.random import Generator
 from typing_extensions import assert_type
 
 from experimenter_mpi import (
@@ -37,6 +38,8 @@ from experimenter_mpi import (
     get_progress,
     get_ratio_completed_trials_by_name,
     get_results_from_trial_global_database,
+    get_rng,
+    get_seed,
     get_snapshots,
     get_trial,
     get_trials,
@@ -66,6 +69,8 @@ def walk(configuration: dict[str, Any], trial_id: UUID) -> dict[str, Any]:
     complete_trial_in_global_database(trial_id, {"distance": 1.0})
     assert_type(stop_requested(), bool)
     assert_type(time_left(), float | None)
+    assert_type(get_seed(31), int)
+    assert_type(get_rng(), Generator)
     return {"distance": configuration["sigma"]}
 
 

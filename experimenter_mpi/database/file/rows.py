@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SEED = re.compile(r"[0-9]{1,39}")
 
 
 class BadRowError(Exception):
@@ -78,9 +79,17 @@ def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
         for place in places:
             if not _ID.fullmatch(row[place]):
                 raise _bad(table, names[place], f"{row[place]!r:.60}, which is no id")
-        if table is experiments and row.trial_count < 1:
-            raise _bad(table, "trial_count", str(row.trial_count))
+        if table is experiments:
+            _check_experiment(row)
     return found
+
+
+def _check_experiment(row: Any) -> None:
+    if row.trial_count < 1:
+        raise _bad(experiments, "trial_count", str(row.trial_count))
+    seed = "0" if row.seed is None else row.seed
+    if not _SEED.fullmatch(seed) or int(seed) >> 128:
+        raise _bad(experiments, "seed", f"{row.seed!r:.60}, which is no seed")
 
 
 def _check_kinds(table: Table, names: Sequence[str], kinds: Sequence[type]) -> None:

@@ -206,7 +206,7 @@ def test_with_another_id_the_trials_have_other_ids():
 def test_it_becomes_what_rank_0_has():
     """Each rank of a script draws its own id, and may draw its own parameters."""
     experiment = make()
-    experiment.become(AN_ID, {"n": IntegerVariable(7, 8)})
+    experiment.become(AN_ID, None, {"n": IntegerVariable(7, 8)})
 
     assert [Trial(TrialIds(AN_ID)[i], AN_ID, i, {"n": 7 + i}) for i in (0, 1)] == list(
         experiment
@@ -215,7 +215,7 @@ def test_it_becomes_what_rank_0_has():
 
 def test_what_rank_0_has_is_its_configuration_from_then_on():
     experiment = make()
-    experiment.become(AN_ID, {"n": IntegerVariable(7, 8)})
+    experiment.become(AN_ID, None, {"n": IntegerVariable(7, 8)})
 
     assert {"n": IntegerVariable(7, 8)} == experiment.configuration
     assert 2 == experiment.expansion.size

@@ -28,6 +28,8 @@ from experimenter_mpi.trial.context import (
     get_global_store,
     get_latest_snapshot_from_global_database,
     get_results_from_trial_global_database,
+    get_rng,
+    get_seed,
     save_snapshot_in_global_database,
     stop_requested,
     time_left,
@@ -77,6 +79,8 @@ CALLS = {
     get_latest_snapshot_from_global_database: (TRIAL_ID,),
     get_results_from_trial_global_database: (TRIAL_ID,),
     complete_trial_in_global_database: (TRIAL_ID, {}),
+    get_rng: (),
+    get_seed: (),
     stop_requested: (),
     time_left: (),
 }
