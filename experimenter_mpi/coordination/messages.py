@@ -6,21 +6,19 @@ runs its worker may ask questions, each of which rank 0 answers.
 
 Where executors of mpi4py.futures hand out the trials, ``Form`` follows ``Ready``, and
 only questions and ``Begun`` travel here until the ``Release``.
+
+A message is a named tuple, the only frozen record of the standard library that does not
+import ``dataclasses``, and with it ``inspect``, on every rank. To add one, write its
+class and name it in ``Message``.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-from ..encoding.codec import Encoded
-from ..trial.outcome import Outcome
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..trial.outcome import Place, StoredSnapshot
+    from ..encoding.codec import Encoded
+    from ..trial.outcome import Outcome, Place, StoredSnapshot
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -35,99 +33,6 @@ def indices_of(ranges: Ranges) -> list[int]:
 HOLD_SECONDS = 0.01
 
 
-class Tag(IntEnum):
-    """One tag per type of message. A trial's index is never a tag: tags end at 2^20."""
-
-    ANNOUNCE = 1
-    BEGIN = 2
-    DISMISS = 3
-    ASSIGN = 4
-    STOP_WORK = 5
-    RELEASE = 6
-    READY = 7
-    UNABLE = 8
-    FINISHED = 9
-    WORK_STOPPED = 10
-    SAVE_SNAPSHOT = 11
-    FETCH_SNAPSHOT = 12
-    FETCH_RESULTS = 13
-    COMPLETE_TRIAL = 14
-    DONE = 15
-    SNAPSHOT_FOUND = 16
-    RESULTS_FOUND = 17
-    REFUSED = 18
-    FORM = 19
-    BEGUN = 20
-    ADD_PIECE = 21
-    FETCH_PIECE = 22
-    PIECE = 23
-    LEAVE = 24
-
-
-T = TypeVar("T", bound=type)
-
-TYPES: dict[Tag, type[Any]] = {}
-TAGS: dict[type, Tag] = {}
-
-
-def message(tag: Tag) -> Callable[[T], T]:
-    """Make a named tuple a type of message: its tag, and equal only to its own type.
-
-    Named tuples, since they are the standard library's only frozen records that do not
-    import ``dataclasses``, and with it ``inspect``, on every rank.
-    """
-
-    def register(kind: T) -> T:
-        TYPES[tag] = kind
-        TAGS[kind] = tag
-        setattr(kind, "__eq__", _equal)  # noqa: B010 - mypy will not have it assigned
-        setattr(kind, "__ne__", _unequal)  # noqa: B010 - tuple has one of its own
-        setattr(kind, "__hash__", _hash)  # noqa: B010
-        return kind
-
-    return register
-
-
-# Outcomes as they travel: each field of all of them, and of results that are all text
-# that text. One by one, named as they are, they cost six times as much to pickle.
-Columns = tuple[tuple[Any, ...], ...]
-
-
-def spread(outcomes: Iterable[Outcome]) -> Columns:
-    """Return the fields of outcomes, none where there are no outcomes."""
-    fields = tuple(zip(*outcomes, strict=True))
-    if not fields:
-        return ()
-    index, status, results, *others = fields
-    texts = tuple(r[0] if r and not (r[1] or r[2]) else r for r in results)
-    return index, status, texts, *others
-
-
-def gathered(columns: Columns) -> tuple[Outcome, ...]:
-    """Return what ``spread`` was given."""
-    if not columns:
-        return ()
-    index, status, texts, *others = columns
-    new = tuple.__new__  # a named tuple's own is a function of Python's
-    none: Any = ()
-    results = [new(Encoded, (r, none, none)) if type(r) is str else r for r in texts]
-    rows = zip(index, status, results, *others, strict=True)
-    return tuple(map(new, repeat(Outcome), rows))
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and tuple(one) == tuple(other)
-
-
-def _unequal(one: Any, other: Any) -> bool:
-    return not _equal(one, other)
-
-
-def _hash(one: Any) -> int:
-    return hash((type(one), tuple(one)))
-
-
-@message(Tag.ANNOUNCE)
 class Announce(NamedTuple):
     """Either way: a message of this tag and size follows on the payload channel.
 
@@ -139,14 +44,12 @@ class Announce(NamedTuple):
     buffers: int = 0
 
 
-@message(Tag.BEGIN)
 class Begin(NamedTuple):
     """Coordinator to worker: an experiment starts; ``job`` is a pickled ``Job``."""
 
     job: bytes
 
 
-@message(Tag.DISMISS)
 class Dismiss(NamedTuple):
     """Coordinator to worker: an experiment has ended, or none is to begin.
 
@@ -158,14 +61,12 @@ class Dismiss(NamedTuple):
     error: tuple[str, str] | None = None
 
 
-@message(Tag.LEAVE)
 class Leave(NamedTuple):
     """Coordinator to worker: end your script with this exit code, as rank 0 does."""
 
     code: int
 
 
-@message(Tag.READY)
 class Ready(NamedTuple):
     """Worker to coordinator: script loaded, store built, give me trials.
 
@@ -175,7 +76,6 @@ class Ready(NamedTuple):
     place: Place | None
 
 
-@message(Tag.UNABLE)
 class Unable(NamedTuple):
     """Worker to coordinator: I cannot load the script or build the store."""
 
@@ -184,7 +84,6 @@ class Unable(NamedTuple):
     message: str
 
 
-@message(Tag.ASSIGN)
 class Assign(NamedTuple):
     """Coordinator to worker: run these trials, ranges of indices, in this order.
 
@@ -196,7 +95,6 @@ class Assign(NamedTuple):
     announced: bool = False
 
 
-@message(Tag.FINISHED)
 class Finished(NamedTuple):
     """Worker to coordinator: outcomes of trials I hold, in the order assigned.
 
@@ -206,7 +104,6 @@ class Finished(NamedTuple):
     outcomes: tuple[Outcome, ...]
 
 
-@message(Tag.STOP_WORK)
 class StopWork(NamedTuple):
     """Coordinator to worker: start no trial; the running one may step back.
 
@@ -217,7 +114,6 @@ class StopWork(NamedTuple):
     seconds: float | None = None
 
 
-@message(Tag.WORK_STOPPED)
 class WorkStopped(NamedTuple):
     """Worker to coordinator: all I hold and have not reported is untouched.
 
@@ -225,19 +121,16 @@ class WorkStopped(NamedTuple):
     """
 
 
-@message(Tag.RELEASE)
 class Release(NamedTuple):
     """Coordinator to worker: this experiment is over."""
 
 
-@message(Tag.FORM)
 class Form(NamedTuple):
     """Coordinator to worker: serve mpi4py.futures' executors, as one of these ranks."""
 
     ranks: tuple[int, ...]
 
 
-@message(Tag.BEGUN)
 class Begun(NamedTuple):
     """Worker to coordinator: this trial, the first of a batch, runs here now.
 
@@ -248,7 +141,6 @@ class Begun(NamedTuple):
     place: Place | None = None
 
 
-@message(Tag.SAVE_SNAPSHOT)
 class SaveSnapshot(NamedTuple):
     """Worker to coordinator: keep this state. Answer: Done, once it is durable."""
 
@@ -257,21 +149,18 @@ class SaveSnapshot(NamedTuple):
     label: str | None
 
 
-@message(Tag.FETCH_SNAPSHOT)
 class FetchSnapshot(NamedTuple):
     """Worker to coordinator: this trial's latest? Answer: SnapshotFound."""
 
     trial_id: str
 
 
-@message(Tag.FETCH_RESULTS)
 class FetchResults(NamedTuple):
     """Worker to coordinator: any trial's results? Answer: ResultsFound."""
 
     trial_id: str
 
 
-@message(Tag.COMPLETE_TRIAL)
 class CompleteTrial(NamedTuple):
     """Worker to coordinator: keep these results. Answer: Done, once durable."""
 
@@ -279,7 +168,6 @@ class CompleteTrial(NamedTuple):
     results: Encoded
 
 
-@message(Tag.ADD_PIECE)
 class AddPiece(NamedTuple):
     """Worker to coordinator: bytes of an array file. Answer: Done, durable if last."""
 
@@ -289,7 +177,6 @@ class AddPiece(NamedTuple):
     is_last: bool
 
 
-@message(Tag.FETCH_PIECE)
 class FetchPiece(NamedTuple):
     """Worker to coordinator: bytes of an array file? Answer: Piece."""
 
@@ -298,33 +185,28 @@ class FetchPiece(NamedTuple):
     size: int
 
 
-@message(Tag.DONE)
 class Done(NamedTuple):
     """Coordinator to worker: what you asked me to keep is durable."""
 
 
-@message(Tag.SNAPSHOT_FOUND)
 class SnapshotFound(NamedTuple):
     """Coordinator to worker: the latest snapshot, None if there is none."""
 
     snapshot: StoredSnapshot | None
 
 
-@message(Tag.RESULTS_FOUND)
 class ResultsFound(NamedTuple):
     """Coordinator to worker: the results, None while the trial is unfinished."""
 
     results: Encoded | None
 
 
-@message(Tag.PIECE)
 class Piece(NamedTuple):
     """Coordinator to worker: the bytes, none where the file has ended."""
 
     data: bytes
 
 
-@message(Tag.REFUSED)
 class Refused(NamedTuple):
     """Coordinator to worker: the request failed with this error of ``errors``."""
 
@@ -354,3 +236,24 @@ Message = (
     | Question
     | Answer
 )
+# A message's tag is its place here: a trial's index is never a tag, which end at 2^20.
+TYPES: tuple[type[Any], ...] = get_args(Message)
+TAGS = {kind: tag for tag, kind in enumerate(TYPES)}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and tuple(one) == tuple(other)
+
+
+def _unequal(one: Any, other: Any) -> bool:
+    return not _equal(one, other)
+
+
+def _hash(one: Any) -> int:
+    return hash((type(one), tuple(one)))
+
+
+# Equal to its own type only, whatever its fields. A tuple has a __ne__ of its own.
+for _kind in TYPES:
+    for _name, _method in (("eq", _equal), ("ne", _unequal), ("hash", _hash)):
+        setattr(_kind, f"__{_name}__", _method)

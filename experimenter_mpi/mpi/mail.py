@@ -1,7 +1,7 @@
 """Messages on their way: how they are packed, kept until they have left, and received.
 
 Where ranks may die, what goes to one is forgotten and what came of it is given as long
-as its death was not told. One file, since each is another to be found on every rank.
+as its death was not told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pickle
 import struct
 import time
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..coordination.messages import (
@@ -19,14 +20,15 @@ from ..coordination.messages import (
     Announce,
     Finished,
     Message,
-    Tag,
-    gathered,
-    spread,
 )
+from ..encoding.codec import Encoded
 from ..errors import ProtocolError
+from ..trial.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator
+
+    from .dead_ranks import Survival
 
 # What a posted receive has room for.
 FRAME_BYTES = 8192
@@ -34,72 +36,6 @@ FRAME_BYTES = 8192
 CHUNK_BYTES = 256 * 1024 * 1024
 # How often to look whether a rank lives that is waited for.
 LOOK_SECONDS = 0.1
-# What `mpirun --with-ft ulfm` sets for every rank.
-_SWITCH = "OMPI_MCA_mpi_ft_enable"
-
-
-def enabled(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this job goes on when one of its ranks dies."""
-    return environment.get(_SWITCH, "").lower() in ("1", "true", "yes")
-
-
-def is_death(mpi: Any, error: Any) -> bool:
-    """Whether this error of MPI is news of a death."""
-    return error.Get_error_class() in (
-        mpi.ERR_PROC_FAILED,
-        mpi.ERR_PROC_FAILED_PENDING,
-    )
-
-
-class Survival:
-    """The ranks of a communicator that are dead, as far as this rank has noticed."""
-
-    def __init__(self, mpi: Any, communicator: Any) -> None:
-        self._mpi = mpi
-        self._communicator = communicator
-        self.enabled = enabled()
-        self.dead: set[int] = set()
-        self.untold: list[int] = []
-
-    def notice(self, error: Any) -> None:
-        """Learn who has died from an error of MPI; raise it if it is another one.
-
-        Acknowledges the deaths, without which no receive from any source goes on.
-        """
-        if not (self.enabled and is_death(self._mpi, error)):
-            raise error
-        self.look()
-
-    def look(self) -> None:
-        """Learn who has died since; asks this rank's own MPI only."""
-        if not self.enabled:
-            return
-        failed, everyone = (
-            self._communicator.Get_failed(),
-            self._communicator.Get_group(),
-        )
-        ranks = failed.Translate_ranks(None, everyone)
-        self._communicator.Ack_failed()
-        failed.Free()
-        everyone.Free()
-        for rank in ranks:
-            if rank not in self.dead:
-                self.dead.add(rank)
-                self.untold.append(rank)
-
-    def is_pending(self, error: Any) -> bool:
-        """Whether the receive that gave this error is still waiting for a message."""
-        pending: int = self._mpi.ERR_PROC_FAILED_PENDING
-        return bool(error.Get_error_class() == pending)
-
-    def tell(self) -> list[int]:
-        """Return the dead ranks that were not given before."""
-        news, self.untold = self.untold, []
-        return news
-
-    def is_told(self, rank: int) -> bool:
-        """Whether a rank was given as dead: nothing that it sent counts any longer."""
-        return rank in self.dead and rank not in self.untold
 
 
 class Backoff:
@@ -131,7 +67,34 @@ class Backoff:
             time.sleep(self._crowding * longer)
 
 
-def pack(message: Message) -> tuple[Tag, bytes, int]:
+# Outcomes as they travel: each field of all of them, and of results that are all text
+# that text. One by one, named as they are, they cost six times as much to pickle.
+Columns = tuple[tuple[Any, ...], ...]
+
+
+def spread(outcomes: Iterable[Outcome]) -> Columns:
+    """Return the fields of outcomes, none where there are no outcomes."""
+    fields = tuple(zip(*outcomes, strict=True))
+    if not fields:
+        return ()
+    index, status, results, *others = fields
+    texts = tuple(r[0] if r and not (r[1] or r[2]) else r for r in results)
+    return index, status, texts, *others
+
+
+def gathered(columns: Columns) -> tuple[Outcome, ...]:
+    """Return what ``spread`` was given."""
+    if not columns:
+        return ()
+    index, status, texts, *others = columns
+    new = tuple.__new__  # a named tuple's own is a function of Python's
+    none: Any = ()
+    results = [new(Encoded, (r, none, none)) if type(r) is str else r for r in texts]
+    rows = zip(index, status, results, *others, strict=True)
+    return tuple(map(new, repeat(Outcome), rows))
+
+
+def pack(message: Message) -> tuple[int, bytes, int]:
     """Return the message's tag, its content, and the number of buffers at its end."""
     # As a plain tuple: the tag says the type, and naming it would cost as much again.
     plain: Any = message[:]
@@ -153,11 +116,10 @@ def unpack(
     Raises:
         ProtocolError: there is no such tag.
     """
-    try:
-        kind = TYPES[Tag(tag)]
-    except (ValueError, KeyError):
+    if not 0 <= tag < len(TYPES):
         msg = f"a message with the unknown tag {tag} arrived"
-        raise ProtocolError(msg) from None
+        raise ProtocolError(msg)
+    kind = TYPES[tag]
     # Both ends are this job's own processes: nothing here was read from a file.
     apart = _buffers(memoryview(content).toreadonly(), buffers) if buffers else ()
     plain = pickle.loads(content, buffers=apart)  # noqa: S301

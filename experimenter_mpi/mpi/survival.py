@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LaunchError
-from .mail import is_death
+from .dead_ranks import is_death
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,11 +15,12 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..coordination.messages import Announce, Leave, Message, Tag
+from ..coordination.messages import Announce, Leave, Message
 from ..errors import LaunchError
 from ..trial import signals
 from ..trial.outcome import Place
-from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
+from .dead_ranks import Survival, enabled
+from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, chunks, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,8 +161,8 @@ class Transport:
         if len(content) <= self._frame_limit and not buffers:
             self._outbox.send(self._frames, content, rank, tag)
             return
-        _, announcement, _ = pack(Announce(tag, len(content), buffers))
-        self._outbox.send(self._frames, announcement, rank, Tag.ANNOUNCE)
+        announced, announcement, _ = pack(Announce(tag, len(content), buffers))
+        self._outbox.send(self._frames, announcement, rank, announced)
         for chunk in chunks(content):
             self._outbox.send(self._payloads, chunk, rank, tag)
         if self.rank != 0:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import ScriptError
 from ..experiment.grid import Expansion
 from . import script
-from .store import Store, build_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..experiment.experiment import Experiment
     from .script import Script
+    from .store import Store
 
 
 class Prepared(NamedTuple):
@@ -35,6 +35,8 @@ def prepare(experiment: Experiment, include: Script | None = None) -> Prepared:
     function, init_store = find_functions(experiment, include)
     if init_store is None:
         return Prepared(function, None)
+    from .store import build_store  # a module less for a rank without one
+
     # The store function may change its configuration as little as a trial may.
     configuration = Expansion(experiment.configuration).configuration
     return Prepared(function, build_store(init_store, configuration))
