@@ -33,7 +33,7 @@ Warnings: PickledValueWarning, a value was pickled since no rule stores it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 
 class ExperimenterError(Exception):
     """Base of all errors of this package; the message says what to do next."""
-
-    # Set on a worker for what rank 0 told it, and says itself.
-    said_by_rank_0 = False
-    # Set where a trial met it but the run's own storage is what failed: no other
-    # trial could be kept either.
-    stops_the_run = False
 
 
 class ConfigurationError(ExperimenterError, ValueError):
@@ -94,12 +88,7 @@ class TrialProcessError(TrialError):
 
 
 class TrialTimeoutError(TrialError):
-    """The trial ran longer than ``trial_timeout``.
-
-    ``work_left`` says, where it ends a run, whether other trials are left to run.
-    """
-
-    work_left = False
+    """The trial ran longer than ``trial_timeout``."""
 
 
 class TrialNotFinishedError(ExperimenterError, LookupError):
@@ -168,6 +157,30 @@ class NotCoordinatorError(DatabaseError, RuntimeError):
 
 class CorruptDocumentError(DatabaseError, ValueError):
     """A stored document or array is not what this package writes."""
+
+
+class SaidByRank0:
+    """An error that another process of the job says: this one is silent about it."""
+
+
+class EndsRun:
+    """An error of the run's own storage that a trial met: no other could be kept."""
+
+
+class WorkLeft:
+    """An error that ends a run, of which other trials are left to run."""
+
+
+Error = TypeVar("Error", bound=ExperimenterError)
+
+
+def marked(error: Error, mark: type) -> Error:
+    """Return an error of the same class, name and text that is a ``mark`` as well."""
+    kind = type(error)
+    if issubclass(kind, mark):
+        return error
+    made: Error = type(kind.__name__, (mark, kind), {})(*error.args)
+    return made
 
 
 class PickledValueWarning(UserWarning):

@@ -13,6 +13,7 @@ from .. import output
 from ..errors import (
     ExperimenterError,
     LaunchError,
+    SaidByRank0,
     TrialError,
     did_you_mean,
     printable,
@@ -143,7 +144,7 @@ def _complain(error: object) -> int:
     from ..exit_codes import EXIT_WRONG  # not on workers, which import this file
     from ..run.terminal import wrapped
 
-    if not getattr(error, "said_by_rank_0", False):
+    if not isinstance(error, SaidByRank0):
         line = f"experimenter_mpi: {printable(str(error))}"
         output.say(wrapped(line, sys.stderr, hanging=2))
     return EXIT_WRONG

@@ -11,7 +11,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def reason(error: BaseException) -> str:
     """Return the system's own words, to which HDF5 adds some two hundred characters."""
-    number = getattr(error, "errno", None) or _number_in(str(error))
+    number = error.errno if isinstance(error, OSError) else None
+    number = number or _number_in(str(error))
     if number is None:
         return " ".join(str(error).split())
     text = os.strerror(number)

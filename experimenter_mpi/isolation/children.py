@@ -202,7 +202,8 @@ def _failed_start(child: Child, job: Briefing) -> IsolationError:
 def _failed(
     index: int, error: ExperimenterError, started_at: float, start: float
 ) -> Attempt:
-    kind, stacks = type(error).__name__, getattr(error, "traceback", "")
+    kind = type(error).__name__
+    stacks = error.traceback if isinstance(error, TrialError) else ""
     words = f"{stacks}\n" if stacks else ""
     failure = Failure(kind, str(error), f"{words}{kind}: {error}\n")
     duration = time.monotonic() - start

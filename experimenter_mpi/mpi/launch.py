@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import output
-from ..errors import LaunchError
+from ..errors import LaunchError, SaidByRank0, marked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -253,7 +253,8 @@ def _require_one_world(transport: Any) -> None:
     told = told_size()
     if told > 1:
         error = LaunchError(worlds_of_one(told, transport.library()))
-        error.said_by_rank_0 = rank_hint() not in (0, None)
+        if rank_hint() not in (0, None):
+            error = marked(error, SaidByRank0)
         _end_in_one_line(error)
         raise error
 
@@ -266,7 +267,7 @@ def _end_in_one_line(mistake: LaunchError) -> None:
         if error is not mistake:
             previous(kind, error, frames)
             return
-        if not mistake.said_by_rank_0:
+        if not isinstance(mistake, SaidByRank0):
             output.say(f"experimenter_mpi: {mistake}")
         output.flush()
         # Python would make it 1, and MPI has no other rank to tell.

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..coordination.messages import Announce, Leave, Message
-from ..errors import LaunchError
+from ..errors import LaunchError, SaidByRank0
 from ..trial import signals
 from ..trial.outcome import Place
 from .dead_ranks import Survival, enabled
@@ -333,21 +333,23 @@ def load() -> Any:
 
 def _abort_on_uncaught(communicator: Any) -> None:
     """Let an uncaught exception on any rank end them all, which would wait for it."""
-    previous, life = sys.excepthook, signals.life
-    if getattr(previous, "aborts_mpi", False):
-        return
+    if not isinstance(sys.excepthook, _AbortingHook):
+        sys.excepthook = _AbortingHook(communicator)
 
-    def on_uncaught(kind: Any, error: Any, frames: Any) -> None:
-        if signals.life != life:  # forked from a rank
-            previous(kind, error, frames)
-        elif not getattr(error, "said_by_rank_0", False):
+
+class _AbortingHook:
+    def __init__(self, communicator: Any) -> None:
+        self._communicator = communicator
+        self._previous, self._life = sys.excepthook, signals.life
+
+    def __call__(self, kind: Any, error: Any, frames: Any) -> None:
+        if signals.life != self._life:  # forked from a rank
+            self._previous(kind, error, frames)
+        elif not isinstance(error, SaidByRank0):
             code = 1
             try:
                 from .ending import say_uncaught
 
-                code = say_uncaught(communicator, error, previous)
+                code = say_uncaught(self._communicator, error, self._previous)
             finally:  # whatever becomes of the words
-                communicator.Abort(code)
-
-    on_uncaught.aborts_mpi = True  # type: ignore[attr-defined]
-    sys.excepthook = on_uncaught
+                self._communicator.Abort(code)

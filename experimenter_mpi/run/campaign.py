@@ -14,7 +14,7 @@ from ..cluster import walltime
 from ..coordination.drain import Drain
 from ..coordination.sweep import Sweep
 from ..database.versions import finished_by
-from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError
+from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError, WorkLeft
 from ..program import program
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
@@ -290,7 +290,7 @@ def _recorded_run(
         ended = "stopped"
         raise
     except TrialTimeoutError as error:  # an overdue trial was not waited for
-        ended = "stopped" if error.work_left else "finished"
+        ended = "stopped" if isinstance(error, WorkLeft) else "finished"
         raise
     except WorkerDiedError:
         # What ran is found by the next run, as where rank 0 died with it.

@@ -15,6 +15,7 @@ from ..errors import (
     ConfigurationError,
     ExperimenterError,
     TrialTimeoutError,
+    WorkLeft,
     printable,
 )
 from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
@@ -197,8 +198,8 @@ def _say(error: BaseException) -> None:
 
 
 def _exit_code(error: BaseException) -> int:
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (KeyboardInterrupt, WorkLeft)):
         return EXIT_STOPPED
     if isinstance(error, TrialTimeoutError):
-        return EXIT_STOPPED if error.work_left else EXIT_FAILED_TRIALS
+        return EXIT_FAILED_TRIALS
     return EXIT_WRONG if isinstance(error, ExperimenterError) else EXIT_FAILED_TRIALS

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..coordination import messages as m
 from ..coordination.worker import Line, report_unable, work
-from ..errors import ExperimenterError, ProtocolError, ScriptError, rebuilt
+from ..errors import (
+    ExperimenterError,
+    ProtocolError,
+    SaidByRank0,
+    ScriptError,
+    marked,
+    rebuilt,
+)
 from ..mpi import launch
 from ..output import safe
 from ..trial.arrays import SharedArrays
@@ -46,9 +53,7 @@ def assist(transport: Transport, experiment: Experiment) -> RunSummary:
             experiment.become(summary.experiment_id)
             return summary
         case m.Dismiss(_, (name, message)):
-            error = rebuilt(name, message)
-            error.said_by_rank_0 = True
-            raise error
+            raise marked(rebuilt(name, message), SaidByRank0)
         case m.Leave(code):
             raise SystemExit(code)
     msg = f"rank 0 sent {order} to a rank that waits for the end of an experiment"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import (
     EncodingError,
+    EndsRun,
     ExperimenterError,
     TrialError,
     TrialInterrupted,
@@ -163,7 +164,7 @@ def _meaning_of(
         return Status.PENDING, None
     if signals.stepped_back(exception, handlers, watch):
         return Status.PENDING, None
-    full = _what_stops_the_run(exception)
+    full = _what_ends_the_run(exception)
     failure = describe(exception)
     if full is None:
         return Status.FAILED, failure
@@ -171,11 +172,11 @@ def _meaning_of(
     return Status.PENDING, kept
 
 
-def _what_stops_the_run(error: BaseException | None) -> ExperimenterError | None:
+def _what_ends_the_run(error: BaseException | None) -> BaseException | None:
     """Return the storage's error that this one is, or was raised because of."""
     seen = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, ExperimenterError) and error.stops_the_run:
+        if isinstance(error, EndsRun):
             return error
         seen.add(id(error))
         error = error.__cause__ or error.__context__

@@ -17,8 +17,10 @@ from ..errors import (
     DatabaseLockedError,
     DatabaseWriteError,
     EncodingError,
+    EndsRun,
     OutsideTrialError,
     StoreError,
+    marked,
 )
 from . import signals
 
@@ -291,8 +293,8 @@ def _keeping() -> Iterator[None]:
     try:
         yield
     except (DatabaseWriteError, DatabaseLockedError) as error:
-        error.stops_the_run = True
-        raise
+        met = marked(error, EndsRun).with_traceback(error.__traceback__)
+        raise met from error.__cause__
 
 
 def _context(function: str) -> Context:

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import TrialTimeoutError
+from ..errors import TrialTimeoutError, WorkLeft, marked
 from .outcome import Failure, Outcome, Status, iso
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def ended_without(late: Iterable[int | None], left: int) -> TrialTimeoutError:
     )
     rest = f"; {left} left, run again to go on" if left else ""
     error = TrialTimeoutError(f"ended without {who}{rest}")
-    error.work_left = bool(left)
-    return error
+    return marked(error, WorkLeft) if left else error
 
 
 class Watched:

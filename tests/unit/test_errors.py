@@ -88,3 +88,14 @@ def test_an_error_can_be_pickled(kind):
     copy = pickle.loads(pickle.dumps(kind("what to do next")))
 
     assert (kind, ("what to do next",)) == (type(copy), copy.args)
+
+
+@pytest.mark.parametrize("kind", all_errors())
+def test_a_marked_error_is_still_the_error_that_it_was(kind):
+    error = errors.marked(kind("what to do next"), errors.EndsRun)
+
+    assert isinstance(error, kind) and isinstance(error, errors.EndsRun)
+    assert not isinstance(error, errors.SaidByRank0)
+    assert (kind.__name__, "what to do next") == (type(error).__name__, str(error))
+    assert error is errors.marked(error, errors.EndsRun)
+    assert type(rebuilt(type(error).__name__, str(error))) is kind
