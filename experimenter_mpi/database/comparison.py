@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import operator
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from ..experiment.blocks import Grid
+from ..experiment.points import digests, text
 from ..experiment.variables import Variable
-from .documents import encode_configuration
+from .documents import VARIABLE_RULES, encode_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +23,6 @@ _LONGEST_VALUE = 60
 # Where an object lies in this process tells nobody anything.
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _LONGEST_LIST = 10
-# The largest float has 256 hexadecimal digits.
-_MOST_DIGITS = 300
 
 
 def is_written_alike(row: Row[Any], given: Experiment) -> bool:
@@ -74,49 +74,15 @@ def summary(lines: list[str]) -> str:
 
 
 def _same_trials(stored: Experiment, given: Experiment) -> bool:
-    if _text(stored.configuration) == _text(given.configuration):
-        return True
     if len(stored) != len(given):
         return False
-    pairs = zip(
-        stored.expansion.documents(_text), given.expansion.documents(_text), strict=True
-    )
-    return all(
-        ours == theirs or _sorted(ours) == _sorted(theirs) for ours, theirs in pairs
-    )
+    ours, theirs = (digests(Grid(each.expansion), {}) for each in (stored, given))
+    return all(map(operator.eq, ours, theirs))
 
 
 def _text(value: Any) -> str:
-    """Return JSON text that is equal for equal values."""
-    document = encode_configuration(value, part=True).document
-    return json.dumps(_by_value(document), separators=(",", ":"))
-
-
-def _by_value(document: str) -> Any:
-    return json.loads(document, parse_float=_number, object_hook=_with_large_integers)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    return int(number) if number.is_integer() else number
-
-
-def _with_large_integers(plain: dict[str, Any]) -> Any:
-    digits = plain.get("$int", "")
-    # Of more than these no float can be the equal.
-    return int(digits, 16) if digits and len(digits) < _MOST_DIGITS else plain
-
-
-def _sorted(document: str) -> str:
-    """Return the same text for the same entries in whatever order."""
-    return json.dumps(json.loads(document, object_hook=_member), sort_keys=True)
-
-
-def _member(value: dict[str, Any]) -> Any:
-    """Take a number or text for its value, and a script for the same by any name."""
-    if "$enum" not in value:
-        return value
-    return value["value"] if "base" in value else {**value, "module": None}
+    """Return a text that is equal for equal values, variables among them."""
+    return text(value, VARIABLE_RULES)
 
 
 def _different_values(stored: Experiment, given: Experiment) -> list[str]:
@@ -136,7 +102,7 @@ def _different_values(stored: Experiment, given: Experiment) -> list[str]:
 def _same_values(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, Variable) and isinstance(theirs, Variable):
         ours, theirs = list(ours.values), list(theirs.values)
-    return _sorted(_text(ours)) == _sorted(_text(theirs))
+    return _text(ours) == _text(theirs)
 
 
 def _order(stored: Experiment, given: Experiment) -> str:

@@ -1,0 +1,163 @@
+"""When two trials are the same point: when their configurations are equal.
+
+Numbers count by value (4 is 4.0, and True is not 1), a NaN is a NaN, the order of a
+dict's keys and of a set's members does not matter, and arrays count by their contents.
+Equality is that of texts, so that a million points are compared by joining them.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from ..encoding import codec
+from .blocks import Table
+from .variables import Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..encoding.codec import Rule
+    from .blocks import Grid
+    from .grid import Expansion, Path
+
+# The largest float has 256 hexadecimal digits.
+_MOST_DIGITS = 300
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def text(value: Any, extra: Iterable[Rule] = ()) -> str:
+    """Return a text that is equal for equal values; ``extra`` as for ``encode``."""
+    kind = type(value)
+    if kind is float and value.is_integer():
+        return int.__repr__(int(value))
+    if kind is int and _SMALLEST <= value <= _LARGEST:
+        return int.__repr__(value)
+    encoded = codec.encode(value, hash_up_to=None, extra=extra, part=True)
+    return _sorted(
+        json.loads(encoded.document, parse_float=_number, object_hook=_by_value)
+    )
+
+
+def _sorted(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def _number(written: str) -> float:
+    number = float(written)
+    return int(number) if number.is_integer() else number
+
+
+def _by_value(plain: dict[str, Any]) -> Any:
+    """Take a tagged value for what it is, however it came about.
+
+    A member of an enumeration that is a number or a text counts as that, and one of a
+    script's as the same by whatever name the script was loaded.
+    """
+    digits = plain.get("$int")
+    if digits is not None:
+        # Of more digits no float can be the equal.
+        return int(digits, 16) if len(digits) < _MOST_DIGITS else plain
+    if "$enum" in plain:
+        return plain["value"] if "base" in plain else {**plain, "module": None}
+    for tag in ("$set", "$frozenset", "$dict"):
+        if tag in plain:
+            return {tag: sorted(plain[tag], key=_sorted)}
+    return plain
+
+
+# --- the points of blocks
+
+
+def filled(configuration: dict[str, Any], assume: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with what is assumed of parameters that it lacks."""
+    if not assume:
+        return configuration
+    whole = dict(configuration)
+    for key, value in assume.items():
+        if key not in whole:
+            whole[key] = value
+        elif isinstance(value, dict) and isinstance(whole[key], dict):
+            whole[key] = filled(whole[key], value)
+    return whole
+
+
+def digests(block: Grid | Table, assume: dict[str, Any]) -> Iterator[bytes]:
+    """Yield 16 bytes for each trial of a block, equal for equal points."""
+    texts = (
+        (text(filled(row, assume)) for row in block.rows)
+        if isinstance(block, Table)
+        else _texts_of_grid(block, assume)
+    )
+    return (blake2b(each.encode(), digest_size=16).digest() for each in texts)
+
+
+def _texts_of_grid(grid: Grid, assume: dict[str, Any]) -> Iterator[str]:
+    template = _Template(grid.expansion, assume)
+    for piece in grid.places():
+        if len(piece) == grid.expansion.size:
+            yield from template.all()
+        else:
+            yield from map(template.at, piece)
+
+
+class _Template:
+    """The texts of a grid's points: what is the same in all is written once."""
+
+    def __init__(self, expansion: Expansion, assume: dict[str, Any]) -> None:
+        slots: list[Path] = []
+        configuration = filled(expansion.configuration, assume)
+        self._text = _written(configuration, (), slots)
+        self._size = expansion.size
+        self._axes = [list(map(text, axis.values)) for axis in expansion.axes]
+        self._matched = [list(map(text, axis.values)) for axis in expansion.matched]
+        order = [axis.path for axis in (*expansion.axes, *expansion.matched)]
+        self._columns = [order.index(path) for path in slots]
+
+    def at(self, place: int) -> str:
+        rest, chosen = place, []
+        for axis in reversed(self._axes):
+            rest, index = divmod(rest, len(axis))
+            chosen.append(axis[index])
+        return self._joined((*chosen[::-1], *(axis[place] for axis in self._matched)))
+
+    def all(self) -> Iterator[str]:
+        rows: Any = product(*self._axes) if self._axes else ((),) * self._size
+        if self._matched:
+            matched = zip(*self._matched, strict=True)
+            rows = ((*row, *match) for row, match in zip(rows, matched, strict=True))
+        return map(self._joined, rows)
+
+    def _joined(self, texts: tuple[str, ...]) -> str:
+        return self._text % tuple([texts[column] for column in self._columns])
+
+
+def _written(value: dict[str, Any], path: Path, slots: list[Path]) -> str:
+    """Write a configuration's text with a ``%s`` where a variable stands."""
+    names = {_plain_key(key): key for key in value}
+    parts = []
+    for name in sorted(names):
+        here, entry = (*path, names[name]), value[names[name]]
+        if isinstance(entry, Variable):
+            slots.append(here)
+            written = "%s"
+        elif _holds_variables(entry):
+            written = _written(entry, here, slots)
+        else:
+            written = text(entry).replace("%", "%%")
+        parts.append(f"{json.dumps(name)}:".replace("%", "%%") + written)
+    return "{" + ",".join(parts) + "}"
+
+
+def _plain_key(key: str) -> str:
+    """Return a key as documents have it, where some are escaped."""
+    found: str = next(iter(json.loads(codec.encode({key: None}).document)))
+    return found
+
+
+def _holds_variables(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_variables, value.values()))
+    return isinstance(value, Variable)

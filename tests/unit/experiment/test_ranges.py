@@ -1,0 +1,49 @@
+"""Ranges of numbers: the same as sets, only smaller."""
+
+from __future__ import annotations
+
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experimenter_mpi.experiment.ranges import Ranges
+
+NUMBERS = st.sets(st.integers(0, 40))
+
+
+def ranges(numbers):
+    return Ranges.of(sorted(numbers))
+
+
+@given(NUMBERS, NUMBERS)
+def test_they_are_sets(ours, theirs):
+    one, other = ranges(ours), ranges(theirs)
+
+    assert one & other == ranges(ours & theirs)
+    assert one | other == ranges(ours | theirs)
+    assert one - other == ranges(ours - theirs)
+    assert (one == other) == (ours == theirs)
+
+
+@given(NUMBERS)
+def test_each_number_has_its_place(numbers):
+    made = ranges(numbers)
+
+    assert [made[place] for place in range(made.size)] == sorted(numbers) == [*made]
+    assert [number in made for number in range(45)] == [
+        number in numbers for number in range(45)
+    ]
+    assert bool(made) == bool(numbers)
+
+
+@given(NUMBERS, st.integers(0, 9))
+def test_all_of_them_can_be_shifted(numbers, by):
+    assert ranges(numbers).shifted(by) == ranges({number + by for number in numbers})
+
+
+def test_pieces_that_touch_are_one():
+    made = Ranges([range(3), range(3, 3), range(3, 5), range(7, 9)])
+
+    assert made.pieces == (range(5), range(7, 9))
+    assert pickle.loads(pickle.dumps(made)) == made
