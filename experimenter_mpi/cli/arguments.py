@@ -29,6 +29,8 @@ _DESCRIPTION = (
     "SQLite file."
 )
 _WIDTH = 79
+# More than anyone lists; a slip of the keyboard is not to fill the memory.
+_MOST_INDICES = 10_000_000
 
 
 class Parser(argparse.ArgumentParser):
@@ -190,14 +192,26 @@ def index_list(text: str) -> list[int]:
     """Read trial indices such as ``3``, ``0-4`` or ``1,5,7-9``."""
     indices: list[int] = []
     for piece in text.split(","):
-        first, dash, last = piece.partition("-")
-        if not dash:
-            last = first
-        if not (first.isdecimal() and last.isdecimal()) or int(first) > int(last):
+        named = _index_range(piece)
+        if not named:
             msg = f"'{text}' is no trial index such as 3, 0-4 or 1,5,7-9"
             raise argparse.ArgumentTypeError(msg)
-        indices += range(int(first), int(last) + 1)
+        if named.stop - named.start > _MOST_INDICES:
+            msg = f"'{piece}' names more than {_MOST_INDICES:,} trials"
+            raise argparse.ArgumentTypeError(msg)
+        indices += named
     return indices
+
+
+def _index_range(text: str) -> range | None:
+    """Return the trials from one index to another; None or none if it says no such."""
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        return None
+    try:
+        return range(int(first), int(last if dash else first) + 1)
+    except ValueError:  # thousands of digits
+        return None
 
 
 def seconds(text: str) -> float:

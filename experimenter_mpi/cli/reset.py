@@ -142,7 +142,7 @@ def _chosen(
     listed: set[int],
 ) -> Sequence[int]:
     if given.all:
-        return range(len(experiment))
+        return session.upkeep.indices(experiment.id)
     if not given.indices:
         return session.upkeep.indices_where(experiment.id, _expression(given))
     beyond = max(listed, default=-1)

@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from ..errors import NotFoundError
 from ..experiment.experiment import TrialIds
-from .file.rows import checked, checked_value
+from .file.rows import BadRowError, checked, checked_value
 from .file.tables import experiments, trials
 
 if TYPE_CHECKING:
@@ -39,6 +39,20 @@ def id_range(experiment_id: str) -> tuple[str, str]:
     """Return the first and last id that a trial of the experiment may have."""
     ids = TrialIds(UUID(experiment_id))
     return ids.text(0), ids.text((1 << 48) - 1)
+
+
+def require_trials(connection: Connection, experiment_id: str, count: int) -> None:
+    """Look at its last trial whether an experiment has as many as it says.
+
+    Raises:
+        BadRowError: it has more or fewer.
+    """
+    first, last = id_range(experiment_id)
+    query = select(func.max(trials.c.id)).where(trials.c.id.between(first, last))
+    found = connection.execute(query).scalar_one()
+    if found != TrialIds(UUID(experiment_id)).text(count - 1):
+        msg = f"column trial_count of table experiments holds {count}, which is wrong"
+        raise BadRowError(msg)
 
 
 def experiment_row(

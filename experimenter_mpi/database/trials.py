@@ -16,7 +16,14 @@ from .file.rows import all_checked, checked_values, later
 from .file.tables import UNFINISHED, trials
 from .files import remove_unused
 from .garbage import forget_arrays
-from .lookup import as_id, experiment_row, id_range, named_row, trial_row
+from .lookup import (
+    as_id,
+    experiment_row,
+    id_range,
+    named_row,
+    require_trials,
+    trial_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -241,7 +248,12 @@ def count_by_status(
     trial_count: int,
     share: Share | None = None,
 ) -> dict[str, int]:
-    """Return the number of trials of each status, in the share if there is one."""
+    """Return the number of trials of each status, in the share if there is one.
+
+    Raises:
+        BadRowError: ``trial_count`` is not how many there are.
+    """
+    require_trials(connection, experiment_id, trial_count)
     query = select(
         *(func.count().filter(trials.c.status == each) for each in _UNFINISHED)
     ).where(trials.c.experiment_id == experiment_id, UNFINISHED)

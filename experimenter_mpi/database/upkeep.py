@@ -22,6 +22,7 @@ from .garbage import (
 )
 from .lookup import as_id, id_range, no_trial
 from .room import give_back, room, size_on_disk
+from .trials import pages
 from .where import indices_where
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ _WITH_ARRAYS = select(
     case((_HAS_ARRAYS, trials.c.results), else_=null()).label("results"),
 )
 
+_IDS = select(trials.c.id)
+
 
 class Upkeep:
     """What is done by hand to the trials of one open database."""
@@ -71,6 +74,12 @@ class Upkeep:
         """Return which trials an SQL expression holds for; see ``where``."""
         text = as_id(experiment_id, "an experiment")
         return indices_where(self._storage, text, expression)
+
+    def indices(self, experiment_id: UUID | str) -> list[int]:
+        """Return which trials are stored, whatever the experiment says."""
+        text = as_id(experiment_id, "an experiment")
+        index_of = TrialIds(UUID(text)).index
+        return [index_of(row.id) for row in pages(self._storage, _IDS, text)]
 
     def count_snapshots(
         self, experiment_id: UUID | str, indices: Sequence[int] | None = None

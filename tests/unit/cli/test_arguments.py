@@ -65,6 +65,18 @@ def test_what_is_no_trial_index_is_refused_with_examples(text):
         index_list(text)
 
 
+@pytest.mark.parametrize("text", ["0-99999999999999", "3,1-99999999999999"])
+def test_a_range_of_a_slip_of_the_keyboard_does_not_fill_the_memory(text):
+    with pytest.raises(ArgumentTypeError, match="names more than 10,000,000 trials"):
+        index_list(text)
+
+
+def test_an_index_of_thousands_of_digits_is_refused():
+    digits = "9" * 5000
+    with pytest.raises(ArgumentTypeError, match="no trial index|names more than"):
+        index_list(f"0-{digits}")
+
+
 def test_one_is_counted_without_an_s():
     assert ["0 trials", "1 trial", "2 trials"] == [
         counted(number, "trial") for number in range(3)

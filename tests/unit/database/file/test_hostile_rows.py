@@ -222,6 +222,54 @@ def test_no_verb_prints_a_traceback_for_bytes_in_a_column(alter, column):
     assert {0, 3} >= run_all(path)
 
 
+# In these, too: one trial, of an index that no memory has room for.
+FAR = f"substr(id, 1, 24) || '{10**12 - 1:012x}'"
+MOVED = f"UPDATE trials SET id = {FAR}, trial_index = {10**12 - 1} WHERE trial_index"
+COUNTS = {
+    "too few": ("UPDATE experiments SET trial_count = 1",),
+    "one more": ("UPDATE experiments SET trial_count = 7",),
+    "many": (f"UPDATE experiments SET trial_count = {10**12}",),
+    "the most": (f"UPDATE experiments SET trial_count = {2**63 - 1}",),
+    "a far trial": (f"UPDATE experiments SET trial_count = {10**12}", f"{MOVED} = 5"),
+    "no trial": ("DELETE FROM trials",),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_nothing_goes_by_a_number_of_trials_that_is_only_claimed(alter, case, capsys):
+    path = alter(*COUNTS[case])
+    verbs = [
+        *(("reset", "heat", "--all", "--yes"), ("reset", "heat", "3-5", "--yes")),
+        *(("reset", "heat", "--failed", "--yes"), ("show", f"heat:{10**12 - 2}")),
+        ("delete", "heat", "--yes"),
+    ]
+    for verb in (*VERBS, *verbs):
+        assert run_verb([verb[0], path, *verb[1:]]) in {0, 3}
+        assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [1, 7, 10**12])
+def test_a_wrong_number_of_trials_is_said_and_not_shown(alter, open_here, count):
+    """Those that are not unfinished would all count as finished, or fewer than none."""
+    alter(f"UPDATE experiments SET trial_count = {count}")
+    with open_here(read_only=True) as db:
+        (experiment_id,) = {each["experiment_id"] for each in db.get_progress("heat")}
+        for question in (
+            session_of(db).reports.overview,
+            lambda: session_of(db).trials.counts(experiment_id),
+            lambda: db.get_ratio_completed_trials_by_name("heat"),
+        ):
+            with pytest.raises(CorruptDocumentError, match="trial_count"):
+                question()
+
+
+def test_reset_of_all_resets_what_is_there(alter, open_here, capsys):
+    path = alter(*COUNTS["a far trial"])
+
+    assert 0 == run_verb(["reset", path, "heat", "--all", "--yes"])
+    assert "6 trials of 'heat' are pending" in capsys.readouterr().out
+
+
 def test_copies_of_a_damaged_database_are_not_made(alter, open_here, tmp_path):
     alter("UPDATE trials SET trial_index = 'x' WHERE trial_index = 3")
     with open_here(read_only=True) as db:
