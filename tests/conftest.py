@@ -13,6 +13,8 @@ from support.launch import Launches
 
 HERE = Path(__file__).parent
 DEADLINE_SECONDS = 240
+# What pytest-mpi adds to a test that is to run inside of mpiexec.
+NEEDS_MPI = pytest.mark.skip(reason="need --with-mpi option to run").mark
 
 
 def pytest_configure():
@@ -32,9 +34,17 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Mark every test that starts mpiexec, so that none is forgotten."""
+    """Mark every test that starts mpiexec, so that none is forgotten.
+
+    And run those of the folder ``mpi``: pytest-mpi takes them for its own by the name.
+    """
     for item in items:
+        if item.get_closest_marker("mpi") is None:
+            item.own_markers = [
+                marker for marker in item.own_markers if marker != NEEDS_MPI
+            ]
         if {"mpirun", "start_mpirun"} & set(item.fixturenames):
             item.add_marker("launches")
 

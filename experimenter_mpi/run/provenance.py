@@ -58,12 +58,6 @@ class Code(NamedTuple):
 _asked: dict[str, tuple[Any, Question | None]] = {}
 
 
-def begin() -> None:
-    """Ask git in the background about what is loaded so far."""
-    script = sources.script_path()
-    _ask(script, sources.used(script, ()))
-
-
 def code(more: Iterable[str] = (), *, keep_diff: bool = False) -> Code:
     """Return where the code comes from that is loaded, and ``more`` files of it.
 

@@ -19,7 +19,6 @@ from experimenter_mpi.mpi.launch import (
     share_cores,
     told_local_size,
 )
-from experimenter_mpi.run import provenance
 from support.fakes import WITH_PACKAGE
 
 # As seen on Slurm 22.05 with MPICH 5.0 and 4.0, Open MPI 5.0 and 4.1.
@@ -258,25 +257,6 @@ def test_a_process_that_a_trial_started_keeps_the_number_of_that(
     launch.connect()
 
     assert (2, 4) == found_place()
-
-
-@pytest.mark.parametrize(("rank", "expected"), [("0", 1), ("3", 0)])
-def test_git_is_asked_before_mpi_and_by_rank_0_alone(
-    transport, monkeypatch, rank, expected
-):
-    """It answers while MPI starts, and thousands of ranks need not ask."""
-    calls = []
-
-    def begin():
-        calls.append(transport.asked)
-
-    monkeypatch.setattr(provenance, "begin", begin)
-    monkeypatch.setenv("PMI_SIZE", "4")
-    monkeypatch.setenv("PMI_RANK", rank)
-    launch.connect()
-
-    assert [0] * expected == calls
-    assert 1 == transport.asked
 
 
 WORLDS_OF_ONE = {
