@@ -10,6 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .analysis.datasets import (
+        to_xarray,
+    )
+    from .analysis.frames import (
+        to_dataframe,
+    )
     from .database.handle import (
         ExperimentDatabase,
         complete_trial,
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
         restore_from_db,
         save_snapshot,
     )
+    from .database.stored_array import (
+        StoredArray,
+    )
     from .errors import (
         ConfigurationError,
         CorruptDocumentError,
@@ -45,6 +54,7 @@ if TYPE_CHECKING:
         IsolationError,
         JobScriptError,
         LaunchError,
+        MissingPackageError,
         NotCoordinatorError,
         NotFoundError,
         OutsideTrialError,
@@ -130,6 +140,7 @@ __all__ = [
     "LogLinearVariable",
     "MPIMode",
     "MatchIterableVariable",
+    "MissingPackageError",
     "MultithreadedMode",
     "NotCoordinatorError",
     "NotFoundError",
@@ -145,6 +156,7 @@ __all__ = [
     "SerialMode",
     "Snapshot",
     "StoreError",
+    "StoredArray",
     "Trial",
     "TrialError",
     "TrialInterrupted",
@@ -182,6 +194,8 @@ __all__ = [
     "save_snapshot_in_global_database",
     "stop_requested",
     "time_left",
+    "to_dataframe",
+    "to_xarray",
 ]
 
 # Which module each name is looked up in.
@@ -195,13 +209,16 @@ _NAMES = {
         get_trials_by_name get_trials_ids_by_name latest_snapshot
         mark_trial_as_incomplete merge_databases open_db restore_from_db
         save_snapshot""",
+    "database.stored_array": "StoredArray",
+    "analysis.datasets": "to_xarray",
+    "analysis.frames": "to_dataframe",
     "errors": """ConfigurationError CorruptDocumentError DatabaseError
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
         ExperimenterError ForeignDatabaseError IsolationError JobScriptError LaunchError
-        NotCoordinatorError NotFoundError OutsideTrialError PickleRefusedError
-        PickledValueWarning ProtocolError RankDiedError SchemaVersionError ScriptError
-        StoreError TrialError TrialInterrupted TrialNotFinishedError TrialProcessError
-        TrialTimeoutError WorkerDiedError""",
+        MissingPackageError NotCoordinatorError NotFoundError OutsideTrialError
+        PickleRefusedError PickledValueWarning ProtocolError RankDiedError
+        SchemaVersionError ScriptError StoreError TrialError TrialInterrupted
+        TrialNotFinishedError TrialProcessError TrialTimeoutError WorkerDiedError""",
     "experiment.experiment": "Experiment Trial",
     "modes": "SerialMode",
     "modes.distributed": "DistributedMode HeterogeneousMode",

@@ -14,6 +14,7 @@
   x IsolationError                     a trial cannot have a process of its own
   x EncodingError (TypeError)          a value cannot be stored
   x PickleRefusedError                 a stored value is a pickle: none may be read
+  x MissingPackageError (ImportError)  an optional package is not installed
   x LaunchError                        MPI is missing, or was started wrongly
     + WorkerDiedError                  a worker died that the others cannot do without
   x JobScriptError (ValueError)        no job script can be written or submitted so
@@ -105,6 +106,15 @@ class EncodingError(ExperimenterError, TypeError):
 
 class PickleRefusedError(ExperimenterError):
     """A stored value is a pickle, and this database was opened without allow_pickle."""
+
+
+class MissingPackageError(ExperimenterError, ImportError):
+    """What was asked for needs a package that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed: pip install 'experimenter_mpi[{extra}]'"
+        )
 
 
 class LaunchError(ExperimenterError):

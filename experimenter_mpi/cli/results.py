@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.columns import DOCUMENTS, named
 from ..errors import CorruptDocumentError, printable
 from .arguments import (
     add_allow_pickle,
@@ -17,25 +18,18 @@ from .arguments import (
 from .databases import add_database, parse
 from .table import print_table
 from .texts import find_classes, short, text
-from .values import as_json, leaves, names, written
+from .values import as_json, leaves, written
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias
 
-    from .values import Path
-
-    # The columns of a document: their names by its part and their paths in it.
-    Columns: TypeAlias = dict[tuple[str, Path], str]
+    from ..analysis.columns import Place
 
 EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
   experimenter-mpi results experiments/experiments.db heat --csv > heat.csv
   experimenter-mpi results experiments/experiments.db heat --json > heat.json"""
-
-
-DOCUMENTS = ("configuration", "results")
 
 
 def main(arguments: list[str]) -> int:
@@ -82,22 +76,18 @@ def _print_flat(rows: list[dict[str, Any]], given: Namespace) -> None:
         print_table(header, [_cells(row, columns, show, "-") for row in rows], "--csv")
 
 
-def _columns(rows: list[dict[str, Any]]) -> Columns:
-    """Name the columns; one whose name is taken gets its document's as a prefix."""
-    columns: Columns = {}
-    taken = {"trial", "status"}
-    for part in DOCUMENTS:
-        named = names(dict.fromkeys(path for row in rows for path in row[part]))
-        for path, name in named.items():
-            while name in taken:
-                name = f"{part}.{name}"  # noqa: PLW2901
-            columns[part, path] = name
-            taken.add(name)
-    return columns
+def _columns(rows: list[dict[str, Any]]) -> dict[Place, str]:
+    places = dict.fromkeys(
+        (part, path) for part in DOCUMENTS for row in rows for path in row[part]
+    )
+    return named(places, ("trial", "status"))
 
 
 def _cells(
-    row: dict[str, Any], columns: Columns, show: Callable[[Any], str], missing: str
+    row: dict[str, Any],
+    columns: dict[Place, str],
+    show: Callable[[Any], str],
+    missing: str,
 ) -> list[str]:
     """Return a row's cells; reading what is in them is what may fail."""
     with _of_trial(row):

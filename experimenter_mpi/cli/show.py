@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.columns import joined
 from ..errors import NotFoundError, TrialProcessError, printable
 from ..program import program
 from .arguments import (
@@ -19,7 +20,7 @@ from .databases import add_database, parse
 from .layout import broken, say
 from .outline import Outline
 from .texts import find_classes, short
-from .values import as_json, leaves, names, written
+from .values import as_json, leaves, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:
         if row[part]:
             print(f"\n{part}")
             found = leaves(row[part])
-            for place, name in names(found).items():
+            for place, name in joined(found).items():
                 value = short(found[place], allow_pickle=allow_pickle)
                 say(f"  {name:13} {value}", _HANGING)
     if row["error"]:

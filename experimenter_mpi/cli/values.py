@@ -10,9 +10,10 @@ from ..encoding.nans import with_numbers
 from ..errors import CorruptDocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-Path = tuple[str, ...]
+    from ..analysis.columns import Path
+
 # Deeper ones are shown as they are written.
 _DEEPEST = 20
 
@@ -48,21 +49,6 @@ def _entries(value: dict[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
             yield from _entries(entry, path)
         else:
             yield path, entry
-
-
-def names(paths: Iterable[Path]) -> dict[Path, str]:
-    """Name columns by their paths: ``a.b``.
-
-    Where two paths would have one name, keys with a dot are quoted, as in SQL.
-    """
-    named = {path: ".".join(path) for path in paths}
-    if len(set(named.values())) == len(named):
-        return named
-    return {path: ".".join(map(_quoted, path)) for path in named}
-
-
-def _quoted(key: str) -> str:
-    return json.dumps(key, ensure_ascii=False) if {".", '"'} & set(key) else key
 
 
 def is_tagged(value: dict[str, Any]) -> bool:

@@ -248,8 +248,16 @@ def with_arrays(connection: Connection, experiment_id: str, document: str) -> En
     return codec.Encoded(document, tuple(records))
 
 
-def decode(storage: Storage, experiment_id: str, document: str, what: str) -> Any:
+def decode(
+    storage: Storage,
+    experiment_id: str,
+    document: str,
+    what: str,
+    refer: Callable[[dict[str, Any]], Any] | None = None,
+) -> Any:
     """Return the value of a stored document; ``what`` names it in errors.
+
+    With ``refer`` no array is read; see ``codec.decode``.
 
     Raises:
         PickleRefusedError: it holds a pickle, and none may be read.
@@ -258,9 +266,10 @@ def decode(storage: Storage, experiment_id: str, document: str, what: str) -> An
     try:
         return codec.decode(
             document,
-            _loader(storage, experiment_id),
+            loader(storage, experiment_id),
             allow_pickle=storage.allow_pickle,
             extra=VARIABLE_RULES,
+            refer=refer,
         )
     except (PickleRefusedError, CorruptDocumentError) as error:
         msg = f"{storage.name}: {what}: {error}{_remedy(error, what)}"
@@ -275,7 +284,9 @@ def _remedy(error: Exception, what: str) -> str:
     return "; the rest can be read, and is kept by exporting it"
 
 
-def _loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:
+def loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:
+    """Return what reads the arrays of an experiment by their ids."""
+
     def load(array_id: str) -> Any:
         with storage.reading() as connection:
             record = array_record(connection, experiment_id, array_id)

@@ -7,14 +7,18 @@ database is really opened, which is on rank 0 only.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotCoordinatorError
 from ..mpi import launch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    import pandas as pd
+    import xarray as xr
     from typing_extensions import Self
 
     from ..experiment.experiment import Experiment, Trial
@@ -171,6 +175,22 @@ class ExperimentDatabase:
         """Return a trial's latest snapshot, None if there is none."""
         return self._open.snapshots.latest(trial_id)
 
+    # --- tables and arrays
+
+    def to_dataframe(self, name: str, *, arrays: str = "reference") -> pd.DataFrame:
+        """Return an experiment as a pandas DataFrame; see ``to_dataframe``."""
+        frame: pd.DataFrame = _analysis("frames").to_dataframe(
+            self, name, arrays=arrays
+        )
+        return frame
+
+    def to_xarray(
+        self, name: str, *, dims: Mapping[str, Sequence[str]] | None = None
+    ) -> xr.Dataset:
+        """Return an experiment as an xarray Dataset; see ``to_xarray``."""
+        dataset: xr.Dataset = _analysis("datasets").to_xarray(self, name, dims=dims)
+        return dataset
+
     # --- whole databases
 
     def export_db(
@@ -217,6 +237,11 @@ def session_of(database: ExperimentDatabase) -> Session:
         NotCoordinatorError: this rank is not rank 0.
     """
     return database._open  # noqa: SLF001 - two halves of one thing
+
+
+def _analysis(module: str) -> Any:
+    """Return a module of the layer above, which is loaded when it is asked for."""
+    return import_module(f"..analysis.{module}", __package__)
 
 
 complete_trial = ExperimentDatabase.complete_trial

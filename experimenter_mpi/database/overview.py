@@ -35,6 +35,12 @@ _LISTED = (
     trials.c.results,
 )
 
+_ATTEMPT = (
+    *(trials.c.attempts, trials.c.error_type, trials.c.error_message),
+    *(trials.c.duration, trials.c.rank, trials.c.hostname, trials.c.run_id),
+    *(trials.c.started_at, trials.c.finished_at),
+)
+
 # A script's text may be long, and is for who asks for it.
 _RUN = [column for column in runs.c if column.name not in ("script_text", "sources")]
 
@@ -100,6 +106,13 @@ class Overview:
         with self._storage.reading() as connection:
             experiment = named_row(self._storage, connection, name)
         return map(_as_dict, pages(self._storage, select(*_LISTED), experiment.id))
+
+    def attempted(self, name: str) -> Iterator[dict[str, Any]]:
+        """Return what ``trials`` does, and how the last attempt at each ended."""
+        with self._storage.reading() as connection:
+            experiment = named_row(self._storage, connection, name)
+        query = select(*_LISTED, *_ATTEMPT)
+        return map(_as_dict, pages(self._storage, query, experiment.id))
 
     def _describe(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         run = _last_run(connection, row.id)

@@ -150,11 +150,13 @@ def decode(
     *,
     allow_pickle: bool = False,
     extra: Iterable[Rule] = (),
+    refer: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
     """Return the value that was encoded; executes nothing unless ``allow_pickle``.
 
     ``load`` gives the array of an id, a new one at each call; a KeyError of its says
-    that there is none.
+    that there is none. With ``refer`` no array is loaded: it gets what the document
+    says of each, and returns what is to be there.
 
     Raises:
         CorruptDocumentError: this is not what ``encode`` writes.
@@ -165,7 +167,7 @@ def decode(
         # By far the most common: nothing in it can be a tag, or a key escaped.
         if "$" not in document and "\\u0024" not in document:
             return found
-        return _Decoder(load, extra, allow_pickle=allow_pickle).value(found)
+        return _Decoder(load, extra, refer, allow_pickle=allow_pickle).value(found)
     except RecursionError:
         raise _too_deep() from None
     except MemoryError:
@@ -213,12 +215,21 @@ def _too_deep() -> CorruptDocumentError:
 class _Decoder:
     """One document on its way to a value: where we are, and what is allowed."""
 
-    __slots__ = ("_allow_pickle", "_extra", "_load", "_loaded", "_path", "_repeated")
+    __slots__ = (
+        *("_allow_pickle", "_extra", "_load", "_loaded", "_path", "_refer"),
+        "_repeated",
+    )
 
     def __init__(
-        self, load: Callable[[str], Any], extra: Iterable[Rule], *, allow_pickle: bool
+        self,
+        load: Callable[[str], Any],
+        extra: Iterable[Rule],
+        refer: Callable[[dict[str, Any]], Any] | None,
+        *,
+        allow_pickle: bool,
     ) -> None:
         self._load = load
+        self._refer = refer
         self._extra = {rule.tag: rule for rule in extra}
         self._allow_pickle = allow_pickle
         self._path: list[Any] = []
@@ -294,6 +305,8 @@ class _Decoder:
         array_id = plain["$array"]
         if type(array_id) is not str or not _is_id(array_id):
             raise self._corrupt("an array without a valid id")
+        if self._refer is not None:
+            return self._refer(plain)
         try:
             array = self._load(array_id)
         except KeyError as error:

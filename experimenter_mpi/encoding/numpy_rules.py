@@ -30,6 +30,8 @@ from .rules import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 # Types whose values are plain numbers (longdouble is more than a float can hold).
@@ -146,6 +148,19 @@ def described(record: ArrayRecord) -> tuple[np.dtype[Any], tuple[int, ...]]:
         ValueError: the record describes no array of bytes.
     """
     return _raw_dtype(json.loads(record.dtype)), _shape(list(record.shape))
+
+
+def outlined(plain: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return the type and shape that a document states of an array.
+
+    Raises:
+        CorruptDocumentError: they are none.
+    """
+    try:
+        return _raw_dtype(plain.get("dtype")), _shape(plain.get("shape"))
+    except UNREADABLE as error:
+        msg = f"stored array {plain.get('$array')} is described wrongly: {error}"
+        raise CorruptDocumentError(msg) from error
 
 
 def _filled(dtype: Any, shape: tuple[int, ...], order: Any, data: Any) -> Array:

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from experimenter_mpi.analysis.columns import joined
 from experimenter_mpi.cli import table
 from experimenter_mpi.cli.table import print_table
 from experimenter_mpi.cli.texts import LONGEST, short, text
-from experimenter_mpi.cli.values import leaves, names
+from experimenter_mpi.cli.values import leaves
 from experimenter_mpi.encoding.codec import encode, plain
 
 
@@ -194,7 +195,7 @@ COLUMNS = {
 
 def columns(document):
     found = leaves(document)
-    return {name: found[path] for path, name in names(found).items()}
+    return {name: found[path] for path, name in joined(found).items()}
 
 
 @pytest.mark.parametrize("case", COLUMNS)

@@ -1,0 +1,1 @@
+"""What comes after a run: trials as tables and arrays of other libraries."""
