@@ -76,6 +76,9 @@ if TYPE_CHECKING:
         Experiment,
         Trial,
     )
+    from .experiment.tables import (
+        table,
+    )
     from .experiment.variables import (
         IntegerVariable,
         IterableVariable,
@@ -84,6 +87,10 @@ if TYPE_CHECKING:
         MatchIterableVariable,
         RepeatVariable,
         Variable,
+    )
+    from .experiment.zipped import (
+        ZippedVariable,
+        zipped,
     )
     from .modes import (
         SerialMode,
@@ -165,6 +172,7 @@ __all__ = [
     "TrialTimeoutError",
     "Variable",
     "WorkerDiedError",
+    "ZippedVariable",
     "complete_trial",
     "complete_trial_in_global_database",
     "delete_experiment",
@@ -193,9 +201,11 @@ __all__ = [
     "save_snapshot",
     "save_snapshot_in_global_database",
     "stop_requested",
+    "table",
     "time_left",
     "to_dataframe",
     "to_xarray",
+    "zipped",
 ]
 
 # Which module each name is looked up in.
@@ -226,6 +236,8 @@ _NAMES = {
     "modes.multithreaded": "MultithreadedMode",
     "run.execute": "execute",
     "run.summary": "RunSummary",
+    "experiment.tables": "table",
+    "experiment.zipped": "ZippedVariable zipped",
     "experiment.variables": """IntegerVariable IterableVariable LinearVariable
         LogLinearVariable MatchIterableVariable RepeatVariable Variable""",
 }

@@ -27,6 +27,7 @@ from ..experiment.variables import (
     RepeatVariable,
     Variable,
 )
+from ..experiment.zipped import ZippedVariable
 from .file.rows import checked
 from .file.tables import arrays
 
@@ -60,7 +61,7 @@ def _rule(variable: type[Variable]) -> codec.Rule:
     def to_plain(value: Any) -> dict[str, Any]:
         arguments = {name: getattr(value, name) for name in variable.__slots__}
         if "entries" in arguments:
-            return {"iter": list(arguments["entries"])}
+            arguments["iter"] = list(arguments.pop("entries"))
         return arguments
 
     def from_plain(plain: Any) -> Variable:
@@ -81,6 +82,7 @@ VARIABLE_RULES = tuple(
         RepeatVariable,
         IterableVariable,
         MatchIterableVariable,
+        ZippedVariable,
     )
 )
 

@@ -31,7 +31,7 @@ class Factors:
 
     def __init__(self, grid: Grid, assume: dict[str, Any]) -> None:
         expansion = grid.expansion
-        if expansion.matched:
+        if expansion.matched or any(axis.others for axis in expansion.axes):
             raise NotComparableError
         self._axes = [axis.path for axis in expansion.axes]
         self.elements: dict[Path, Sequence[Element]] = {}

@@ -17,10 +17,19 @@ Path = tuple[str, ...]
 
 
 class Axis(NamedTuple):
-    """One variable of a configuration: where it stands and what it takes."""
+    """One variable of a configuration: where it stands and what it takes.
+
+    ``others`` are those that move together with it, and have as many values.
+    """
 
     path: Path
     values: tuple[Any, ...]
+    others: tuple[Axis, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Axis, ...]:
+        """All variables of the axis, each with its path and values."""
+        return (self, *self.others)
 
 
 class Level(NamedTuple):
@@ -78,11 +87,13 @@ class Expansion:
         self._changeable: set[Path] = set()
         self.configuration = self._captured(configuration, (), {})
         found = list(_variables(self.configuration, ()))
-        self.axes = [Axis(p, v.values) for p, v in found if not _is_matched(v)]
+        self.axes = _axes((p, v) for p, v in found if not _is_matched(v))
         self.matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
         self.size = self._count()
         # The order in which ``__getitem__`` chooses.
-        order = [*self.matched, *reversed(self.axes)]
+        order = list(self.matched)
+        for axis in reversed(self.axes):
+            order += axis.columns
         places = {axis.path: place for place, axis in enumerate(order)}
         self._root = self._level(self.configuration, (), places)
 
@@ -96,7 +107,8 @@ class Expansion:
             if len(axis.values) != size:
                 msg = (
                     f"MatchIterableVariable '{'.'.join(axis.path)}' has "
-                    f"{len(axis.values)} values for {size} trials; give one per trial"
+                    f"{len(axis.values)} values for {size} trials; give one per trial, "
+                    "or use **zipped(...) for parameters that move together"
                 )
                 raise ConfigurationError(msg)
         return size
@@ -108,6 +120,8 @@ class Expansion:
         for axis in reversed(self.axes):
             rest, position = divmod(rest, len(axis.values))
             values.append(axis.values[position])
+            if axis.others:
+                values += [other.values[position] for other in axis.others]
         return self._root.filled(values, {})
 
     def _captured(self, value: dict[Any, Any], path: Path, memo: Any) -> dict[Any, Any]:
@@ -148,20 +162,67 @@ class Expansion:
         template = _template(self.configuration, (), slots, encode)
         order = {path: place for place, path in enumerate(slots)}
         axes = [*self.axes, *self.matched]
-        texts = [tuple(map(encode, axis.values)) for axis in axes]
-        columns = [order[axis.path] for axis in axes]
-        in_order = columns == sorted(columns)
-        for combination in _combinations(texts, len(self.axes), self.size):
-            if in_order:
-                yield template % combination
-            else:
-                placed = dict(zip(columns, combination, strict=True))
-                yield template % tuple(placed[place] for place in range(len(slots)))
+        texts = [_texts(axis, encode) for axis in axes]
+        combinations = _combinations(texts, len(self.axes), self.size)
+        if any(axis.others for axis in axes):
+            combinations = map(_flat, combinations)
+        columns = [order[each.path] for axis in axes for each in axis.columns]
+        if columns != sorted(columns):
+            columns_of = sorted(range(len(columns)), key=columns.__getitem__)
+            combinations = map(operator.itemgetter(*columns_of), combinations)
+        return map(template.__mod__, combinations)
+
+
+def _axes(found: Iterable[tuple[Path, Variable]]) -> list[Axis]:
+    """Return an axis for each variable, and one for those that move together."""
+    axes: dict[Any, Axis] = {}
+    for path, variable in found:
+        own = Axis(path, variable.values)
+        names: tuple[str, ...] | None = getattr(variable, "names", None)
+        key = path if names is None else (path[:-1], names)
+        first = axes.setdefault(key, own)
+        if first is not own:
+            axes[key] = first._replace(others=(*first.others, own))
+    for key, axis in axes.items():
+        if axis.path != key:
+            _require_whole(axis, key[1])
+    return list(axes.values())
+
+
+def _require_whole(axis: Axis, names: tuple[str, ...]) -> None:
+    """Refuse a part of what ``zipped`` made, or of what a database says."""
+    found = {each.path[-1] for each in axis.columns}
+    if found != set(names):
+        msg = (
+            f"configuration: {' and '.join(map(repr, names))} move together, so all of "
+            f"them must be in one dict, under these names; write **zipped(...) there"
+        )
+        raise ConfigurationError(msg)
+    if len({len(each.values) for each in axis.columns}) > 1:
+        said = " and ".join(f"'{'.'.join(each.path)}'" for each in axis.columns)
+        msg = f"configuration: {said} move together, but differ in length"
+        raise ConfigurationError(msg)
+
+
+def _texts(axis: Axis, encode: Callable[[Any], str]) -> tuple[Any, ...]:
+    """Return the text of each value, or of each row where several move together."""
+    texts = [tuple(map(encode, each.values)) for each in axis.columns]
+    return tuple(zip(*texts, strict=True)) if axis.others else texts[0]
+
+
+def _flat(combination: tuple[Any, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for each in combination:
+        if type(each) is tuple:
+            found += each
+        else:
+            found.append(each)
+    return tuple(found)
 
 
 def _combinations(
-    texts: list[tuple[str, ...]], products: int, size: int
-) -> Iterator[tuple[str, ...]]:
+    texts: list[tuple[Any, ...]], products: int, size: int
+) -> Iterator[tuple[Any, ...]]:
     grid: Any = product(*texts[:products]) if products else ((),) * size
     if products == len(texts):
         return iter(grid)

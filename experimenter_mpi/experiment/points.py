@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..encoding.codec import Rule
     from .blocks import Grid
-    from .grid import Expansion, Path
+    from .grid import Axis, Expansion, Path
 
 # The largest float has 256 hexadecimal digits.
 _MOST_DIGITS = 300
@@ -111,9 +111,10 @@ class _Template:
         configuration = filled(expansion.configuration, assume)
         self._text = _written(configuration, (), slots)
         self._size = expansion.size
-        self._axes = [list(map(text, axis.values)) for axis in expansion.axes]
-        self._matched = [list(map(text, axis.values)) for axis in expansion.matched]
-        order = [axis.path for axis in (*expansion.axes, *expansion.matched)]
+        self._axes = [_texts_of(axis) for axis in expansion.axes]
+        self._matched = [_texts_of(axis) for axis in expansion.matched]
+        axes = (*expansion.axes, *expansion.matched)
+        order = [each.path for axis in axes for each in axis.columns]
         self._columns = [order.index(path) for path in slots]
 
     def at(self, place: int) -> str:
@@ -130,8 +131,15 @@ class _Template:
             rows = ((*row, *match) for row, match in zip(rows, matched, strict=True))
         return map(self._joined, rows)
 
-    def _joined(self, texts: tuple[str, ...]) -> str:
+    def _joined(self, chosen: tuple[tuple[str, ...], ...]) -> str:
+        texts = [each for row in chosen for each in row]
         return self._text % tuple([texts[column] for column in self._columns])
+
+
+def _texts_of(axis: Axis) -> list[tuple[str, ...]]:
+    """Return the texts of each place on an axis, of all that moves together there."""
+    columns = [map(text, each.values) for each in axis.columns]
+    return list(zip(*columns, strict=True))
 
 
 def _written(value: dict[str, Any], path: Path, slots: list[Path]) -> str:

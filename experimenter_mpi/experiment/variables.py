@@ -191,7 +191,7 @@ class IterableVariable(Variable):
     entries: tuple[Any, ...]
 
     def __init__(self, iter: Iterable[Any]) -> None:  # noqa: A002
-        self._set(entries=_entries("IterableVariable", iter))
+        self._set(entries=entries_of("IterableVariable", iter))
 
     def entries_given(self) -> tuple[Any, ...]:
         return self.entries
@@ -205,7 +205,8 @@ class MatchIterableVariable(Variable):
     """Entry *i* goes to trial *i*: matched to the product, not part of it.
 
     Its length must equal the number of trials of the product; without any product
-    variable, matched variables of one length *n* give *n* trials.
+    variable, matched variables of one length *n* give *n* trials. For parameters that
+    move together within the product use ``zipped``.
     """
 
     __slots__ = ("entries",)
@@ -213,7 +214,7 @@ class MatchIterableVariable(Variable):
     entries: tuple[Any, ...]
 
     def __init__(self, iter: Iterable[Any]) -> None:  # noqa: A002
-        self._set(entries=_entries("MatchIterableVariable", iter))
+        self._set(entries=entries_of("MatchIterableVariable", iter))
 
     def entries_given(self) -> tuple[Any, ...]:
         return self.entries
@@ -279,7 +280,8 @@ def _whole_number(name: str, value: Any) -> int:
     return number
 
 
-def _entries(variable: str, iterable: Any) -> tuple[Any, ...]:
+def entries_of(variable: str, iterable: Any) -> tuple[Any, ...]:
+    """Return the values of an iterable; ``variable`` is named in errors."""
     advice = _advice(iterable)
     if advice is not None:
         kind = type(iterable).__name__

@@ -1,0 +1,72 @@
+"""Each way to say what to try: the same trials alone, on ranks, from a database."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from experimenter_mpi import get_experiment_by_name, open_db
+from support.experiments import PACKAGE, Folder
+from support.launch import Launches
+
+SCRIPT = """
+from experimenter_mpi import Experiment, IterableVariable, table, zipped
+
+def trial(configuration, trial_id):
+    return {"seen": configuration}
+
+for name, configuration in {
+    "zipped": {
+        "a": IterableVariable([1, 2]), "inner": {**zipped(T=[1.5, 2.5], h=["x", "y"])}
+    },
+    "table": {**table([{"p": 1, "q": [1]}, {"p": 2, "q": [2, 3]}]), "c": "same"},
+}.items():
+    Experiment(name, function=trial, configuration=configuration)
+"""
+KINDS = {
+    "zipped": [
+        {"a": a, "inner": {"T": T, "h": h}}
+        for a in (1, 2)
+        for T, h in ((1.5, "x"), (2.5, "y"))
+    ],
+    "table": [
+        {"p": 1, "q": [1], "c": "same"},
+        {"p": 2, "q": [2, 3], "c": "same"},
+    ],
+}
+SEEN = """SELECT results ->> '$.seen' FROM trials JOIN experiments
+    ON experiments.id = experiment_id WHERE name = ? ORDER BY trial_index"""
+
+
+@pytest.fixture(scope="module", params=["serial", "mpich", "openmpi"])
+def folder(request, tmp_path_factory):
+    """The folder of a script that has been run alone or on ranks, then run again."""
+    folder = Folder(tmp_path_factory.mktemp(request.param))
+    folder.write(SCRIPT)
+    run = (*PACKAGE, "run", "exp.py", "--progress", "none")
+    with Launches(folder.path) as launches:
+        for _ in range(2):
+            if request.param == "serial":
+                run_it = launches.start_serial(*run, library="mpich", cwd=folder.path)
+            else:
+                run_it = launches.start_mpirun(
+                    3, *run, library=request.param, cwd=folder.path
+                )
+            run_it.wait(90).expect(0)
+    return folder
+
+
+@pytest.mark.launches
+@pytest.mark.parametrize("name", KINDS)
+def test_trials_are_those_that_were_said(folder, name):
+    assert KINDS[name] == [json.loads(text) for (text,) in folder.query(SEEN, name)]
+
+
+@pytest.mark.launches
+@pytest.mark.parametrize("name", KINDS)
+def test_the_database_alone_makes_them_again(folder, name):
+    with open_db(folder.database, read_only=True) as database:
+        restored = get_experiment_by_name(database, name)
+
+        assert KINDS[name] == [trial.configuration for trial in restored]
