@@ -200,8 +200,8 @@ class PickledValueWarning(UserWarning):
 def pickle_warning(path: str, kind: str) -> PickledValueWarning:
     """Return the warning of a value of this type that was pickled."""
     return PickledValueWarning(
-        f"'{path}' is a {kind}, which no rule stores readably: it was pickled, and "
-        "reading it back needs allow_pickle=True (--allow-pickle)"
+        f"'{path}' is a {kind}, which has no readable stored form: it was pickled, "
+        "and reading it back needs allow_pickle=True (--allow-pickle)"
     )
 
 

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 # Verbs whose work is not what they print.
 DOING = ("run", "export", "merge", "reset", "delete", "compact")
 VERBS = {
-    "run": "run every experiment of a script, or go on where it stopped",
-    "status": "how far the experiments of a database are",
-    "show": "one trial explained: what happened, where, and how to run it again",
-    "results": "configuration and results of every trial as a table, CSV or JSON",
-    "runs": "when, where and with which code trials were run",
+    "run": "run the experiments of a script, or continue where they stopped",
+    "status": "show the progress of the experiments in a database",
+    "show": "explain one trial: what happened, where, and how to rerun it",
+    "results": "print configurations and results as a table, CSV or JSON",
+    "runs": "list runs: when, where and with which code they ran",
     "export": "copy experiments into a new database",
-    "merge": "add to one database what another has and it lacks",
-    "reset": "make finished or failed trials run again",
+    "merge": "add the records of other databases to one",
+    "reset": "make trials pending again, so that the next run runs them",
     "delete": "delete an experiment with its trials, snapshots and arrays",
-    "compact": "make a database smaller by what was deleted in it",
-    "doctor": "whether a run would work here, and if not, why",
-    "job": "a job script for a scheduler, ready to be submitted, or submitted",
+    "compact": "shrink a database file after deletions",
+    "doctor": "check whether a run would work here, and if not, why",
+    "job": "write a job script for a scheduler, or submit it",
 }
 
 
@@ -111,7 +111,7 @@ def _outcome(arguments: list[str]) -> int:
     except ExperimenterError as error:
         return _complain(error)
     except KeyboardInterrupt:
-        _complain("stopped at once; run again to go on")
+        _complain("stopped at once; rerun the same command to continue")
         from ..exit_codes import EXIT_STOPPED
 
         return EXIT_STOPPED
@@ -137,7 +137,7 @@ def _end_without_verb(arguments: list[str]) -> NoReturn:
     hint = did_you_mean(verb, VERBS)
     if verb.endswith(".py"):
         hint = f"; to run a script: {parser.prog} run {verb}"
-    parser.error(f"there is no verb '{verb}'{hint}")
+    parser.error(f"there is no command '{verb}'{hint}")
 
 
 def _complain(error: object) -> int:

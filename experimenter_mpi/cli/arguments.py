@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ..database.session import Session
 
 EXIT_CODES = """exit codes: 0 all finished; 1 some trials failed; 2 usage; 3 the
-environment or the input is wrong; 75 stopped early with work left, run again"""
+environment or the input is wrong; 75 stopped early with work left: rerun
+the same command to continue"""
 
 _DESCRIPTION = (
     "Run parameter sweeps on a laptop or under mpirun, and keep the results in one "
@@ -70,16 +71,16 @@ class Parser(argparse.ArgumentParser):
 def top_parser(verbs: dict[str, str]) -> Parser:
     width = max(map(len, verbs))
     lines = "\n".join(f"  {verb:{width}}  {what}" for verb, what in verbs.items())
-    more = "'help VERB' and 'VERB --help' say more of one."
+    more = "'help COMMAND' and 'COMMAND --help' describe one command."
     parser = Parser(
         prog="experimenter-mpi",
-        usage="experimenter-mpi VERB ...",
+        usage="experimenter-mpi COMMAND ...",
         description=fill(_DESCRIPTION, _WIDTH),
         epilog=f"verbs:\n{lines}\n\n{more}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parser.add_argument("verb", metavar="VERB")
+    parser.add_argument("verb", metavar="COMMAND")
     return parser
 
 
@@ -110,10 +111,12 @@ def add_json(parser: Parser) -> None:
 
 
 def add_yes(parser: Parser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation"
+    )
 
 
-_PICKLE_HELP = "load values that had to be pickled; only for databases you trust"
+_PICKLE_HELP = "load pickled values; only for databases that you trust"
 
 
 def add_allow_pickle(parser: Parser, what: str = _PICKLE_HELP) -> None:
@@ -123,8 +126,8 @@ def add_allow_pickle(parser: Parser, what: str = _PICKLE_HELP) -> None:
 def refuse_pickle_in_json(parser: Parser, given: argparse.Namespace) -> None:
     if given.json and given.allow_pickle:
         parser.error(
-            "--json prints values as they are stored, pickled ones too: leave "
-            "--allow-pickle out"
+            "--json prints values as they are stored, including pickled ones: omit "
+            "--allow-pickle"
         )
 
 
@@ -135,8 +138,10 @@ def add_kept_snapshots(
         option,
         metavar="N",
         type=_kept_snapshots,
-        help="how many of the newest snapshots of each trial are kept: latest, a "
-        "number, or all",
+        help=(
+            "how many snapshots of each trial to keep, newest first: latest, a "
+            "number, or all"
+        ),
     )
 
 
@@ -144,7 +149,7 @@ def _kept_snapshots(text: str) -> int | None:
     try:
         return kept_snapshots(int(text) if text.isdecimal() else text)
     except ConfigurationError:
-        msg = f"'{text}' is neither all nor latest nor a number of 1 or more"
+        msg = f"'{text}' is not all, latest or a whole number of 1 or more"
         raise argparse.ArgumentTypeError(msg) from None
 
 
@@ -154,7 +159,7 @@ def open_existing(path: str, *, write: bool = False) -> Session:
 
     if not os.path.exists(path):
         msg = (
-            f"no such database: {path}; check the name, or make it with "
+            f"no such database: {path}; check the name, or create it with "
             f"'{program()} run SCRIPT --db {quote(path)}'"
         )
         raise NotFoundError(msg)
@@ -172,7 +177,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        msg = f"{question} Nobody to ask here: say --yes"
+        msg = f"{question} Cannot ask, as standard input is not a terminal: use --yes"
         raise ExperimenterError(msg)
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -194,7 +199,7 @@ def index_list(text: str) -> list[int]:
     for piece in text.split(","):
         named = _index_range(piece)
         if not named:
-            msg = f"'{text}' is no trial index such as 3, 0-4 or 1,5,7-9"
+            msg = f"'{text}' is not a trial index such as 3, 0-4 or 1,5,7-9"
             raise argparse.ArgumentTypeError(msg)
         if named.stop - named.start > _MOST_INDICES:
             msg = f"'{piece}' names more than {_MOST_INDICES:,} trials"
@@ -221,6 +226,6 @@ def seconds(text: str) -> float:
     except ValueError:
         total = nan
     if not total >= 0:
-        msg = f"'{text}' is no duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
+        msg = f"'{text}' is not a duration such as 90, 5:00, 1:30:00 or 2-00:00:00"
         raise argparse.ArgumentTypeError(msg)
     return total

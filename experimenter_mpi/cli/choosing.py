@@ -28,13 +28,13 @@ def parsed(made: Parser, arguments: list[str]) -> Namespace:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given, unknown = made.parse_known_args(arguments[:end])
     if unknown:
-        hint = "those of the script follow --"
+        hint = "arguments of the script go after --"
         made.error(f"unrecognized arguments: {' '.join(unknown)}; {hint}")
     given.arguments = tuple(arguments[end + 1 :])
     if given.script is None and given.module is None:
         made.error("the following arguments are required: SCRIPT, or -m MODULE")
     if given.script is not None and given.module is not None:
-        made.error("SCRIPT and -m MODULE exclude each other")
+        made.error("give SCRIPT or -m MODULE, not both")
     return given
 
 
@@ -64,8 +64,8 @@ def load_experiments(script: Script, names: Sequence[str] = ()) -> list[Experime
     twice = next((name for name in made if made.count(name) > 1), None)
     if twice is not None:
         msg = (
-            f"{script.path} makes {made.count(twice)} experiments named '{twice}'; "
-            "give each a name of its own"
+            f"{script.path} defines {made.count(twice)} experiments named '{twice}'; "
+            "give each a different name"
         )
         raise ScriptError(msg)
     for name in names:
@@ -103,14 +103,14 @@ def _none(script: Script, module: ModuleType) -> str:
     imported = scripts.imported_experiments(module)
     if not imported:
         return (
-            f"{script.path} makes no experiment while it is loaded; it needs a line "
-            "such as `experiment = Experiment('name', function=f, configuration={...})`"
+            f"{script.path} defines no experiment; it needs a line such as "
+            "`experiment = Experiment('name', function=f, configuration={...})`"
         )
     first = imported[0]
     where = scripts.where_defined(first.namespace)
     return (
-        f"{script.path} makes no experiment itself; '{first.name}' belongs to {where}: "
-        "run that file, or import the experiment by its name"
+        f"{script.path} defines no experiment itself; '{first.name}' belongs to "
+        f"{where}: run that file, or import the experiment by its name"
     )
 
 
@@ -118,5 +118,5 @@ def _unknown(script: Script, name: str, made: list[str]) -> str:
     hint = did_you_mean(name, made)
     if not hint:
         more = f" and {len(made) - _NAMES_SHOWN} more" if made[_NAMES_SHOWN:] else ""
-        hint = f"; it makes {', '.join(made[:_NAMES_SHOWN])}{more}"
-    return f"{script.path} makes no experiment '{name}'{hint}"
+        hint = f"; it defines {', '.join(made[:_NAMES_SHOWN])}{more}"
+    return f"{script.path} defines no experiment '{name}'{hint}"

@@ -16,10 +16,10 @@ EXAMPLES = """
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "compact",
-        "Make a database file smaller by the room of what was deleted in it, and "
-        "delete arrays that nothing needs any more. Needs as much room for a while "
-        "as the database takes in the end; without it the file stays as it is. No "
-        "run may be on; on a shared file system readers wait meanwhile.",
+        "Shrink a database file by the space of deleted rows, and delete arrays that "
+        "are no longer used. This needs free space for a temporary copy of the shrunk "
+        "database; if there is too little, the file is left unchanged. It cannot be "
+        "done during a run. On a shared file system, readers wait until it is done.",
         EXAMPLES,
     )
     add_database(parser)

@@ -30,7 +30,7 @@ EXAMPLES = """
   mpirun -n 4 python -m experimenter_mpi doctor
       under a launcher: how many ranks there are, and where
   srun -n 4 python -m experimenter_mpi doctor --db /scratch/me/heat.db
-      in a job, with the database where it is to be"""
+      in a job, with the path of the database to be used"""
 
 NOTES = """exit codes: 0 a run would work (see --mpi); 3 it would not\n\n"""
 
@@ -40,8 +40,8 @@ _COLOURS = {"ok": "32", "note": "33", "problem": "31"}
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "doctor",
-        "Say what MPI library, launcher, scheduler, ranks, hosts and file system there "
-        "are, what of it is wrong, and what to do about it.",
+        "Report the MPI library, launcher, scheduler, ranks, hosts and file system "
+        "found here, any problems with them, and how to solve these.",
         EXAMPLES,
         notes=NOTES,
     )
@@ -49,13 +49,12 @@ def main(arguments: list[str]) -> int:
         "--db",
         metavar="PATH",
         default=default_database(),
-        help="where the database is to be (default: $EXPERIMENTER_DB, else "
-        "%(default)s)",
+        help="the database to check (default: $EXPERIMENTER_DB, else %(default)s)",
     )
     parser.add_argument(
         "--mpi",
         action="store_true",
-        help="without an MPI library exit with 3, although serial runs would work",
+        help="exit with 3 if there is no MPI library, even if serial runs would work",
     )
     add_json(parser)
     given = parser.parse_args(arguments)
@@ -78,7 +77,7 @@ def _print(report: Report) -> None:
     problems = sum(finding.state == "problem" for finding in report.findings)
     end = "a run would work"
     if report.is_serial:
-        end = "a serial run, or one on threads, would work; one on ranks would not"
+        end = "a serial or multithreaded run would work; one on MPI ranks would not"
     if problems:
         end = f"a run would not work: {problems} problem{'s' * (problems > 1)}"
     # One write: a launcher mixes what several processes print.

@@ -21,17 +21,17 @@ def _names_database(words: list[str]) -> bool:
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "export",
-        "Copy the named experiments, or with --all every one, with their trials, "
-        "snapshots and arrays into a new database OUT. Refuses to overwrite.",
+        "Copy the named experiments, or all of them with --all, into a new database "
+        "OUT, with their trials, snapshots and arrays. OUT must not exist.",
         EXAMPLES,
     )
     add_database(parser)
     parser.add_argument("out", metavar="OUT")
     parser.add_argument("names", metavar="NAME", nargs="*")
-    parser.add_argument("--all", action="store_true", help="every experiment")
+    parser.add_argument("--all", action="store_true", help="copy every experiment")
     given = parse(parser, arguments, names_database=_names_database)
     if bool(given.names) == given.all:
-        parser.error("name the experiments to copy, or say --all")
+        parser.error("name the experiments to copy, or use --all")
     with (
         open_existing(given.database) as session,
         session.export(given.out, given.names) as copy,

@@ -22,11 +22,11 @@ def give_room_back(session: Session, experiment_id: UUID | None = None) -> None:
         left = session.upkeep.tidy(experiment_id)
     except (DatabaseError, KeyboardInterrupt) as error:
         reason = printable(str(error)) or "interrupted"
-        print(f"the file stays as large as it was: {reason}", file=sys.stderr)
+        print(f"the file was not made smaller: {reason}", file=sys.stderr)
     else:
         if left is None:
             return
-        print(f"{size(left.free)} of the file are free for new results")
+        print(f"{size(left.free)} of the file is free for new results")
     path = quote(session.storage.path or "DB")
     hint("to make it smaller", f"{program()} compact {path}")
 

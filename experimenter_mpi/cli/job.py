@@ -28,7 +28,7 @@ EXAMPLES = """
   experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 > exp.sh
       a script to read, to edit and to submit
   experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 --resume --submit
-      submit it; when the time is over it runs again, until all is finished
+      submit it; when the walltime ends it runs again, until all is finished
   experimenter-mpi job sge exp.py --ranks 16 --pe orte --time 8:00:00 \\
       --array 10 --output sweep.sh
       ten tasks with a tenth of the trials each; sweep-merge.sh follows them
@@ -77,45 +77,59 @@ def _add_size(add: Callable[..., object]) -> None:
         help="the walltime: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
     )
     add("--ranks", metavar="N", type=count, default=64, help="default: %(default)s")
-    add("--nodes", metavar="N", type=count, help="spread the ranks over so many")
-    add("--cpus-per-rank", metavar="N", type=count, default=1, help="for threads")
+    add(
+        "--nodes",
+        metavar="N",
+        type=count,
+        help="number of nodes to spread the ranks over",
+    )
+    add(
+        "--cpus-per-rank",
+        metavar="N",
+        type=count,
+        default=1,
+        help="number of cores for each rank (default: %(default)s)",
+    )
 
 
 def _add_kind(add: Callable[..., object]) -> None:
     add(
         "--resume",
         action="store_true",
-        help="run again after each walltime, until all is finished",
+        help="run again after each walltime, until all trials are finished",
     )
     add(
         "--max-runs",
         metavar="N",
         type=count,
         default=MOST_RUNS,
-        help="of --resume (default: %(default)s)",
+        help="maximum number of runs with --resume (default: %(default)s)",
     )
     add(
         "--notice",
         metavar="TIME",
         type=seconds,
-        help="how long before the end the job is told of it (default: two minutes)",
+        help="how long before its end the job gets a signal (default: two minutes)",
     )
     add(
         "--array",
         metavar="N",
         type=count,
-        help="N tasks with a share of the trials each, and a job that merges",
+        help=(
+            "N tasks, each with a share of the trials, and a job that merges the "
+            "results"
+        ),
     )
     add(
         "--fault-tolerant",
         action="store_true",
-        help="go on when ranks die (Open MPI only)",
+        help="continue when ranks die (Open MPI only)",
     )
 
 
 def _add_site(add: Callable[..., object]) -> None:
-    add("--db", metavar="PATH", default=default_database(), help="as of `run`")
-    add("--name", metavar="NAME", help="of the job (default: that of the script)")
+    add("--db", metavar="PATH", default=default_database(), help="as for `run`")
+    add("--name", metavar="NAME", help="name of the job (default: name of the script)")
     add("--queue", metavar="NAME", help="queue or partition")
     add("--account", metavar="NAME", help="account, project or bank")
     add("--pe", metavar="NAME", default="mpi", help="Grid Engine: parallel environment")
@@ -124,14 +138,14 @@ def _add_site(add: Callable[..., object]) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="one more option of the scheduler, such as --directive=--exclusive",
+        help="a further option for the scheduler, such as --directive=--exclusive",
     )
     add(
         "--setup",
         metavar="LINE",
         action="append",
         default=[],
-        help="a line of shell to begin with, such as 'module load mpich'",
+        help="a shell line to run first, such as 'module load mpich'",
     )
     add("--mpi", metavar="MPI", choices=LIBRARIES, help=f"{_list(LIBRARIES)}")
     add("--launcher", metavar="NAME", help="mpiexec, srun or 'flux run'")
@@ -140,9 +154,13 @@ def _add_site(add: Callable[..., object]) -> None:
 
 
 def _add_output(add: Callable[..., object]) -> None:
-    add("--output", metavar="FILE", help="write the script there")
-    add("--force", action="store_true", help="replace what is there")
-    add("--submit", action="store_true", help="submit it, and say how to follow it")
+    add("--output", metavar="FILE", help="write the script to this file")
+    add("--force", action="store_true", help="overwrite an existing file")
+    add(
+        "--submit",
+        action="store_true",
+        help="submit the job, and print how to follow it",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -160,9 +178,9 @@ def main(arguments: list[str]) -> int:
     else:
         print(render(job), end="")
         if job.array is not None:
-            _tell("this is the array alone: with --output there is the job that merges")
+            _tell("this is only the array: use --output to get the merge job as well")
         if job.resume and resubmits(job.scheduler):
-            _tell("it submits resume.sh again: save it by that name, or use --output")
+            _tell("save it as resume.sh, which it submits again, or use --output")
     return 0
 
 
@@ -220,8 +238,8 @@ def _library(given: Namespace) -> str:
     found = library_installed(given.python)
     if found is None:
         msg = (
-            "no mpiexec says which MPI this Python uses: load its module first, or say "
-            f"--mpi {'|'.join(LIBRARIES)}"
+            "cannot tell which MPI this Python uses, as there is no mpiexec: load its "
+            f"module first, or use --mpi {'|'.join(LIBRARIES)}"
         )
         raise JobScriptError(msg)
     return found
@@ -237,7 +255,7 @@ def _write(job: Job, given: Namespace) -> None:
         _tell(f"submit it: {by_hand(job.scheduler, script, shares=job.array)}")
         for file in follower:
             after = by_hand(job.scheduler, file, after=JOB_NUMBER)
-            _tell(f"and, with its number: {after}")
+            _tell(f"then, with its job number: {after}")
         return
     numbers: list[str] = []
     try:

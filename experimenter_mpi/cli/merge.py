@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db
-      add new experiments whole, and results of trials finished only there
+      add new experiments, and the results of trials that are finished only there
   experimenter-mpi merge all.db share-*.db
-      bring the shares of a job array together; all.db is made if there is none"""
+      combine the shares of a job array; all.db is created if it does not exist"""
 
 
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "merge",
-        "Add every record of each SECONDARY that PRIMARY lacks; PRIMARY is made if it "
-        "does not exist. The same name with another configuration is an error, and "
-        "nothing of that SECONDARY is added; merging twice changes nothing. A trial "
-        "that both have finished keeps the results of PRIMARY, also if those of "
-        "SECONDARY are newer: after --overwrite or reset, merge into a new PRIMARY.",
+        "Add to PRIMARY every record of each SECONDARY that it lacks. PRIMARY is "
+        "created if it does not exist. If two experiments have the same name and "
+        "different configurations, that is an error and nothing of that SECONDARY is "
+        "added. Merging twice changes nothing. A trial that is finished in both keeps "
+        "the results of PRIMARY, even if those of SECONDARY are newer: after "
+        "--overwrite or reset, merge into a new PRIMARY.",
         EXAMPLES,
     )
     parser.add_argument("primary", metavar="PRIMARY")

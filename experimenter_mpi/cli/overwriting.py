@@ -42,9 +42,16 @@ def add_what_is_kept(add: Callable[..., object]) -> None:
     add(
         "--overwrite",
         action="store_true",
-        help="delete what is stored by that name first; asks if trials have finished",
+        help=(
+            "first delete stored experiments of the same name; asks if trials have "
+            "finished"
+        ),
     )
-    add("--yes", action="store_true", help="do not ask, with --overwrite")
+    add(
+        "--yes",
+        action="store_true",
+        help="with --overwrite: do not ask for confirmation",
+    )
     add_kept_snapshots(add)
 
 
@@ -52,10 +59,9 @@ def require_whole(made: Parser, given: Namespace) -> None:
     """Refuse to delete all trials in order to run some."""
     if given.overwrite and given.trial is not None:
         made.error(
-            "--overwrite deletes the results of every trial, and --trial runs only "
-            "some: reset those with "
-            f"'{program()} reset {quote(given.db)} NAME INDEX', then run with --trial "
-            "alone"
+            "--overwrite deletes the results of every trial, but --trial runs only "
+            f"some: reset those with '{program()} reset {quote(given.db)} NAME "
+            "INDEX', then run with --trial alone"
         )
 
 

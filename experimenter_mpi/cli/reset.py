@@ -32,7 +32,7 @@ EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 0-9 42 --yes
   experimenter-mpi reset experiments/experiments.db heat --failed
   experimenter-mpi reset experiments/experiments.db heat --keep-snapshots 3
-      trial 3 goes on from its latest snapshot
+      trial 3 continues from its latest snapshot
   experimenter-mpi reset experiments/experiments.db heat --where "duration < 1"
   experimenter-mpi reset experiments/experiments.db heat --run 3
       what run 3 did last
@@ -42,8 +42,8 @@ EXAMPLES = """
       every trial of the experiment"""
 
 _WHERE_HELP = (
-    "trials for which this SQL expression is true: over the columns of the table "
-    "trials and their JSON; it only reads"
+    "trials for which this SQL expression is true; it may use the columns of the "
+    "table trials and their JSON, and can only read"
 )
 
 
@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> int:
             with session.storage.writing():
                 if _chosen(session, experiment, given, listed) != chosen:
                     msg = (
-                        "the database was changed meanwhile, and other trials are "
-                        "chosen now; nothing was reset: run the command again"
+                        "the database has changed in the meantime, and other trials "
+                        "match now; nothing was reset: rerun the command"
                     )
                     raise DatabaseError(msg)
                 arrays_left = session.upkeep.reset(
@@ -97,7 +97,7 @@ def _parser() -> Parser:
         help="trials such as 3, 0-4 or 1,5,7-9; - reads them from standard input",
     )
     add("--all", action="store_true", help="every trial of the experiment")
-    add("--failed", action="store_true", help="trials that have failed")
+    add("--failed", action="store_true", help="failed trials")
     add("--where", metavar="SQL", help=_WHERE_HELP)
     add(
         "--run",
@@ -108,9 +108,9 @@ def _parser() -> Parser:
     add(
         "--keep-snapshots",
         action="store_true",
-        help="go on from the latest snapshots instead of starting from scratch",
+        help="continue from the latest snapshots instead of starting from scratch",
     )
-    add_allow_pickle(parser, "accepted; reset reads no values")
+    add_allow_pickle(parser, "accepted, but has no effect: reset reads no values")
     add_yes(parser)
     return parser
 

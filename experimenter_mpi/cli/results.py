@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "results",
         "Print a flat table of every trial's configuration and results, in trial "
-        "order. Arrays are named by shape and type; in Python, get_trials_by_name "
-        "gives them whole.",
+        "order. Arrays are shown by shape and type only; in Python, "
+        "get_trials_by_name returns them in full.",
         EXAMPLES,
     )
     add_database(parser)

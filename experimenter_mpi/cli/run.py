@@ -51,28 +51,28 @@ EXAMPLES = """
   experimenter-mpi run exp.py --mode multithreaded --threads 8
       eight trials at a time, on threads of this process
   experimenter-mpi run exp.py --dry-run
-      only say what would be run
+      only print what would be run
   experimenter-mpi run exp.py -- --size 3
       the script finds --size 3 in sys.argv, on every rank
   mpirun -n 64 python -m experimenter_mpi run exp.py --time-limit 1:50:00
-      start no new trial after 1 h 50 min and exit with 75; run again to go on
+      start no new trial after 1 h 50 min and exit with 75; rerun to continue
   experimenter-mpi run exp.py --isolate --trial-timeout 10:00
       a trial that crashes, or takes longer than 10 min, fails alone
   experimenter-mpi run exp.py --share 2/8 --db share-2.db
-      every eighth trial from the second; 'merge' joins the eight databases
+      every eighth trial from the second; 'merge' combines the eight databases
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise
       one trial, with its own traceback"""
 
 
-_ARGUMENTS = """What follows -- is for the script: its sys.argv[1:], in every process
-that loads it."""
+_ARGUMENTS = """What follows -- is passed to the script as sys.argv[1:], in every
+process that loads it."""
 
 
 def parser() -> Parser:
     made = verb_parser(
         "run",
-        "Run every Experiment that SCRIPT makes while it is loaded, in that order. "
-        "Finished trials are skipped; failed ones are tried again. Under mpirun the "
+        "Run every Experiment that SCRIPT creates while it is loaded, in that order. "
+        "Finished trials are skipped; failed ones are retried. Under mpirun the "
         "trials run on all ranks but rank 0.",
         EXAMPLES,
         notes=f"{_ARGUMENTS}\n\n{EXIT_CODES}\n\n",
@@ -85,7 +85,7 @@ def parser() -> Parser:
 
 def _add_what(add: Callable[..., object]) -> None:
     add("script", metavar="SCRIPT", nargs="?", help="a Python file with experiments")
-    add("-m", metavar="MODULE", dest="module", help="a module in place of a file")
+    add("-m", metavar="MODULE", dest="module", help="a module instead of a file")
     add(
         "--db",
         metavar="PATH",
@@ -97,7 +97,7 @@ def _add_what(add: Callable[..., object]) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="only the experiment of this name; may be given several times",
+        help="only the experiment of this name; may be repeated",
     )
     add(
         "--trial",
@@ -120,7 +120,7 @@ def _add_how(add: Callable[..., object]) -> None:
         "--workers",
         metavar="N",
         type=count,
-        help="how many ranks work, in the modes distributed and heterogeneous",
+        help="number of workers, in the modes distributed and heterogeneous",
     )
     add(
         "--threads",
@@ -129,7 +129,7 @@ def _add_how(add: Callable[..., object]) -> None:
         help="threads (multithreaded), or threads on each worker (heterogeneous)",
     )
     add("--batch-size", metavar="N", type=_batch_size, default="auto", help=_BATCH_HELP)
-    add("--directory", metavar="DIR", help="work in this folder, on every rank")
+    add("--directory", metavar="DIR", help="change to this folder first, on every rank")
     add_what_is_kept(add)
     add(
         "--keep-diff",
@@ -139,7 +139,7 @@ def _add_how(add: Callable[..., object]) -> None:
     add(
         "--no-retry-failed",
         action="store_true",
-        help="leave trials alone that failed before",
+        help="do not retry trials that failed before",
     )
 
 
@@ -148,7 +148,7 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
         "--on-error",
         choices=("record", "raise"),
         default="record",
-        help="keep a failed trial's traceback and go on (default), or stop there",
+        help="record a failed trial and continue (default), or stop the run",
     )
     add(
         "--time-limit",
@@ -160,29 +160,35 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
         "--grace",
         metavar="TIME",
         type=seconds,
-        help="how long running trials have to end when the run stops (default: a "
-        "minute; a second after Ctrl-C)",
+        help=(
+            "how long running trials may take to end when the run stops (default: a "
+            "minute; a second after Ctrl-C)"
+        ),
     )
     add(
         "--isolate",
         action="store_true",
-        help="run trials in processes of their own: a segfault, os._exit or an "
-        "out-of-memory kill is then one failed trial",
+        help=(
+            "run trials in separate processes: a segfault, os._exit or an "
+            "out-of-memory kill is then one failed trial"
+        ),
     )
     add(
         "--trial-timeout",
         metavar="TIME",
         type=_timeout,
-        help="a trial that takes longer has failed: with --isolate it is killed, "
-        "without it is only reported",
+        help=(
+            "a trial that takes longer counts as failed; it is killed with --isolate, "
+            "and only reported without"
+        ),
     )
     add("--progress", choices=("auto", "bar", "log", "none"), default="auto")
     add(
         "--allow-pickle",
         action="store_true",
-        help="unpickle stored values; only for databases you trust",
+        help="load pickled values; only for databases that you trust",
     )
-    add("--dry-run", action="store_true", help="say what would be run, and stop")
+    add("--dry-run", action="store_true", help="print what would be run, and stop")
 
 
 MODES = ("serial", "multithreaded", "distributed", "heterogeneous", "mpi")
@@ -192,18 +198,18 @@ _WORKERS = ("distributed", "heterogeneous")
 _THREADS = ("multithreaded", "heterogeneous")
 
 _SHARE_HELP = (
-    "the K-th of N disjoint shares of the trials; auto: the one of this task of a job "
-    "array; auto/N: of one with N tasks (from 0 under Slurm, PBS and Flux, from 1 "
-    "under Grid Engine and LSF). Give each share a database of its own"
+    "run only the K-th of N disjoint shares of the trials; auto: the share of this "
+    "task of a job array; auto/N: of an array with N tasks (from 0 under Slurm, PBS "
+    "and Flux, from 1 under Grid Engine and LSF). Each share needs its own database"
 )
-_BATCH_HELP = "trials per message, or auto (default): sized from their durations"
+_BATCH_HELP = "trials per message, or auto (default): chosen from their durations"
 
 
 def _batch_size(text: str) -> int | str:
     if text == "auto":
         return text
     if not text.isdecimal() or int(text) < 1:
-        msg = f"'{text}' is neither auto nor a number of at least 1"
+        msg = f"'{text}' is not auto or a whole number of 1 or more"
         raise ArgumentTypeError(msg)
     return int(text)
 
@@ -211,14 +217,14 @@ def _batch_size(text: str) -> int | str:
 def _share(text: str) -> str:
     if is_share(text):
         return text
-    msg = f"'{text}' is no share such as 2/8, auto or auto/8"
+    msg = f"'{text}' is not a share such as 2/8, auto or auto/8"
     raise ArgumentTypeError(msg)
 
 
 def _timeout(text: str) -> float:
     if (given := seconds(text)) > 0:
         return given
-    msg = "it must be more than 0"
+    msg = "must be more than 0"
     raise ArgumentTypeError(msg)
 
 
@@ -308,7 +314,9 @@ def _check_mode(made: Parser, given: Namespace) -> None:
     """Refuse what the mode would silently ignore."""
     for option, modes in (("workers", _WORKERS), ("threads", _THREADS)):
         if getattr(given, option) is not None and given.mode not in modes:
-            made.error(f"--{option} goes with --mode {' or --mode '.join(modes)}")
+            made.error(
+                f"--{option} can only be used with --mode {' or --mode '.join(modes)}"
+            )
     if given.mode == "heterogeneous" and given.threads is None:
         made.error("--mode heterogeneous needs --threads N, for each worker")
 

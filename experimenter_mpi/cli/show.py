@@ -42,9 +42,9 @@ _PROGRAMS = ("experimenter_mpi", "experimenter-mpi", "__main__.py")
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "show",
-        "Explain one trial, named by its id or as NAME:INDEX: its state, where it ran "
-        "and for how long, its last snapshot and traceback, and the command that runs "
-        "only it again.",
+        "Explain one trial, named by its id or as NAME:INDEX: its state, where and "
+        "how long it ran, its last snapshot and traceback, and the command that "
+        "reruns only this trial.",
         EXAMPLES,
     )
     add_database(parser)
@@ -71,7 +71,7 @@ def _trial_id(session: Session, text: str) -> str:
         return text
     experiment = Outline(session, name)
     if int(index) >= len(experiment):
-        msg = f"'{name}' has trials 0 to {len(experiment) - 1}, none at {index}"
+        msg = f"'{name}' has trials 0 to {len(experiment) - 1}, not {index}"
         raise NotFoundError(msg)
     return str(experiment.trial_ids[int(index)])
 
@@ -120,9 +120,9 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("snapshots", last))
     if row["deaths"]:
         times = "once" if row["deaths"] == 1 else f"{row['deaths']} times"
-        facts.append(("deaths", f"{times} its rank or the whole job died meanwhile"))
+        facts.append(("deaths", f"{times} its rank or the whole job died while it ran"))
     if row["status"] == "running":
-        facts.append(("note", "if no run is on, the next one starts it again"))
+        facts.append(("note", "if no run is active, the next one runs it again"))
     return facts
 
 

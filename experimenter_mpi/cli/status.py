@@ -37,8 +37,8 @@ COLUMNS = ("finished", "failed", "running", "pending")
 def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "status",
-        "Show each experiment's trials by state and, while a run is on, its rate and "
-        "the time left. With NAME also the trials that failed.",
+        "Show how many trials of each experiment are in which state and, during a "
+        "run, its rate and the time left. With NAME, also list the trials that failed.",
         EXAMPLES,
     )
     add_database(parser)
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="again every 2 s, until ^C; waits for the database to be made",
+        help="refresh every 2 s until Ctrl-C; waits until the database exists",
     )
     add_json(parser)
     given = parse(parser, arguments, most=1)

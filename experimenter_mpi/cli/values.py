@@ -36,7 +36,7 @@ def leaves(document: str | None) -> dict[Path, Any]:
     value = (codec.plain(document) if document else None) or {}
     if not isinstance(value, dict):
         what = as_json(value)
-        msg = f"a stored document is no object: {what:.60}; run the trial again"
+        msg = f"a stored document is not a JSON object: {what:.60}; rerun the trial"
         raise CorruptDocumentError(msg)
     return dict(_entries(value, ()))
 

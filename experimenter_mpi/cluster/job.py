@@ -114,9 +114,14 @@ def resubmits(scheduler: str) -> bool:
 def _problems(job: Job) -> Iterable[str]:
     """Yield what is wrong with a job, the first things first."""
     if job.scheduler not in SCHEDULERS:
-        yield f"no scheduler '{job.scheduler}'; there are {', '.join(SCHEDULERS)}"
+        yield (
+            f"unknown scheduler '{job.scheduler}'; choose one of "
+            f"{', '.join(SCHEDULERS)}"
+        )
     if job.library not in LIBRARIES:
-        yield f"no MPI library '{job.library}'; there are {', '.join(LIBRARIES)}"
+        yield (
+            f"unknown MPI library '{job.library}'; choose one of {', '.join(LIBRARIES)}"
+        )
     yield from _wrong_types(job)
     yield from _wrong_numbers(job)
     yield from _wrong_kinds(job)
@@ -135,23 +140,26 @@ def _wrong_types(job: Job) -> Iterable[str]:
     for name in ("options", "directives", "setup"):
         value = getattr(job, name)
         if isinstance(value, str) or not all(isinstance(each, str) for each in value):
-            yield f"{name} is {value!r}; give a list of texts"
+            yield f"{name} is {value!r}; it must be a list of strings"
 
 
 def _wrong_numbers(job: Job) -> Iterable[str]:
     for name in _COUNTS:
         value = getattr(job, name)
         if value is not None and value < 1:
-            yield f"{_option(name)} is {value}; it must be at least 1"
+            yield f"{_option(name)} is {value}; it must be 1 or more"
     if job.seconds < SHORTEST_SECONDS:
-        yield f"a walltime of {job.seconds} s; schedulers know none below a minute"
+        yield f"a walltime of {job.seconds} s is too short: the minimum is a minute"
     if job.seconds > LONGEST_SECONDS:
-        yield f"a walltime of {job.seconds} s; schedulers know none beyond ten years"
+        yield f"a walltime of {job.seconds} s is too long: the maximum is ten years"
     if not 0 < job.noticed < job.seconds:
-        yield f"--notice {job.noticed} s does not fit into {job.seconds} s of walltime"
+        yield (
+            f"--notice {job.noticed} s is not shorter than the walltime of "
+            f"{job.seconds} s"
+        )
     if job.nodes is not None and job.ranks % job.nodes:
         yield (
-            f"{job.ranks} ranks do not fill {job.nodes} nodes evenly; take "
+            f"{job.ranks} ranks cannot be spread evenly over {job.nodes} nodes; use "
             f"{-(-job.ranks // job.nodes) * job.nodes}"
         )
 
@@ -159,47 +167,47 @@ def _wrong_numbers(job: Job) -> Iterable[str]:
 def _wrong_kinds(job: Job) -> Iterable[str]:
     if job.fault_tolerant and job.library != "openmpi":
         yield (
-            f"{job.library} ends with the first rank that dies; only Open MPI goes on: "
-            "--mpi openmpi"
+            f"{job.library} ends the job when a rank dies; only Open MPI can "
+            "continue: use --mpi openmpi"
         )
     if job.resume and job.array is not None and resubmits(job.scheduler):
         yield (
-            f"{job.scheduler} cannot run a task of an array again by itself; leave "
-            "--resume out, and submit the same array until all is finished"
+            f"{job.scheduler} cannot requeue a single task of an array; omit "
+            "--resume, and submit the same array until all trials are finished"
         )
     if job.nodes is not None and job.scheduler == "sge":
         yield (
-            "Grid Engine places ranks by its parallel environment: leave --nodes out, "
-            "and choose one with --pe (qconf -spl lists them)"
+            "Grid Engine places ranks by its parallel environment: omit --nodes, and "
+            "choose one with --pe (qconf -spl lists them)"
         )
     end = job.options.index("--") if "--" in job.options else None
     options = job.options[:end]  # what follows is for the script
     if job.resume and any(word.startswith("--ov") for word in options):
         yield (
-            "--overwrite would begin anew with each run of a resuming job; run "
+            "--overwrite would start from scratch at each run of a resuming job; run "
             "'experimenter-mpi reset' or 'delete' once instead"
         )
     asks = not any(word.startswith("--y") for word in options)
     if asks and any(word.startswith("--ov") for word in options):
         yield (
-            "--overwrite asks before it deletes results, and a job has nobody to ask: "
-            "add --yes"
+            "--overwrite asks before it deletes results, and a job cannot ask: add "
+            "--yes"
         )
     if job.array is not None and any(word.startswith("--sh") for word in options):
-        yield "--array gives each task its --share; leave that one out"
+        yield "--array sets the --share of each task; omit --share"
 
     if any(word == "--db" or word.startswith("--db=") for word in options):
-        yield "the job itself must know the database: give --db before any --"
+        yield "the job itself needs to know the database: give --db before any --"
 
 
 def _wrong_words(job: Job) -> Iterable[str]:
     for name in ("queue", "account", "parallel_environment"):
         value = getattr(job, name)
         if value is not None and not _WORD.fullmatch(value):
-            yield f"{_option(name)} {value!r} is no name that a scheduler takes"
+            yield f"{_option(name)} {value!r} is not a name that schedulers accept"
     if not _PATH.fullmatch(job.logs):
         yield (
-            f"the log folder {job.logs!r} must stand in a directive: name one of "
+            f"the log folder {job.logs!r} is written into a directive: use only "
             "letters, digits, spaces and ._-/ "
         )
     for line in (*job.directives, *job.setup):

@@ -35,7 +35,7 @@ def place(environment: Mapping[str, str], count: int | None = None) -> tuple[int
     last = _number(environment, kind.last)
     if last is None:
         msg = (
-            f"{kind.variable}={index} does not say how many tasks the array has: say "
+            f"{kind.variable}={index} does not say how many tasks the array has: use "
             f"auto/N, where its indices are {kind.begins} to {_end(kind, 'N')}"
         )
         raise ConfigurationError(msg)
@@ -44,9 +44,9 @@ def place(environment: Mapping[str, str], count: int | None = None) -> tuple[int
     irregular = told != total or (index - first) % step or not 1 <= number <= total
     if irregular:
         msg = (
-            f"the job array's indices are not regular (task {index}, {told} tasks from "
-            f"{first} to {last}): say auto/N, where the indices of all N tasks are "
-            f"{kind.begins} to {_end(kind, 'N')}"
+            f"the job array's indices are not regular (task {index}, {told} tasks "
+            f"from {first} to {last}): use auto/N, where the indices of all N tasks "
+            f"are {kind.begins} to {_end(kind, 'N')}"
         )
         raise ConfigurationError(msg)
     return number, total
@@ -61,8 +61,8 @@ def _task(environment: Mapping[str, str]) -> tuple[TaskVariables, int]:
             return kind, index
     names = ", ".join(kind.variable for kind in kinds)
     msg = (
-        f"this is no task of a job array (none of {names} is set): say which share it "
-        "is, as in 2/8"
+        f"this is not a task of a job array (none of {names} is set): name the share, "
+        "as in 2/8"
     )
     raise ConfigurationError(msg)
 
@@ -71,8 +71,8 @@ def _place_among(kind: TaskVariables, index: int, count: int) -> tuple[int, int]
     number = index - kind.begins + 1
     if number > count:
         msg = (
-            f"{kind.variable}={index} is none of {count} tasks: with auto/{count} the "
-            f"array's indices must be {kind.begins} to {_end(kind, count)}"
+            f"{kind.variable}={index} is not one of {count} tasks: with auto/{count} "
+            f"the array's indices must be {kind.begins} to {_end(kind, count)}"
         )
         raise ConfigurationError(msg)
     return number, count

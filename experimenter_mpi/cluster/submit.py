@@ -69,7 +69,10 @@ def submit(
         said = _said(command, script if commands.reads_input else None, scheduler)
     found = re.search(commands.number, said.strip(), re.MULTILINE)
     if found is None:
-        msg = f"'{join(command)}' names no job: {said.strip() or 'it says nothing'}"
+        msg = (
+            f"'{join(command)}' printed no job id: "
+            f"{said.strip() or 'it printed nothing'}"
+        )
         raise JobScriptError(msg)
     return str(found[1])
 
@@ -96,15 +99,15 @@ def _said(command: list[str], script: IO[bytes] | None, scheduler: str) -> str:
         )
     except FileNotFoundError:
         msg = (
-            f"no {command[0]} here, so no {described(scheduler).name}: submit where "
-            "there is one, on a login node"
+            f"there is no {command[0]} here, so {described(scheduler).name} cannot be "
+            "used: submit on a login node"
         )
         raise JobScriptError(msg) from None
     except subprocess.TimeoutExpired:
-        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s: try it by hand"
+        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s: run it by hand"
         raise JobScriptError(msg) from None
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip()
-        msg = f"'{join(command)}' refuses: {words or f'exit code {done.returncode}'}"
+        msg = f"'{join(command)}' failed: {words or f'exit code {done.returncode}'}"
         raise JobScriptError(msg)
     return done.stdout

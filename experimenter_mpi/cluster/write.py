@@ -97,7 +97,7 @@ def write(job: Job, *, force: bool = False) -> list[str]:
             or nothing can be written there.
     """
     if job.file is None:
-        msg = "a job script needs a name to be written to"
+        msg = "a job script needs a file name"
         raise JobScriptError(msg)
     texts = {job.file: render(job)}
     if job.array is not None:
@@ -105,7 +105,7 @@ def write(job: Job, *, force: bool = False) -> list[str]:
     for path, text in texts.items():
         if not force and _is_other(path, text):
             msg = (
-                f"{path} is there and differs; name another file, or say --force "
+                f"{path} exists and is different; choose another file, or use --force "
                 "(force=True)"
             )
             raise JobScriptError(msg)

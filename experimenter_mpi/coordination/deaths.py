@@ -27,15 +27,15 @@ def news(rank: int, place: Place | None, blame: Blame | None, left: int) -> str:
     """Say in a line that a rank died, what of, and how many workers are left."""
     where = f"rank {rank}" + (f" on {place.hostname}" if place else "")
     running, fatal = (blame.indices, blame.fatal) if blame else ((), ())
-    others = f"{left} workers go on" if left > 1 else "1 worker goes on"
+    others = f"{left} workers continue" if left > 1 else "1 worker continues"
     if not left:
         others = "no worker is left"
     if fatal:
         what = f" while it ran trial {fatal[0]}, for the second time: the trial failed"
     elif len(running) == 1:
-        what = f" while it ran trial {running[0]}, which will be tried once more"
+        what = f" while it ran trial {running[0]}, which will be retried once"
     elif running:
-        what = f" with {len(running)} trials, which will be tried one by one"
+        what = f" with {len(running)} trials, which will be retried one by one"
     else:
         what = ""
     return f"{where} died{what}; {others}"

@@ -72,7 +72,7 @@ class Line(Questions):
     def _next(self) -> m.Message:
         arrival = self._transport.receive()
         if arrival is None:
-            msg = "waiting without a timeout gave nothing"
+            msg = "receive() without a timeout returned nothing"
             raise ProtocolError(msg)
         return self._noticed(arrival[1])
 

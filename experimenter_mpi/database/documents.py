@@ -210,10 +210,13 @@ def _require_size(record: ArrayRecord) -> None:
     try:
         size = record.nbytes
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
-        msg = f"array {record.id} is of the type {record.dtype:.60}, which is none"
+        msg = f"array {record.id} has the invalid type {record.dtype:.60}"
         raise CorruptDocumentError(msg) from None
     if size > _LARGEST_INTEGER:
-        msg = f"array {record.id} is of {size} bytes by its type and shape: damaged"
+        msg = (
+            f"array {record.id} would take {size} bytes by its type and shape: it is "
+            "damaged"
+        )
         raise CorruptDocumentError(msg)
 
 
@@ -224,7 +227,7 @@ def _shape(array_id: str, text: str) -> tuple[int, ...]:
             return tuple(shape)
     except (ValueError, TypeError, RecursionError):
         pass
-    msg = f"array {array_id} has the shape {text:.60}, which is none"
+    msg = f"array {array_id} has the invalid shape {text:.60}"
     raise CorruptDocumentError(msg)
 
 
@@ -282,8 +285,8 @@ def _remedy(error: Exception, what: str) -> str:
     if isinstance(error, PickleRefusedError):
         return ""  # it says how it can be read
     if what.startswith("results"):
-        return "; the rest can be read, and 'reset' makes the trial run again"
-    return "; the rest can be read, and is kept by exporting it"
+        return "; the rest can be read, and 'reset' lets the trial run again"
+    return "; the rest can be read and exported"
 
 
 def loader(storage: Storage, experiment_id: str) -> Callable[[str], Any]:

@@ -142,7 +142,7 @@ class Experiments:
         if name is not None:
             msg = (
                 f"the id {experiment.id} belongs to experiment '{name}' in "
-                f"{self._storage.name}: give '{experiment.name}' another, or none"
+                f"{self._storage.name}: give '{experiment.name}' another id, or none"
             )
             raise DatabaseError(msg)
 
@@ -180,7 +180,7 @@ class Experiments:
             raise self._not_ours(row, "it is nested too deeply") from None
         if experiment.expansion.size != row.trial_count:
             made = f"makes {experiment.expansion.size} trials"
-            raise self._not_ours(row, f"it {made}, and {row.trial_count} are stored")
+            raise self._not_ours(row, f"it {made}, but {row.trial_count} are stored")
         # Its functions are names; what runs it next is the script they mean.
         main = sys.modules.get("__main__")
         experiment.namespace = {} if main is None else vars(main)
@@ -198,13 +198,14 @@ class Experiments:
         with self._storage.reading() as connection:
             stored = connection.execute(query).scalar_one()
         if longest > stored:
-            said = f"a variable takes {longest} values, and {stored} trials are stored"
+            said = f"a variable has {longest} values, but {stored} trials are stored"
             raise self._not_ours(row, said)
 
     def _not_ours(self, row: Row[Any], what: str) -> CorruptDocumentError:
         msg = (
             f"{self._storage.name}: configuration of experiment '{row.name}' is "
-            f"damaged or was tampered with: {what}; delete it, or run it anew"
+            f"damaged or was tampered with: {what}; delete the experiment, or rerun "
+            "it with --overwrite"
         )
         return CorruptDocumentError(msg)
 

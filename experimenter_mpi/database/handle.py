@@ -95,7 +95,7 @@ class ExperimentDatabase:
     def _open(self) -> Session:
         if self._session is not None:
             return self._session
-        then = "put what reads results under 'if database.is_coordinator:'"
+        then = "put code that reads results under 'if database.is_coordinator:'"
         raise NotCoordinatorError(f"only rank 0 holds the database: {then}")
 
     # --- experiments
@@ -226,7 +226,7 @@ class ExperimentDatabase:
 
     def __repr__(self) -> str:
         if self._session is None:
-            return "<ExperimentDatabase of rank 0, which this rank is not>"
+            return "<ExperimentDatabase held by rank 0, not by this rank>"
         return f"<ExperimentDatabase {self.path or 'in memory'}>"
 
 

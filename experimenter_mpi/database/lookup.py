@@ -31,7 +31,10 @@ def as_id(value: UUID | str, what: str) -> str:
     try:
         return str(value if isinstance(value, UUID) else UUID(value))
     except (ValueError, TypeError, AttributeError):
-        msg = f"{value!r} is no id of {what}: ids are UUIDs, as get_experiments lists"
+        msg = (
+            f"{value!r} is not the id of {what}: ids are UUIDs, as listed by "
+            "get_experiments"
+        )
         raise NotFoundError(msg) from None
 
 
@@ -121,7 +124,7 @@ def _of_trial(*columns: Any) -> Select[Any]:
 def no_trial(storage: Storage, trial_id: str) -> NotFoundError:
     """Return the error that says that there is no such trial."""
     return NotFoundError(
-        f"{storage.name} has no trial {trial_id}: ask get_trials_ids_by_name for the "
+        f"{storage.name} has no trial {trial_id}: get_trials_ids_by_name lists the "
         "ids of an experiment's trials"
     )
 

@@ -128,11 +128,10 @@ def _require_room(path: str, needed: Room) -> None:
         found = os.statvfs(where)
         if found.f_bavail * found.f_frsize < size:
             msg = (
-                f"{path} is written anew to make it smaller, and {where} lacks room "
-                f"for that, {size / 1e6:.1f} MB: make some"
+                f"compacting {path} needs {size / 1e6:.1f} MB of free space in {where}"
             )
             if where == temporary:
-                msg += ", or set SQLITE_TMPDIR to another folder"
+                msg += "; free some, or set SQLITE_TMPDIR to another folder"
             raise DatabaseError(msg)
 
 

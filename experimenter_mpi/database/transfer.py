@@ -57,7 +57,7 @@ def export(storage: Storage, outfile: str, names: Sequence[str]) -> None:
     """
     outfile = os.path.abspath(outfile)
     if os.path.lexists(outfile) or os.path.lexists(f"{outfile}.arrays"):
-        msg = f"{outfile} exists: export writes a new file, give another name"
+        msg = f"{outfile} exists: export writes a new file, so choose another name"
         raise DatabaseWriteError(msg)
     with storage.reading() as connection:
         rows = [named_row(storage, connection, name) for name in dict.fromkeys(names)]
@@ -125,8 +125,8 @@ class _Copy:
             msg = (
                 f"experiment '{self._row.name}' of {self._source.name} is in "
                 f"{self._target.name} with another configuration: "
-                f"{comparison.summary(lines)}. Nothing of it was merged; rename one of "
-                "them."
+                f"{comparison.summary(lines)}. Nothing of it was merged; rename one "
+                "of the two."
             )
             raise ExperimentMismatchError(msg)
 

@@ -53,7 +53,9 @@ def _opened(path: str) -> Finding:
         with open_db(name, folder, create_folder=False, read_only=True) as opened:
             states = session_of(opened).reports.overview()
     except LaunchError:  # of which the ranks' own finding speaks
-        return Finding("database", NOTE, f"{path} is not opened by a world of one")
+        return Finding(
+            "database", NOTE, f"{path} was not opened: this process sees no other ranks"
+        )
     except ExperimenterError as error:
         return Finding("database", PROBLEM, str(error))
     try:
@@ -74,7 +76,10 @@ def file_system(path: str) -> Iterator[Finding]:
     folder = folder_of(path)
     kind = filesystem.kind_of(folder)
     if kind in filesystem.LOCAL:
-        text = f"{folder} is on {kind}, this host's own: a write-ahead log is used"
+        text = (
+            f"{folder} is on {kind}, which is local to this host: a write-ahead log "
+            "is used"
+        )
     else:
         text = (
             f"{folder} is on {kind or 'a file system of unknown type'}, which hosts "
@@ -82,7 +87,7 @@ def file_system(path: str) -> Iterator[Finding]:
         )
     yield Finding("file system", OK, text)
     if kind in _MEMORY:
-        text = f"{folder} is kept in memory: it may be gone when the job ends"
+        text = f"{folder} is kept in memory: it may be lost when the job ends"
         yield Finding("file system", NOTE, text, ELSEWHERE)
 
 
@@ -91,7 +96,7 @@ def room(path: str) -> Finding:
     free = shutil.disk_usage(folder_of(path)).free
     text = f"{free / (1 << 30):.1f} GiB free"
     if free < LITTLE_BYTES:
-        remedy = f"make room (see also your quota), or {ELSEWHERE}"
+        remedy = f"free some space (see also your quota), or {ELSEWHERE}"
         return Finding("room", NOTE, text, remedy)
     return Finding("room", OK, text)
 
@@ -108,7 +113,7 @@ def locking(path: str) -> Finding:
     if words is not None:
         remedy = f"ask for locks on this file system (flock), or {ELSEWHERE}"
         return Finding("writing", PROBLEM, f"{folder}: {words}", remedy)
-    text = "files and locks work as SQLite and a run need them"
+    text = "files and locks work as SQLite and a run require"
     return Finding("writing", OK, text)
 
 
@@ -118,14 +123,14 @@ def _wrong_with(folder: str) -> str | None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        return "a file can be made twice, so two runs might write at once"
+        return "a file can be created twice, so two runs could write at once"
     path = os.path.join(folder, "try.db")
     with closing(sqlite3.connect(path, isolation_level=None)) as first:
         first.execute("CREATE TABLE tried (number)")
         first.execute("BEGIN EXCLUSIVE")
         first.execute("INSERT INTO tried VALUES (1)")
         if _gets_in(path):
-            return "SQLite's locks keep nobody out"
+            return "SQLite's locks have no effect"
         first.execute("COMMIT")
     return None
 

@@ -159,8 +159,8 @@ def _warn(found: Environment, version: str) -> None:
         lines = launch.working_lines(found.promised, version)
         short = mpi_library.short(version)
         say(
-            f"experimenter_mpi: starting {short}, which {launcher.name} may be unable "
-            f"to. If no report comes after this, launch with {lines}"
+            f"experimenter_mpi: starting {short}, which may fail under "
+            f"{launcher.name}. If no report follows, launch with {lines}"
         )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHECK = "MPI library"
 ASK_SECONDS = 20.0
-WITHOUT = "without it 'run' works with --mode serial and multithreaded alone"
+WITHOUT = "without it 'run' works only with --mode serial and multithreaded"
 _FAMILIES = {"openmpi": "Open MPI", "mpich": "MPICH or a relative of it"}
 # What chooses the library that mpi4py loads.
 _CHOICES = ("MPI4PY_LIBMPI", "MPI4PY_MPIABI")
@@ -34,7 +34,7 @@ def library(
     chosen = [f"{name}={variables[name]}" for name in _CHOICES if variables.get(name)]
     said = f" ({' '.join(chosen)})" if chosen else ""
     if version is None:
-        reason, _, remedy = (error or died or "nothing was said").partition("; ")
+        reason, _, remedy = (error or died or "no message").partition("; ")
         if chosen:
             remedy = (
                 f"unset {' '.join(c.partition('=')[0] for c in chosen)}, or {remedy}"
@@ -67,12 +67,12 @@ def threads(level: str) -> Finding:
 def fault_tolerance(family: str, *, enabled: bool, is_launched: bool) -> Finding:
     """Say what the death of a rank does to a run."""
     if enabled:
-        text = "on: the run goes on with the ranks that are left when one dies"
+        text = "enabled: when a rank dies, the run continues with the others"
         return Finding("rank deaths", OK, text)
-    text = "the death of a rank ends the job; the same command then goes on"
+    text = "the death of a rank ends the job; rerun the same command to continue"
     if family != "openmpi":
         return Finding("rank deaths", OK, f"{text}. Trials that crash: --isolate")
-    how = "not switched on: " if is_launched else ""
+    how = "not enabled: " if is_launched else ""
     text = f"{text}, but under 'mpiexec --with-ft ulfm' ({how}Open MPI 5 has it)"
     return Finding("rank deaths", OK, text)
 
@@ -81,7 +81,7 @@ def spawn(obstacle: str | None) -> Finding:
     """Say whether DistributedMode can start workers by itself."""
     if obstacle is None:
         return Finding("spawn", OK, "MPI can start workers from a single process")
-    text = f"MPI starts no workers from a single process: {obstacle}"
+    text = f"MPI cannot start workers from a single process: {obstacle}"
     return Finding("spawn", NOTE, text, "use mpiexec, or srun, rather than --workers")
 
 
@@ -101,7 +101,7 @@ def mpiexec(family: str, *, scheduler_launches: bool) -> Finding:
         f"{path} is that of {_FAMILIES[theirs]}, and starts no ranks of the library "
         "that is loaded"
     )
-    remedy = hint or "load the module of one MPI alone, whose mpiexec comes first"
+    remedy = hint or "load the module of only one MPI, so that its mpiexec comes first"
     return Finding("mpiexec", PROBLEM, text, remedy)
 
 

@@ -109,7 +109,7 @@ def cores(ranks: Sequence[Rank]) -> Iterator[Finding]:
             )
             yield Finding("cores", NOTE, text, remedy)
             return
-    yield Finding("cores", OK, "each rank can have one of its own")
+    yield Finding("cores", OK, "enough for one per rank")
 
 
 def blas(ranks: Sequence[Rank]) -> Iterator[Finding]:
@@ -122,8 +122,8 @@ def blas(ranks: Sequence[Rank]) -> Iterator[Finding]:
             told = of_host[0].threads
             how = "is not set" if told is None else f"is {told}"
             text = (
-                f"OMP_NUM_THREADS {how}: numpy may take {wanted} threads on the "
-                f"{counted(there, 'core')} of {host}, and each trial is slower"
+                f"OMP_NUM_THREADS {how}: numpy may start {wanted} threads on the "
+                f"{counted(there, 'core')} of {host}, which slows the trials down"
             )
             yield Finding("threads of numpy", NOTE, text, "export OMP_NUM_THREADS=1")
             return
@@ -134,7 +134,7 @@ def sight(ranks: Sequence[Rank], folder: str) -> Iterator[Finding]:
     blind = {rank.host for rank in ranks if rank.sees_folder is False}
     if blind:
         hosts = ", ".join(sorted(blind)[:_SHOWN])
-        text = f"not seen from {hosts}: large arrays go through rank 0"
+        text = f"not visible from {hosts}: large arrays go through rank 0"
         remedy = "put the database on a file system that all hosts share, with --db"
         yield Finding("folder", NOTE, f"{folder} is {text}", remedy)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def scheduler(found: Environment) -> Finding:
     """Name the job this is in."""
     if found.scheduler == NONE:
-        return Finding("scheduler", OK, "none: this is no job")
+        return Finding("scheduler", OK, "none: this is not a job")
     parts = [f"{name_of(found.scheduler)} job {found.job_id}"]
     if found.slots is not None:
         parts.append(f"for {counted(found.slots, 'rank')}")
@@ -38,8 +38,8 @@ def time_left(found: Environment) -> Iterator[Finding]:
     if found.time_left < 1:
         text = f"{name_of(found.scheduler)} says that the job has ended or is about to"
         remedy = (
-            "a run would stop at once: start it in a new job, or, in a shell that a "
-            f"job has left behind, unset the variables of {name_of(found.scheduler)}"
+            "a run would stop at once: start it in a new job; in a shell left over "
+            f"from an earlier job, unset the variables of {name_of(found.scheduler)}"
         )
         yield Finding("time left", PROBLEM, text, remedy)
         return
@@ -52,7 +52,7 @@ def time_left(found: Environment) -> Iterator[Finding]:
 def launcher(found: Environment) -> Finding:
     """Name what started this process."""
     if found.launcher is None:
-        return Finding("launcher", OK, "none: this process was started by itself")
+        return Finding("launcher", OK, "none: this process was started directly")
     said = "" if found.promised == 1 else f", which says {found.promised} processes"
     return Finding("launcher", OK, f"{found.launcher}{said}")
 

@@ -165,7 +165,7 @@ class ArrayFiles:
             raise CorruptDocumentError(msg) from error
         with opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                msg = f"the array file {path} is no regular file: refused"
+                msg = f"the array file {path} is not a regular file, so it is not read"
                 raise CorruptDocumentError(msg)
             yield opened
 
@@ -219,8 +219,8 @@ class ArrayFiles:
             raise CorruptDocumentError(self._refusal)
         if os.path.islink(self.folder):
             msg = (
-                f"the array folder {self.folder} is a link, and was none when the "
-                "database was opened: open it again"
+                f"the array folder {self.folder} has become a link since the database "
+                "was opened: open the database again"
             )
             raise CorruptDocumentError(msg)
         folder = os.path.realpath(self.folder)
@@ -228,8 +228,9 @@ class ArrayFiles:
         path = os.path.realpath(os.path.join(folder, file)) if is_name else ""
         if not path.startswith(folder + os.sep) or not self._may_be_ours(file):
             msg = (
-                f"the array file {file!r} is outside of {self.folder}: refused; "
-                "nothing of ours says so, do not trust this database"
+                f"the array file {file!r} is outside of {self.folder}, so it "
+                "is not read: this package never writes such a path, so do not trust "
+                "this database"
             )
             raise CorruptDocumentError(msg)
         return path

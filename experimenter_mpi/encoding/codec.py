@@ -87,7 +87,7 @@ def encode(
     if len(document) > MAX_DOCUMENT_BYTES:
         msg = (
             f"the value takes {len(document):,} bytes of JSON, more than the "
-            f"{MAX_DOCUMENT_BYTES:,} that can be stored; give large data as arrays"
+            f"{MAX_DOCUMENT_BYTES:,} that can be stored; return large data as arrays"
         )
         raise EncodingError(msg)
     return encoded
@@ -184,7 +184,7 @@ def parsed(document: str) -> Any:
     try:
         return JSON.decode(document)
     except (ValueError, TypeError) as error:
-        msg = f"a stored document is no JSON: {error}"
+        msg = f"a stored document is not JSON: {error}"
         raise CorruptDocumentError(msg) from error
     except RecursionError:
         raise _too_deep() from None
@@ -261,7 +261,7 @@ class _Decoder:
         if key[:1] != "$":
             return key
         if key[1:2] != "$":
-            raise self._corrupt(f"a tag, {key!r}, stands among other keys")
+            raise self._corrupt(f"a tag, {key!r}, among other keys")
         return key[1:]
 
     def _tagged(self, tag: str, plain: dict[str, Any]) -> Any:
@@ -310,7 +310,7 @@ class _Decoder:
         try:
             array = self._load(array_id)
         except KeyError as error:
-            raise self._corrupt(f"array {array_id}, which is not there") from error
+            raise self._corrupt(f"array {array_id}, which does not exist") from error
         self._count(array_id, array)
         return array
 
@@ -321,8 +321,8 @@ class _Decoder:
         self._repeated += getattr(array, "nbytes", 0)
         if self._repeated > MAX_REPEATED_BYTES:
             what = (
-                "one more mention of arrays that were read before, "
-                f"{self._repeated:,} bytes by now; if that is right, raise "
+                f"a repeated reference to arrays, {self._repeated:,} bytes by now; if "
+                "this is correct, raise "
                 "experimenter_mpi.encoding.codec.MAX_REPEATED_BYTES"
             )
             raise self._corrupt(what)

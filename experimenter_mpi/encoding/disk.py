@@ -16,7 +16,7 @@ def reason(error: BaseException) -> str:
     if number is None:
         return " ".join(str(error).split())
     text = os.strerror(number)
-    return f"{text}; make room and run again" if number in _NO_ROOM else text
+    return f"{text}; free some space and rerun" if number in _NO_ROOM else text
 
 
 def _number_in(text: str) -> int | None:

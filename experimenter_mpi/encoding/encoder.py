@@ -27,7 +27,7 @@ _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
 
 
 def _no_constant(name: str) -> Any:
-    msg = f"{name} is no JSON"
+    msg = f"{name} is not valid JSON"
     raise ValueError(msg)
 
 
@@ -183,7 +183,8 @@ class Encoder:
         self._path.append(key)
         if id(entry) in self._open:
             msg = (
-                f"{place(self._path)} holds itself; store a value without such a circle"
+                f"{place(self._path)} contains itself; store a value without circular "
+                "references"
             )
             raise EncodingError(msg)
         if len(self._path) > MAX_DEPTH:
@@ -263,7 +264,7 @@ class Encoder:
         except Exception as error:
             msg = (
                 f"{place(self._path)} is a {name}, which cannot be stored, not even "
-                f"as a pickle ({error}); give numbers, texts, lists, dicts or arrays"
+                f"as a pickle ({error}); use numbers, strings, lists, dicts or arrays"
             )
             raise EncodingError(msg) from error
         self.pickled.append((".".join(map(str, self._path)), name))
@@ -271,8 +272,8 @@ class Encoder:
 
     def too_deep(self) -> EncodingError:
         msg = (
-            f"{place(self._path)} is nested too deeply, over {MAX_DEPTH} levels or so; "
-            "store it flatter"
+            f"{place(self._path)} is nested too deeply (about {MAX_DEPTH} levels are "
+            "possible); use a flatter structure"
         )
         return EncodingError(msg)
 

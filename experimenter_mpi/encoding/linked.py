@@ -117,15 +117,15 @@ class ArrayFolder:
 
     def _taken(self, other: str) -> DatabaseWriteError:
         return DatabaseWriteError(
-            f"{self._name} is a link to {self.path}, the array folder of {other}: each "
-            f"database needs one of its own. Copy it with: {self._copy()}"
+            f"{self._name} is a link to {self.path}, the array folder of {other}: "
+            f"each database needs its own. Copy it with: {self._copy()}"
         )
 
     def _perhaps_taken(self, file: str, other: object) -> DatabaseWriteError:
         whose = other if isinstance(other, str) else "another database"
         return DatabaseWriteError(
             f"{self._name} is a link to {self.path}, which {whose} uses according to "
-            f"{file}, and that database is not found here: if it no longer exists, or "
+            f"{file}, but that database is not found here: if it no longer exists, or "
             f"is this one under an earlier name, run: rm {shlex.quote(file)}"
         )
 
@@ -133,8 +133,8 @@ class ArrayFolder:
         link = f"the array folder {self._name} is a link"
         if not os.path.isdir(self.path):
             return (
-                f"{link} to {self.path}, and there is no such folder: mount the disk "
-                f"that it is on, or make it with: mkdir -p {shlex.quote(self.path)}"
+                f"{link} to {self.path}, which does not exist: mount the disk that it "
+                f"is on, or create it with: mkdir -p {shlex.quote(self.path)}"
             )
         me = os.geteuid()
         owner = _owner(self._database) if os.path.exists(self._database) else me
@@ -145,8 +145,8 @@ class ArrayFolder:
         else:
             return None
         return (
-            f"{link} to {self.path}, and is not followed: {why}. If you trust it, make "
-            f"it a folder with: {self._copy()}"
+            f"{link} to {self.path}, which is not followed: {why}. If you trust it, "
+            f"turn it into a folder with: {self._copy()}"
         )
 
     def _copy(self) -> str:

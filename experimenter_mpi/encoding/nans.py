@@ -68,11 +68,11 @@ def restored(plain: Any) -> Any:
     alone = next(iter(plain)) == KEY
     paths = plain.pop(KEY)
     if alone and list(plain) != [_VALUE]:
-        msg = "other keys stand beside it"
+        msg = "there are other keys beside it"
         raise ValueError(msg)
     holder = {_VALUE: plain.pop(_VALUE) if alone else plain}
     if type(paths) is not list:
-        msg = "it is no list"
+        msg = "it is not a list"
         raise ValueError(msg)
     for path in paths:
         _restore(holder, path)
@@ -84,7 +84,7 @@ def _restore(holder: Any, path: Any) -> None:
     for step in path if type(path) is list else [None]:
         holder, key = holder[key] if _has(holder, key) else None, step
     if not _has(holder, key) or holder[key] is not None:
-        msg = "it names a place where no null is"
+        msg = "it names a place that holds no null"
         raise ValueError(msg)
     holder[key] = float("nan")  # a new one: a set keeps as many as it was given
 

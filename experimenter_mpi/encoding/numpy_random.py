@@ -32,7 +32,7 @@ def _seed(entropy: Any, spawn_key: Any, pool_size: Any, spawned: Any) -> Any:
     from numpy.random import SeedSequence
 
     if not 0 < expect(int, pool_size) <= _MAX_POOL_SIZE:
-        msg = f"no pool of {pool_size} words"
+        msg = f"a pool cannot have {pool_size} words"
         raise ValueError(msg)
     return SeedSequence(
         entropy,
@@ -69,7 +69,7 @@ def _bit_generator(name: Any, state: Any, seed: Any) -> Any:
     from numpy import random
 
     if name not in _BIT_GENERATORS:
-        msg = f"no bit generator {name!r}"
+        msg = f"unknown bit generator {name!r}"
         raise ValueError(msg)
     generator = _seeded(getattr(random, name), seed)
     template = generator.state
@@ -80,7 +80,7 @@ def _bit_generator(name: Any, state: Any, seed: Any) -> Any:
 def _seeded(kind: Any, seed: Any) -> Any:
     if seed is not None:
         if not _is_seed(seed):
-            msg = "no SeedSequence"
+            msg = "not a SeedSequence"
             raise ValueError(msg)
         return kind(seed)
     # Two kinds can be without one: that of RandomState, and one given its key.

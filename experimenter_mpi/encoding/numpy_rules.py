@@ -68,7 +68,7 @@ def _descr(dtype: np.dtype[Any]) -> Any:
 def _dtype(plain: Any) -> np.dtype[Any]:
     dtype: np.dtype[Any] = descr_to_dtype(_as_descr(plain))
     if dtype.hasobject and dtype.itemsize > _MAX_OBJECT_ITEMSIZE:
-        msg = f"no records with objects of {dtype.itemsize} bytes"
+        msg = f"records with objects cannot have {dtype.itemsize} bytes"
         raise ValueError(msg)
     return dtype
 
@@ -85,7 +85,7 @@ def _as_descr(plain: Any) -> Any:
     """Undo what JSON does to tuples, and let nothing but descriptions through."""
     if isinstance(plain, str):
         if not _SIMPLE.fullmatch(plain):
-            msg = f"{plain!r} is no dtype"
+            msg = f"{plain!r} is not a dtype"
             raise ValueError(msg)
         return plain
     fields = []
@@ -98,7 +98,7 @@ def _as_descr(plain: Any) -> Any:
 def _shape(plain: Any) -> tuple[int, ...]:
     shape = tuple(integers(plain))
     if any(length < 0 for length in shape):
-        msg = f"{shape} is no shape"
+        msg = f"{shape} is not a shape"
         raise ValueError(msg)
     return shape
 
@@ -268,7 +268,7 @@ def _layout(array: Array) -> str | None:
 
 def _ordered(array: Array, order: Any) -> Array:
     if order not in (None, "F"):
-        msg = f"{order!r} is no order"
+        msg = f"{order!r} is not an order"
         raise ValueError(msg)
     return array if order is None else np.asfortranarray(array)
 

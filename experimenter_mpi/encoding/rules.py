@@ -148,7 +148,7 @@ def _complex(parts: Any) -> complex:
 
 def _special_float(text: Any) -> float:
     if text not in ("nan", "inf", "-inf"):
-        msg = f"{text!r} is no float that JSON lacks"
+        msg = f"{text!r} is not NaN or an infinity"
         raise ValueError(msg)
     return float(text)  # a new one: a set keeps as many NaNs as it was given
 

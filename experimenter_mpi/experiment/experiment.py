@@ -89,8 +89,8 @@ class NoResults:
         first_line = (trial.error_message or "").partition("\n")[0]
         why = f" ({trial.error_type}: {first_line:.200})" if trial.error_type else ""
         msg = (
-            f"trial {trial.index} ({trial.id}) has no results: it is {trial.status}"
-            f"{why}; look only at trials whose has_finished is true"
+            f"trial {trial.index} ({trial.id}) has no results: it is "
+            f"{trial.status}{why}; check trial.has_finished first"
         )
         raise TrialNotFinishedError(msg)
 
@@ -129,7 +129,7 @@ class TrialIds:
         """Return the index that a trial id of this experiment was made of."""
         text = str(trial_id)
         if not text.startswith(self._prefix):
-            msg = f"{text} is no trial of this experiment"
+            msg = f"{text} is not a trial of this experiment"
             raise ValueError(msg)
         return int(text[24:], 16)
 
@@ -282,7 +282,7 @@ def recording(recorder: Callable[[Experiment, FrameType], object]) -> Iterator[N
 
 def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
-        msg = f"an experiment's name must be a text that is not empty, not {name!r}"
+        msg = f"an experiment's name must be a non-empty string, not {name!r}"
         raise ConfigurationError(msg)
     return name
 

@@ -259,7 +259,7 @@ def _refuse_hidden(values: Iterable[Any], path: Path, inside: str) -> None:
     if any(map(_holds_variable, values)):
         msg = (
             f"configuration: '{'.'.join(map(str, path))}' holds a variable inside a "
-            f"{inside}; variables may stand only as values of a dict"
+            f"{inside}; variables are allowed only as values of a dict"
         )
         raise ConfigurationError(msg)
 
@@ -286,9 +286,9 @@ def _copied_from(path: Path, value: Any, memo: dict[int, Any]) -> Any:
         return type(value)(*own) if isinstance(value, Variable) else own[0]
     except Exception as error:
         msg = (
-            f"configuration: '{'.'.join(map(str, path))}' cannot be copied, and each "
-            f"trial gets a copy of its own ({error}); make it in the trial function, "
-            "or in init_store"
+            f"configuration: '{'.'.join(map(str, path))}' cannot be copied, but each "
+            f"trial needs its own copy ({error}); create it in the trial function, or "
+            "in init_store"
         )
         raise ConfigurationError(msg) from error
 

@@ -74,7 +74,7 @@ def as_share(
     else:
         number, total = _pair(given)
     if not 1 <= number <= total < _MOST:
-        msg = f"{given!r} is no share: of N there are the shares 1/N to N/N"
+        msg = f"{given!r} is not a share: the shares of N are 1/N to N/N"
         raise ConfigurationError(msg)
     return Share(number, total)
 
@@ -86,6 +86,9 @@ def _pair(given: Any) -> tuple[int, int]:
         else:
             number, total = map(operator.index, given)
     except (TypeError, ValueError):
-        msg = f"a share is written (2, 8), '2/8', 'auto' or 'auto/8', not {given!r}"
+        msg = (
+            "a share must be written as (2, 8), '2/8', 'auto' or 'auto/8', not "
+            f"{given!r}"
+        )
         raise ConfigurationError(msg) from None
     return number, total

@@ -53,7 +53,7 @@ class Variable:
         return f"{type(self).__name__}({arguments})"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        msg = f"a {type(self).__name__} cannot be changed; make another one"
+        msg = f"a {type(self).__name__} cannot be changed; create another one"
         raise AttributeError(msg)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -267,7 +267,7 @@ def _count(variable: str, n: Any) -> int:
     except TypeError:
         count = 0
     if count < 1 or isinstance(n, bool):
-        msg = f"{variable}: n must be a whole number of at least 1, not {n!r}"
+        msg = f"{variable}: n must be a whole number of 1 or more, not {n!r}"
         raise ConfigurationError(msg)
     return count
 
@@ -289,7 +289,7 @@ def entries_of(variable: str, iterable: Any) -> tuple[Any, ...]:
     try:
         entries = tuple(iterable)
     except TypeError:
-        msg = f"{variable}: {iterable!r} cannot be iterated; give a list of values"
+        msg = f"{variable}: {iterable!r} is not iterable; pass a list of values"
         raise ConfigurationError(msg) from None
     if not entries:
         msg = f"{variable}: no values, so there would be no trials"
@@ -300,11 +300,11 @@ def entries_of(variable: str, iterable: Any) -> tuple[Any, ...]:
 def _advice(iterable: Any) -> str | None:
     """Say what to give in place of what can be iterated, but surely is not meant so."""
     if isinstance(iterable, (set, frozenset)):
-        return "whose order may be another one on each rank; give sorted(...) of it"
+        return "whose order may differ between ranks; pass sorted(...) of it"
     if isinstance(iterable, (str, bytes, bytearray)):
-        return "not a list of values; give [...]"
+        return "not a list of values; pass [...]"
     if any(base.__name__ == "DataFrame" for base in type(iterable).__mro__):
-        return "not a list of values; give one of its columns, frame['name']"
+        return "not a list of values; pass one of its columns, frame['name']"
     return None
 
 

@@ -13,7 +13,7 @@ _HINTS = {
 }
 
 
-UNKNOWN = "its process ended, and another part of the program took its status"
+UNKNOWN = "its process ended, and another part of the program collected its exit status"
 UNKILLABLE = "its process cannot be killed: it waits for a device or a file system"
 
 

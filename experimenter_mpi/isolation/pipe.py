@@ -103,8 +103,7 @@ class Wire:
 
 def _unreadable() -> ProtocolError:
     msg = (
-        "what came through the pipe is no message: something else has written to it, "
-        f"as to a file, or closed it; descriptors {SOURCE} to {LAST_WORDS} are not the "
-        "trial's"
+        "the data from the pipe is not a message: the trial wrote to the pipe or "
+        f"closed it; trials must not use file descriptors {SOURCE} to {LAST_WORDS}"
     )
     return ProtocolError(msg)

@@ -22,7 +22,7 @@ def checked_count(what: str, value: object, largest: float = inf) -> int:
         ConfigurationError: it is no whole number from 1 to ``largest``.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"{what} must be a whole number >= 1, not {value!r}"
+        msg = f"{what} must be a whole number of 1 or more, not {value!r}"
         raise ConfigurationError(msg)
     if value > largest:
         msg = f"{what} must be at most {largest}, not {value}"

@@ -91,9 +91,9 @@ class HeterogeneousMode:
         """Return how many of the ranks beside rank 0 are to work."""
         if self.workers is not None and self.workers > there:
             msg = (
-                f"{self!r} asks for {counted(self.workers, 'worker')}, and mpirun "
-                f"started {there} beside rank 0: use `mpirun -n {self.workers + 1}`, "
-                "or leave workers out"
+                f"{self!r} asks for {counted(self.workers, 'worker')}, but mpirun "
+                f"started {there} besides rank 0: use `mpirun -n {self.workers + 1}`, "
+                "or omit workers"
             )
             raise ConfigurationError(msg)
         return self.workers or there

@@ -97,8 +97,9 @@ def _require_all(transport: Transport) -> None:
     dead = transport.deaths()
     if dead:
         msg = (
-            f"rank {dead[0]} has died, and mpi4py.futures cannot go on without it: run "
-            "again to go on with what is left; under --with-ft, --mode mpi goes on"
+            f"rank {dead[0]} has died, and mpi4py.futures cannot continue without it: "
+            "rerun the same command to continue. With --with-ft, --mode mpi survives "
+            "this"
         )
         raise WorkerDiedError(msg)
 

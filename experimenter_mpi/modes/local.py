@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def run_is_over() -> OutsideTrialError:
     """Return what a trial is told that goes on after its run."""
-    return OutsideTrialError("the run is over: this trial was stopped and runs again")
+    return OutsideTrialError(
+        "the run has ended: this trial was stopped and will run again"
+    )
 
 
 class LocalTrials:

@@ -30,7 +30,10 @@ class MPIMode:
         size = batch_size
         whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
         if size != "auto" and not whole:
-            msg = f'batch_size must be "auto" or a whole number >= 1, not {size!r}'
+            msg = (
+                'batch_size must be "auto" or a whole number of 1 or more, not '
+                f"{size!r}"
+            )
             raise ConfigurationError(msg)
         self.batch_size = batch_size
 
@@ -41,7 +44,7 @@ class MPIMode:
         """Choose all ranks, or this one where there are no others; see ``Mode``."""
         transport = lead.transport
         if transport is None:
-            lead.note("there is one rank only: running serially")
+            lead.note("there is only one rank: running serially")
             return SerialMode().workforce(lead)
 
         def run(sweep: Sweep) -> None:

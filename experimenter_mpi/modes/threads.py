@@ -169,5 +169,5 @@ class ThreadConnection:
         return 0, message
 
     def close(self) -> None:
-        self.orders.put(m.StopWork("the run is over", 0.0))
+        self.orders.put(m.StopWork("the run has ended", 0.0))
         self.orders.put(None)

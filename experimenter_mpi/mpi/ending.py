@@ -42,10 +42,10 @@ def end_job(transport: Transport, error: BaseException) -> NoReturn:
     why = "stopped at once"
     if not isinstance(error, KeyboardInterrupt):
         why = (
-            f"{type(error).__name__}({text_of(error)}) came between two trials, "
-            "perhaps from a signal handler that a trial has left behind"
+            f"{type(error).__name__}({text_of(error)}) was raised between two trials, "
+            "perhaps by a signal handler that a trial left behind"
         )
-    _say(transport, f"{why}; run again to go on")
+    _say(transport, f"{why}; rerun the same command to continue")
     transport.abort(EXIT_STOPPED)
 
 
@@ -57,7 +57,7 @@ def before_finalize(transport: Transport) -> None:
     _say(
         transport,
         "a trial called MPI.Finalize(), which ends MPI for the whole run: remove the "
-        "call, or run again with --isolate",
+        "call, or rerun with --isolate",
     )
     transport.abort(EXIT_WRONG)
 
@@ -66,7 +66,9 @@ def leave_without_rank_0(transport: Transport) -> None:
     """End what is left of a job whose rank 0 has died; the lowest rank says why."""
     if transport.rank != min(transport.workers):
         time.sleep(WORD_SECONDS)
-    text = "rank 0 has died; what it committed is kept: run again to go on"
+    text = (
+        "rank 0 has died; what it committed is kept. Rerun the same command to continue"
+    )
     output.say(f"experimenter_mpi: {text}")
     transport.abort(EXIT_STOPPED)
 

@@ -287,8 +287,9 @@ def worlds_of_one(told: int, library: str) -> str:
     is_open_mpi = "Open MPI" in library
     short = "Open MPI" if is_open_mpi else library.partition(" ")[0]
     return (
-        f"{name} started {told} processes, and {short} sees each of them as a world of "
-        f"one; nothing was run or written. Launch with {working_lines(told, library)}"
+        f"{name} started {told} processes, but to {short} each of them is alone (a "
+        "world of size 1); nothing was run or written. Launch with "
+        f"{working_lines(told, library)}"
     )
 
 

@@ -72,8 +72,8 @@ class Spawner(Transport):
         """Raise WorkerDiedError if a worker on this host has died."""
         for rank, pid in self.lost().items():
             msg = (
-                f"the process of worker rank {rank} ({pid}) has died: run again to "
-                "go on with what is left, and with --isolate if a trial ends it"
+                f"the process of worker rank {rank} ({pid}) has died: rerun the same "
+                "command to continue, with --isolate if a trial is the cause"
             )
             raise WorkerDiedError(msg)
 
@@ -121,7 +121,9 @@ def parent(spawner: int, host: str) -> Iterator[Transport]:
     mpi = transports.load()
     parents = mpi.Comm.Get_parent()
     if parents == mpi.COMM_NULL:
-        msg = "this is for processes that MPI_Comm_spawn starts: see DistributedMode"
+        msg = (
+            "this is only for processes that MPI_Comm_spawn starts: see DistributedMode"
+        )
         raise LaunchError(msg)
     communicator = parents.Merge(high=True)
     transport = Transport(mpi, communicator)
@@ -183,7 +185,7 @@ def _tried() -> tuple[int, str]:
     """Try it in a child process; give its exit code and its last words."""
     child = apart("mpi.spawn", "try_it", PATIENCE_SECONDS)
     if child.code is None:
-        return 1, f"no worker came in {PATIENCE_SECONDS:.0f} s"
+        return 1, f"no worker started within {PATIENCE_SECONDS:.0f} s"
     return child.code, child.words
 
 
@@ -266,7 +268,7 @@ def _start(mpi: Any, workers: int) -> Any:
 
 def _give_up() -> None:
     """End the process: nothing wakes a thread that waits inside MPI_Comm_spawn."""
-    text = f"no worker came in {PATIENCE_SECONDS:.0f} s: {INSTEAD}"
+    text = f"no worker started within {PATIENCE_SECONDS:.0f} s: {INSTEAD}"
     say_at_once(f"experimenter_mpi: {text}")
     os._exit(EXIT_WRONG)
 

@@ -65,7 +65,7 @@ def agreed(mpi: Any, world: Any, derive: Callable[[Any], T]) -> tuple[Any, T]:
             return world, derived
         world = world.Shrink()
         if world.rank == 0 != was:
-            msg = "rank 0 died while the job was starting: run again"
+            msg = "rank 0 died while the job was starting: rerun the same command"
             raise LaunchError(msg)
 
 

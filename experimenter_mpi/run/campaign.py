@@ -143,7 +143,7 @@ def _tell_of_other_code(
         path = shlex.quote(session.storage.path or "DB")
         names = f"{path} {shlex.quote(experiment.name)}"
         progress.note(
-            f"{sentence}, and kept; to run again: {program()} reset {names} {chosen}"
+            f"{sentence}, and kept; to rerun: {program()} reset {names} {chosen}"
         )
 
 
@@ -157,8 +157,8 @@ def _tell_of(suspects: list[int], options: Options, progress: Progress) -> None:
     more = ", ..." if len(again) > SUSPECTS_NAMED else ""
     who = f"trial {named}" if len(again) == 1 else f"trials {named}{more}"
     progress.note(
-        f"{who} ran when the job or a rank died; if a trial crashes, --isolate makes "
-        "it one failed trial"
+        f"{who} ran when the job or a rank died; with --isolate, a crash is one "
+        "failed trial"
     )
 
 
@@ -212,7 +212,7 @@ def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:
     if beyond >= len(experiment):
         msg = (
             f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
-            f"none at {beyond}"
+            f"not {beyond}"
         )
         raise ConfigurationError(msg)
 
@@ -250,7 +250,7 @@ def _run(
     ):
         excuse = session.deaths.excuse
         if options.isolate:
-            excuse(run_id, "trials in processes of their own")
+            excuse(run_id, "trials in separate processes")
         ledger = session.ledger(
             experiment.id,
             run_id,

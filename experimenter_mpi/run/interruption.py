@@ -266,6 +266,7 @@ def _is_debugged() -> bool:
 def _end_process() -> None:
     """End what nothing interrupts; what was finished is committed by now."""
     say_at_once(
-        "experimenter_mpi: a trial did not stop, and runs again; run again to go on"
+        "experimenter_mpi: A trial ignored the stop request and was abandoned. Rerun "
+        "the same command to continue."
     )
     os._exit(EXIT_STOPPED)

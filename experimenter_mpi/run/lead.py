@@ -169,7 +169,7 @@ class Lead:
 
 def _session_of(database: object) -> Session:
     if not isinstance(database, ExperimentDatabase):
-        msg = f"execute() needs what open_db() returned, not {database!r}"
+        msg = f"execute() needs the database that open_db() returned, not {database!r}"
         raise ConfigurationError(msg)
     return session_of(database)
 
@@ -190,7 +190,9 @@ def end_all(error: BaseException, leave: Callable[[int], NoReturn]) -> None:
 
 def _say(error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
-        output.say("experimenter_mpi: stopped at once; run again to go on")
+        output.say(
+            "experimenter_mpi: stopped at once; rerun the same command to continue"
+        )
     elif isinstance(error, ExperimenterError):
         output.say(f"experimenter_mpi: {printable(str(error))}")
     else:

@@ -97,7 +97,7 @@ class Progress:
         again = " again" if reason == "SIGINT" else ""
         text = (
             f"\nexperimenter_mpi: {reason}: no new trials; running ones {may}. "
-            f"Ctrl-C{again} stops at once; run again to go on."
+            f"Ctrl-C{again} stops at once. Rerun the same command to continue."
         )
         text = wrapped(text, sys.stderr)
         # A signal may come while Python writes to stderr, which must not be re-entered.

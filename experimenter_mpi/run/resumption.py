@@ -43,6 +43,6 @@ class Resumption:
             path = shlex.quote(self._session.storage.path or "DB")
             name, index = shlex.quote(row["experiment"]), row["index"]
             self._note(
-                f"{made[0]}, and trial {index} goes on from it, as others may; to "
+                f"{made[0]}, and trial {index} continues from it, as others may; to "
                 f"start from scratch: {program()} reset {path} {name} {index}"
             )

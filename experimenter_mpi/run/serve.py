@@ -69,8 +69,8 @@ def follow(transport: Transport) -> None:
         while transport.is_open and transport.leave is None:
             if isinstance(_order(transport), m.Begin):
                 error = ScriptError(
-                    "its script has ended while rank 0 calls execute(): call execute() "
-                    "alike on every rank"
+                    "its script has ended while rank 0 calls execute(): call "
+                    "execute() on every rank in the same way"
                 )
                 line = Line(transport)
                 report_unable(line, transport.place, error)
@@ -165,7 +165,7 @@ def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
     if local.name != job.name:
         msg = (
             f"this rank's script executes experiment '{local.name}' while rank 0 "
-            f"executes '{job.name}': call execute() alike on every rank"
+            f"executes '{job.name}': call execute() on every rank in the same way"
         )
         raise ScriptError(msg)
     configuration = None if job.configuration is None else unpack(job.configuration)

@@ -127,9 +127,9 @@ def script_of(experiment: Experiment) -> Script | None:
     path = _file_of(experiment)
     if path is None:
         msg = (
-            f"experiment '{experiment.name}' is not defined in a file, and workers "
-            "load one: save it as a script or name one with include_file=, or use "
-            "MultithreadedMode()"
+            f"experiment '{experiment.name}' is not defined in a file, but workers "
+            "need one to load: save it as a script, name one with include_file=, or "
+            "use MultithreadedMode()"
         )
         raise ScriptError(msg)
     script = scripts.source_of(path)
@@ -153,9 +153,9 @@ def require_remakable(experiment: Experiment) -> None:
     name = experiment.name
     if _file_of(experiment) is None:
         msg = (
-            f"experiment '{name}' cannot be isolated: it was defined in no file (a "
-            "notebook, or python -c); write it to one and run that, or run without "
-            "isolate"
+            f"experiment '{name}' cannot be isolated: it was not defined in a file "
+            "(but in a notebook, or by python -c); save it as a script and run that, "
+            "or run without isolate"
         )
         raise IsolationError(msg)
     if scripts.is_made_again(experiment):
@@ -215,7 +215,7 @@ def _remade(job: Briefing, namespace: dict[str, Any]) -> Experiment:
     """Make the experiment again that rank 0 made where loading the script does not."""
     path = job.script.path if job.script else "its script"
     if job.main is None or job.configuration is None:
-        msg = f"on this rank {path} makes no experiment '{job.name}'"
+        msg = f"on this rank {path} defines no experiment '{job.name}'"
         raise ScriptError(msg)
     function, init_store = _functions(job.main)
     experiment = Experiment(
@@ -234,7 +234,7 @@ def _remade(job: Briefing, namespace: dict[str, Any]) -> Experiment:
 
 def _functions(main: Origin) -> tuple[Any, Any]:
     """Return the trial and the store function; None where only the name is known."""
-    where = "define it at the top level of the file, or of a module beside it"
+    where = "define it at the top level of the file, or of a module next to it"
     if main.functions is None:
         msg = (
             f"a worker cannot find the function '{main.function_name}', or the store "

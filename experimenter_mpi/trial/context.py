@@ -153,8 +153,8 @@ class _Denied:
 
     def __getattr__(self, name: str) -> NoReturn:
         msg = (
-            "only the trial's own process can save, read or ask this, not one that it "
-            "has started: hand the values over to the trial's function"
+            "only the trial's own process can do this, not a process that it has "
+            "started: pass the values to the trial's function"
         )
         raise OutsideTrialError(msg)
 
@@ -302,9 +302,10 @@ def _context(function: str) -> Context:
         return current.get()
     except LookupError:
         msg = (
-            f"{function}() can be called only inside a running trial: call it from the "
-            "function of one; a thread that the function starts needs its context, as "
-            "in Thread(target=contextvars.copy_context().run, args=(work,))"
+            f"{function}() can be called only inside a running trial: call it from "
+            "the trial function; a thread that this function starts needs its "
+            "context, as in Thread(target=contextvars.copy_context().run, "
+            "args=(work,))"
         )
         raise OutsideTrialError(msg) from None
 
@@ -332,7 +333,7 @@ def checked_label(label: object) -> str | None:
         return None
     if not isinstance(label, str):
         kind = type(label).__name__
-        msg = f"a snapshot's label must be text, not {kind}: give str({label!r:.40})"
+        msg = f"a snapshot's label must be a string, not {kind}: use str({label!r:.40})"
         raise EncodingError(msg)
     return str.__str__(label)
 

@@ -54,8 +54,8 @@ def find_module(name: str) -> tuple[str, str, str]:
         raise ScriptError(f"{msg}; -m takes a name such as package.exp") from error
     if spec is None or not (spec.origin or "").endswith(".py"):
         msg = (
-            f"no module {name} here, nor on the search path; -m takes a name such as "
-            "package.exp, and a file needs no -m"
+            f"there is no module {name} in this folder or on the search path; -m "
+            "takes a name such as package.exp, and a file needs no -m"
         )
         raise ScriptError(msg)
     return os.path.abspath(str(spec.origin)), folder, spec.name

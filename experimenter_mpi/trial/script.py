@@ -191,8 +191,8 @@ def require_none_loading() -> None:
     """
     if _loading:
         msg = (
-            f"{_loading[-1].path} calls execute() while it is only being loaded: put "
-            'the call under `if __name__ == "__main__":`'
+            f"{_loading[-1].path} calls execute() while it is being loaded: put the "
+            'call under `if __name__ == "__main__":`'
         )
         raise ScriptError(msg)
 
@@ -229,7 +229,7 @@ def _compiled(script: Script) -> Any:
         text = f": {error.text.strip()}" if error.text else ""
         msg = f"{where}: {type(error).__name__}: {error.msg}{text}"
     except ValueError as error:  # null bytes
-        msg = f"{script.path} is no Python source: {error}"
+        msg = f"{script.path} is not Python source: {error}"
     raise ScriptError(msg)
 
 
@@ -324,15 +324,16 @@ def find_function(
     try:
         value = _looked_up(name, namespace)
     except (KeyError, AttributeError):
-        hint = ": define it at the top level of the file, with a name of its own"
+        hint = (
+            ": define it at the top level of the file, with a name that nothing else "
+            "uses"
+        )
         if "<" not in name:
             hint = did_you_mean(name, (k for k, v in namespace.items() if callable(v)))
         msg = f"{where} has no function '{name}'{hint}"
         raise ScriptError(msg) from None
     if not callable(value):
-        msg = (
-            f"'{name}' in {where} is a {type(value).__name__}, not a function: name one"
-        )
+        msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"
         raise ScriptError(msg)
     found: Callable[..., Any] = value
     return found

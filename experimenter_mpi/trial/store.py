@@ -43,7 +43,7 @@ class Store(Mapping[str, Any]):
             return self._entries[key]
         except KeyError:
             held = sorted(self._entries, key=repr)
-            msg = f"the global store has no {key!r}; it holds {held}"
+            msg = f"the global store has no {key!r}; it has {held}"
             raise KeyError(msg) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -53,7 +53,7 @@ def notice(index: int, place: Place, limit: float) -> str:
     """Return the line that tells people of an overdue trial."""
     return (
         f"trial {index} on rank {place.rank} ({place.hostname}) is overdue: "
-        f"{overran(limit)}; it counts as failed, and only --isolate could stop it"
+        f"{overran(limit)}; it counts as failed; only --isolate can stop such a trial"
     )
 
 
@@ -66,7 +66,7 @@ def ended_without(late: Iterable[int | None], left: int) -> TrialTimeoutError:
         if len(names) == 1
         else f"trials {listed}, which are overdue and failed"
     )
-    rest = f"; {left} left, run again to go on" if left else ""
+    rest = f"; {left} left, rerun the same command to continue" if left else ""
     error = TrialTimeoutError(f"ended without {who}{rest}")
     return marked(error, WorkLeft) if left else error
 

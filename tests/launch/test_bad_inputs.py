@@ -27,7 +27,7 @@ def only_line(done):
 
 
 SCRIPTS = {
-    "a script without an experiment": ("x = 1\n", "makes no experiment"),
+    "a script without an experiment": ("x = 1\n", "defines no experiment"),
     "a syntax error": ("def f(:\n", "exp.py, line 1: SyntaxError"),
     "a script that raises": ("x = 1\n1 / 0\n", "line 2: ZeroDivisionError"),
     "a script that exits": ("import sys\nsys.exit(0)\n", "line 2: the script called"),
@@ -37,7 +37,7 @@ SCRIPTS = {
     ),
     "an impossible variable": (
         GOOD.replace("IntegerVariable(1, 3)", "LinearVariable(1, 3, 0)"),
-        "LinearVariable: n must be a whole number of at least 1, not 0",
+        "LinearVariable: n must be a whole number of 1 or more, not 0",
     ),
     "matched variables of another length": (
         GOOD.replace("LinearVariable\n", "MatchIterableVariable\n").replace(

@@ -207,7 +207,7 @@ def test_a_trial_inside_a_c_library_is_stopped_too(start_serial, folder, number,
     running.wait_for(has_ended)
     done = running.wait().expect(75)
     assert f"{number.name}: no new trials" in done.stderr
-    assert "a trial did not stop, and runs again" in done.stderr
+    assert "A trial ignored the stop request and was abandoned. Rerun" in done.stderr
 
 
 def test_a_debugger_that_is_only_loaded_gives_a_trial_no_more_time(

@@ -305,7 +305,7 @@ def test_what_is_in_no_file_is_refused_before_anything_is_stored(serial, folder)
     done = serial("-c", code).expect(1)
 
     assert "IsolationError: experiment 'x' cannot be isolated" in done.stderr
-    assert "write it to one and run that" in done.stderr
+    assert "save it as a script and run that" in done.stderr
 
 
 USES_MPI = """

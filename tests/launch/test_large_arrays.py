@@ -75,7 +75,7 @@ def test_a_trial_with_too_large_a_document_fails_and_says_what_to_do(run_cli, fo
     )
     assert "EncodingError" == kind
     assert (
-        "more than the 1,000 that can be stored; give large data as arrays" in message
+        "more than the 1,000 that can be stored; return large data as arrays" in message
     )
 
 

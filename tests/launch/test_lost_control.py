@@ -144,8 +144,8 @@ def test_what_comes_between_two_trials_ends_the_job_and_is_said(
 
     done = running.wait().expect(75)
 
-    assert "Stop(late) came between two trials" in done.stderr
-    assert "run again to go on" in done.stderr
+    assert "Stop(late) was raised between two trials" in done.stderr
+    assert "rerun the same command to continue" in done.stderr
     assert [] == running.processes()
 
 

@@ -121,7 +121,7 @@ def test_a_worker_that_died_between_two_runs_is_noticed(launches, folder):
     running = start(launches, folder, runs)
 
     done = running.wait(60).expect(1)
-    assert "has died: run again to go on" in done.stderr
+    assert "has died: rerun the same command to continue" in done.stderr
     wait_until(lambda: not running.processes(), 30, "the end of every process")
 
 

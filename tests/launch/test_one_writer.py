@@ -131,7 +131,7 @@ def test_a_run_that_stood_still_and_was_taken_over_writes_nothing_more(
     stopped.send_signal(signal.SIGCONT)
     done = stopped.wait().expect(3)
 
-    assert "stood still for so long that its lock was taken over" in done.stderr
+    assert "was suspended for so long that its lock was taken over" in done.stderr
     assert "Traceback" not in done.stderr
     assert before == folder.query("SELECT id, results, finished_at FROM trials")
     assert [("ok",)] == folder.query("PRAGMA integrity_check")
@@ -162,13 +162,13 @@ def test_a_run_waits_for_a_reader_and_says_so(start_serial, serial, folder, befo
     serial(*PACKAGE, "reset", folder.database, "held", "--all", "--yes").expect(0)
     reader = reader_of(folder)
     running = start_serial(*RUN)
-    running.wait_for("waits in memory: close the program that has it open")
+    running.wait_for("wait in memory: close the program that has it open")
 
     assert running.poll() is None
     reader.execute("ROLLBACK")
     done = running.wait().expect(0)
 
-    assert "is gone after" in done.stderr
+    assert "was unlocked after" in done.stderr
     assert {"finished": 6} == folder.statuses()
     reader.close()
 

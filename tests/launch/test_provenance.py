@@ -104,7 +104,7 @@ def test_results_of_other_code_are_named_and_kept(
     other_text = start(way, "mpich").stderr
 
     reset = (
-        ", and kept; to run again: python -m experimenter_mpi reset "
+        ", and kept; to rerun: python -m experimenter_mpi reset "
         f"{folder.database} heat --run 1\n"
     )
     at = f"commit {commit[:8]}, now {now[:8]}"

@@ -120,7 +120,7 @@ def test_workers_killed_at_any_moment_cost_nothing_but_time(
     done = running.wait(60).expect(0)
 
     assert 3 == done.stderr.count(" died")
-    assert "1 worker goes on" in done.stderr
+    assert "1 worker continues" in done.stderr
     assert serial_rows(serial, sweep, tmp_path_factory, env) == sweep.query(ROWS)
     assert [("finished",)] == sweep.query("SELECT ended FROM runs")
 
@@ -129,7 +129,7 @@ def test_a_worker_that_dies_before_it_is_ready_is_not_waited_for(start_mpirun, s
     running = start_mpirun(4, *RUN, env={"SLOW_STORE": "1"}, **SURVIVING)
     running.wait_for(lambda: 3 == len(list(sweep.path.glob("building.*"))))
     running.send_signal(signal.SIGKILL, rank=2)
-    running.wait_for("rank 2 died; 2 workers go on")
+    running.wait_for("rank 2 died; 2 workers continue")
     (sweep.path / "go").touch()
     running.wait(60).expect(0)
 
@@ -148,7 +148,7 @@ def test_an_idle_worker_may_die_too(start_mpirun, sweep):
     (sweep.path / "go").touch()
     done = running.wait(60).expect(0)
 
-    assert "2 workers go on" in done.stderr
+    assert "2 workers continue" in done.stderr
     assert [(0,), (0,)] == sweep.query("SELECT deaths FROM trials")
 
 
@@ -282,7 +282,7 @@ def test_a_poisonous_trial_cannot_stop_a_sweep_for_good(
             break
 
     assert {"finished": 59, "failed": 1} == sweep.statuses()
-    assert "ran when the job or a rank died; if a trial crashes, --isolate" in said
+    assert "ran when the job or a rank died; with --isolate, a crash is one" in said
     assert "trial 7 is marked failed: the job died 3 times while it ran" in done.stderr
     assert [(7, "RankDiedError")] == sweep.query(
         "SELECT trial_index, error_type FROM trials WHERE status = 'failed'"

@@ -141,7 +141,7 @@ def test_a_run_ends_when_a_worker_dies(launches, folder, library):
 
     assert done.returncode not in (0, 1, 75)
     if library == "mpich":
-        assert "has died: run again to go on" in done.stderr
+        assert "has died: rerun the same command to continue" in done.stderr
     assert "Traceback" not in done.stderr
     assert None in squares(folder)
 
@@ -177,7 +177,7 @@ def test_a_prompt_cannot_run_them_elsewhere_and_is_told_why(mode, serial, folder
     done = serial("-", stdin=SCRIPT.replace("MODE", mode))
 
     assert 0 != done.returncode
-    assert "is not defined in a file, and workers load one" in done.stderr
+    assert "is not defined in a file, but workers need one" in done.stderr
     assert "MultithreadedMode()" in done.stderr
 
 

@@ -197,7 +197,7 @@ def test_many_worlds_of_one_are_refused_before_anything_is_written(slurm, folder
     assert "--mpi=pmi2" in job.output
     (folder.path / "doctor.sh").write_text(wrong.replace(RUN, "doctor"))
     told = slurm.submit_file("doctor.sh").expect(3)
-    assert "sees each of them as a world of one" in told.output
+    assert "each of them is alone" in told.output
     assert not (folder.path / "experiments").exists()
 
 

@@ -152,27 +152,27 @@ class Meeting:
 
 # What the message of each tells its reader to do or to look at.
 NEXT = {
-    errors.ConfigurationError: "n must be a whole number of at least 1",
+    errors.ConfigurationError: "n must be a whole number of 1 or more",
     errors.ScriptError: "has no function 'nowhere'",
     errors.StoreError: "'.*build' must return a dict",
-    errors.OutsideTrialError: "call it from the function of one",
+    errors.OutsideTrialError: "call it from the trial function",
     errors.TrialError: "a trial of 'exits' raised SystemExit",
-    errors.TrialNotFinishedError: "look only at trials whose has_finished is true",
+    errors.TrialNotFinishedError: "check trial.has_finished first",
     errors.IsolationError: "with `def` at the top",
-    errors.EncodingError: "give numbers, texts, lists, dicts or arrays",
+    errors.EncodingError: "use numbers, strings, lists, dicts or arrays",
     errors.PickleRefusedError: "--allow-pickle",
-    errors.WorkerDiedError: r"run again to go on with what is left",
+    errors.WorkerDiedError: r"rerun the same command to continue",
     errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
-    errors.JobScriptError: "take 66",
+    errors.JobScriptError: "use 66",
     errors.ProtocolError: "to a rank without an experiment",
     errors.NotFoundError: "'one'",
     errors.ExperimentMismatchError: "--overwrite",
     errors.ForeignDatabaseError: "choose another file",
     errors.SchemaVersionError: "pip install -U",
     errors.DatabaseLockedError: "wait for it to end, or use another database",
-    errors.DatabaseWriteError: "open it without",
+    errors.DatabaseWriteError: "reopen it without",
     errors.NotCoordinatorError: "if database.is_coordinator:",
-    errors.CorruptDocumentError: "'reset' makes the trial run again",
+    errors.CorruptDocumentError: "'reset' lets the trial run again",
 }
 # Recorded of a trial by name, not raised in this process; who meets it there.
 RECORDED = {
@@ -224,7 +224,7 @@ def test_a_trial_that_was_interrupted_goes_back_to_pending(db):
     [
         (lambda f: em.open_db("new.db", f / "none", create_folder=False), "create it"),
         (lambda f: em.open_db("", f), "give the name of a database file"),
-        (lambda f: em.open_db("a\x00b", f), "without NUL characters"),
+        (lambda f: em.open_db("a\x00b", f), "contains a NUL character"),
     ],
 )
 def test_a_database_that_cannot_be_opened_is_any_other_error(tmp_path, request_, said):

@@ -58,9 +58,9 @@ def require_one_name(path: str) -> None:
     if names > 1:
         file, copy = shlex.quote(path), shlex.quote(f"{path}.copy")
         msg = (
-            f"{path} is one file with {names} names (hard links), and is not written: "
-            "runs that know it by different names would destroy it. Make this name a "
-            f"file of its own with: cp -p {file} {copy} && mv {copy} {file}"
+            f"{path} is one file with {names} names (hard links), so it is not "
+            "written to: runs that use different names for it would destroy it. Make "
+            f"this name a separate file with: cp -p {file} {copy} && mv {copy} {file}"
         )
         raise DatabaseWriteError(msg)
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 # By what SQLite's message holds: Python 3.10 does not give the error's code.
 _REMEDIES = {
     "locked": "another program keeps it locked: close it and try again",
-    "full": "the disk is full or a quota is reached: make room and run again",
-    "readonly": "it may not be written: check its permissions and its folder's",
+    "full": "the disk is full or a quota is reached: free some space and rerun",
+    "readonly": "it cannot be written: check its permissions and those of its folder",
     "disk i/o error": "the file system failed (full, quota, or no file locking?)",
     "locking protocol": "the file system does not lock files: use a local one",
-    "unable to open": "it or its folder may not be opened: check the permissions",
-    "too big": "a value is larger than SQLite keeps (1 GB)",
+    "unable to open": "it or its folder cannot be opened: check the permissions",
+    "too big": "a value is larger than SQLite can store (1 GB)",
 }
 
 
@@ -44,10 +44,13 @@ def translated(path: str | None, doing: str) -> Iterator[None]:
         raise _damaged(where, str(error)) from error
     except UnicodeDecodeError as error:  # in SQLite's own message, about the schema
         where = path or "the in-memory database"
-        raise _damaged(where, "its schema is no text") from error
+        raise _damaged(where, "its schema is not text") from error
     except UnicodeEncodeError as error:
         where = path or "the in-memory database"
-        msg = f"{where}: {error.object!r} is no Unicode text: give what UTF-8 can hold"
+        msg = (
+            f"{where}: {error.object!r} is not valid Unicode: it cannot be encoded in "
+            "UTF-8"
+        )
         raise DatabaseError(msg) from error
 
 
@@ -60,7 +63,7 @@ def translation(error: Exception, path: str | None, doing: str) -> DatabaseError
     if "malformed" in lowered:
         return _damaged(where, text)
     if "not a database" in lowered:
-        msg = f"{where} is no SQLite database: choose another file"
+        msg = f"{where} is not a SQLite database: choose another file"
         return ForeignDatabaseError(msg)
     check = f"look with 'sqlite3 {where} \"PRAGMA integrity_check\"'"
     remedy = next((_REMEDIES[key] for key in _REMEDIES if key in lowered), check)

@@ -84,16 +84,18 @@ class WriterLock:
         holder = read_owner(self.path)
         if holder is None:
             msg = (
-                f"{self.path} is gone: it, or its folder, was deleted or moved, or "
-                "this process stood still for so long that its lock was taken over and "
-                "given back since. Nothing more is written: run again to go on"
+                f"{self.path} no longer exists: it or its folder was deleted or "
+                "moved, or this process was suspended for so long that another run "
+                "took the lock over and has released it since. Nothing more is "
+                "written; rerun the same command to continue"
             )
             raise DatabaseLockedError(msg)
         if holder.token != self._owner.token:
             msg = (
-                f"{self._database}: this process stood still for so long that its lock "
-                f"was taken over; it is held by {holder.describe()}. Nothing more is "
-                "written: run again when that has ended, to go on"
+                f"{self._database}: this process was suspended for so long that its "
+                f"lock was taken over; it is held by {holder.describe()}. Nothing "
+                "more is written; rerun the same command to continue, once that one "
+                "has ended"
             )
             raise DatabaseLockedError(msg)
 
@@ -215,7 +217,7 @@ class WriterLock:
         died = (
             ""
             if holder.can_be_asked()
-            else " (should it have died, two minutes after that its lock is free)"
+            else " (if it has died, its lock expires after two minutes)"
         )
         msg = (
             f"{self._database} is being written by {holder.describe()}: wait for it to "
@@ -226,8 +228,8 @@ class WriterLock:
 
     def _unwritable(self, error: OSError) -> DatabaseWriteError:
         msg = (
-            f"cannot write beside {self._database}: {reason(error)}; check "
-            "its folder's permissions and room, or use another database (--db)"
+            f"cannot write next to {self._database}: {reason(error)}; check the "
+            "permissions and free space of its folder, or use another database (--db)"
         )
         return DatabaseWriteError(msg)
 
@@ -255,8 +257,8 @@ class _OwnerWatch:
         if not self._has_spoken:
             self._has_spoken = True
             note(
-                f"{what} was being written by {holder.describe()}: waiting for a sign "
-                f"of life, {DEAD_AFTER_SECONDS:.0f} s at most"
+                f"{what} was being written by {holder.describe()}: waiting at most "
+                f"{DEAD_AFTER_SECONDS:.0f} s to see whether it still runs"
             )
 
 

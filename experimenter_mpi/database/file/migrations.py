@@ -102,8 +102,9 @@ def identify(connection: Connection, path: str) -> int:
     if application == APPLICATION_ID:
         if version > len(STEPS):
             msg = (
-                f"{path} has schema version {version}, and this experimenter_mpi reads "
-                f"up to {len(STEPS)}: upgrade with 'pip install -U experimenter-mpi'"
+                f"{path} has schema version {version}, but this version of "
+                f"experimenter_mpi reads at most {len(STEPS)}: upgrade with 'pip "
+                "install -U experimenter-mpi'"
             )
             raise SchemaVersionError(msg)
         return version
@@ -115,8 +116,8 @@ def identify(connection: Connection, path: str) -> int:
 def foreign(path: str) -> ForeignDatabaseError:
     """Return the error for a database that is not ours."""
     msg = (
-        f"{path} is the database of another program, and was left as it is: "
-        "choose another file name with --db (or open_db)"
+        f"{path} is the database of another program and was not changed: choose "
+        "another file name with --db (or open_db)"
     )
     return ForeignDatabaseError(msg)
 
@@ -124,13 +125,13 @@ def foreign(path: str) -> ForeignDatabaseError:
 def require_current(version: int, path: str) -> None:
     """Refuse what cannot be read without upgrading it first."""
     if version == 0:
-        msg = f"{path} is an empty file, not yet a database: run an experiment into it"
+        msg = f"{path} is an empty file, not yet a database: run an experiment first"
         raise ForeignDatabaseError(msg)
     if version < len(STEPS):
         msg = (
-            f"{path} has schema version {version}, and {len(STEPS)} is needed: upgrade "
-            f"it with '{program()} compact {shlex.quote(path)}'; where it may not be "
-            "written, upgrade a copy"
+            f"{path} has schema version {version}, but {len(STEPS)} is needed: "
+            f"upgrade it with '{program()} compact {shlex.quote(path)}'; if you "
+            "cannot write to it, upgrade a copy"
         )
         raise SchemaVersionError(msg)
 

@@ -90,7 +90,7 @@ def _identify_from_outside(path: str) -> None:
     header = _header(path)
     if header is None:
         msg = (
-            f"{path} is no SQLite database, and was left as it is: choose another file"
+            f"{path} is not a SQLite database and was not changed: choose another file"
         )
         raise ForeignDatabaseError(msg)
     if header.application_id == migrations.APPLICATION_ID or _is_empty(path):
@@ -115,7 +115,7 @@ def _header(path: str) -> Header | None:
 
 def _checked(path: str) -> str:
     if "\x00" in path:
-        msg = f"{path!r} is no file name: give one without NUL characters"
+        msg = f"{path!r} is not a file name: it contains a NUL character"
         raise DatabaseError(msg)
     # The lock and the arrays stand beside the file itself, whatever link leads to it,
     # and ``execute`` may change the directory later.
@@ -124,7 +124,7 @@ def _checked(path: str) -> str:
         msg = f"{path} is a folder: give the name of a database file in it"
         raise DatabaseError(msg)
     if os.path.exists(path) and not os.path.isfile(path):
-        msg = f"{path} is no regular file: choose another name for the database"
+        msg = f"{path} is not a regular file: choose another name for the database"
         raise DatabaseError(msg)
     return path
 
@@ -137,7 +137,10 @@ def _require_plain_files_beside(path: str) -> None:
         except OSError:
             continue
         if not stat.S_ISREG(mode):
-            msg = f"{name} is no regular file: remove it, this package never made it"
+            msg = (
+                f"{name} is not a regular file and was not created by this package: "
+                "remove it"
+            )
             raise DatabaseError(msg)
 
 
@@ -164,7 +167,7 @@ def _require_writable(path: str, *, create_folder: bool) -> None:
     unwritable = [each for each in (folder, path) if not _may_write(each)]
     if unwritable:
         msg = (
-            f"{unwritable[0]} may not be written: choose another place, or open the "
+            f"{unwritable[0]} cannot be written to: choose another place, or open the "
             "database with read_only=True"
         )
         raise DatabaseWriteError(msg)

@@ -46,7 +46,7 @@ class Owner:
 
     def describe(self) -> str:
         if not self.pid:
-            return "a process that left no name"
+            return "an unknown process"
         job = f", job {self.job_id}" if self.job_id else ""
         return f"process {self.pid} on {self.host}{job}, since {self.since}"
 

@@ -78,7 +78,9 @@ def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
             good.add(kinds)
         for place in places:
             if not _ID.fullmatch(row[place]):
-                raise _bad(table, names[place], f"{row[place]!r:.60}, which is no id")
+                raise _bad(
+                    table, names[place], f"{row[place]!r:.60}, which is not an id"
+                )
         if table is experiments:
             _check_experiment(row)
     return found
@@ -121,7 +123,7 @@ def later(before: Any, after: Any) -> Any:
         BadRowError: so it is, and reading on would never end.
     """
     if not after > before:
-        raise _bad(trials, "id", "its rows in no order")
+        raise _bad(trials, "id", "rows out of order")
     return after
 
 

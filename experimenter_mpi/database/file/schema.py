@@ -50,7 +50,7 @@ def require_passive(
         if table.name not in tables:
             msg = (
                 f"{path} is damaged or was tampered with: it has no table "
-                f"'{table.name}'; use a copy from before, or a new database"
+                f"'{table.name}'; use an older copy, or a new database"
             )
             raise CorruptDocumentError(msg)
         there = _check_table(connection, path, table, tables[table.name])
@@ -77,8 +77,8 @@ def _check_table(
 
 def _not_ours(path: str, table: Table) -> CorruptDocumentError:
     msg = (
-        f"{path}: the table '{table.name}' is not as this package makes it, and was "
-        "not read; use a copy from before, or a new database"
+        f"{path}: the table '{table.name}' differs from the one that this package "
+        "creates, so it was not read; use an older copy, or a new database"
     )
     return CorruptDocumentError(msg)
 
@@ -102,6 +102,6 @@ def _refused(
 ) -> CorruptDocumentError:
     name = entry.name.replace('"', '""')
     return CorruptDocumentError(
-        f"{path} holds {what}, which would run SQL of whoever wrote it: remove it with "
-        f"sqlite3 and '{remedy} \"{name}\"' before using the file"
+        f"{path} contains {what}, which would run SQL that someone else wrote: remove "
+        f"it with sqlite3 and '{remedy} \"{name}\"' before using the file"
     )

@@ -140,15 +140,17 @@ class Storage:
         if engine.try_commit(connection):
             return
         self.note(
-            f"a reader keeps {self.name} locked, and what is to be stored waits in "
-            "memory: close the program that has it open, or copy the file for it"
+            f"a reader keeps {self.name} locked, so results wait in memory: close the "
+            "program that has it open, or give it a copy of the file"
         )
         began = time.monotonic()
         while not engine.try_commit(connection):
             if self._lock is not None:
                 self._lock.check()
         waited = time.monotonic() - began
-        self.note(f"the reader of {self.name} is gone after {waited:.0f} s: stored")
+        self.note(
+            f"{self.name} was unlocked after {waited:.0f} s, and the results are stored"
+        )
 
     def note(self, text: str) -> None:
         """Say something to people: now to who listens, else when they ask."""
@@ -185,8 +187,8 @@ class Storage:
         path = self.path or ""
         if names_other_file(path):
             msg = (
-                f"{path}-journal names another file, which would be deleted by opening "
-                "the database: remove that journal, this package never wrote it"
+                f"{path}-journal names another file, which opening the database would "
+                "delete: remove that journal, which this package did not write"
             )
             raise CorruptDocumentError(msg)
         with failures.translated(self.path, "written"):
@@ -199,7 +201,7 @@ class Storage:
         with self._guard:
             self._require_open()
             if self.read_only:
-                msg = f"{self.name} was opened with read_only=True: open it without"
+                msg = f"{self.name} was opened with read_only=True: reopen it without"
                 raise DatabaseWriteError(msg)
             if self._sessions == 0:
                 self._begin_session(patient=patient)
@@ -249,8 +251,8 @@ class Storage:
         """
         if self.path is not None and identity(self.path) != self._file:
             msg = (
-                f"{self.path} was deleted, moved or replaced while it was written: "
-                "nothing more is written. Put it back, or run again to begin anew"
+                f"{self.path} was deleted, moved or replaced during the run: nothing "
+                "more is written. Put it back, or rerun to start from scratch"
             )
             raise DatabaseWriteError(msg)
 

@@ -41,7 +41,7 @@ def test_a_duration_is_read_as_schedulers_write_it(text):
     "text", ["", "soon", "-1", "nan", "1:2:3:4", "5:", ":5", "x-5:00", "-5:00", "1:-2"]
 )
 def test_what_is_no_duration_is_refused_with_examples(text):
-    with pytest.raises(ArgumentTypeError, match="is no duration such as 90, 5:00"):
+    with pytest.raises(ArgumentTypeError, match="is not a duration such as 90, 5:00"):
         seconds(text)
 
 
@@ -61,7 +61,7 @@ def test_trial_indices_are_numbers_and_ranges_with_both_ends(text):
 @pytest.mark.parametrize("text", ["", "x", "-1", "3-", "5-3", "1,,2", "1,", "²", "1.5"])
 def test_what_is_no_trial_index_is_refused_with_examples(text):
     """A range from high to low names no trial; to ``reset`` that would mean all."""
-    with pytest.raises(ArgumentTypeError, match="is no trial index such as 3, 0-4"):
+    with pytest.raises(ArgumentTypeError, match="is not a trial index such as 3, 0-4"):
         index_list(text)
 
 
@@ -87,11 +87,17 @@ def test_one_is_counted_without_an_s():
 
 
 MISTAKES = {
-    "an unknown verb": (["frob"], "there is no verb 'frob'"),
-    "a mistyped verb": (["stauts", "x"], "no verb 'stauts'; did you mean status "),
-    "help of no verb": (["help", "rum"], "there is no verb 'rum'; did you mean run?"),
-    "no verb": (["--frob"], "arguments are required: VERB"),
-    "a script": (["a.py"], "no verb 'a.py'; to run a script: experimenter-mpi run a.p"),
+    "an unknown verb": (["frob"], "there is no command 'frob'"),
+    "a mistyped verb": (["stauts", "x"], "no command 'stauts'; did you mean status "),
+    "help of no verb": (
+        ["help", "rum"],
+        "there is no command 'rum'; did you mean run?",
+    ),
+    "no verb": (["--frob"], "arguments are required: COMMAND"),
+    "a script": (
+        ["a.py"],
+        "no command 'a.py'; to run a script: experimenter-mpi run a.p",
+    ),
     "no script": (["run"], "arguments are required: SCRIPT"),
     "no trial": (["show", "x.db"], "arguments are required: TRIAL"),
     "no name": (["results", "x.db"], "arguments are required: NAME"),
@@ -101,11 +107,11 @@ MISTAKES = {
     "choices of trials, but no name": (["reset", "--yes"], "are required: NAME (see"),
     "pickles in the JSON of a trial": (
         ["show", "x.db", "a:0", "--json", "--allow-pickle"],
-        "leave --allow-pickle out",
+        "omit --allow-pickle",
     ),
     "pickles in the JSON of a table": (
         ["results", "x.db", "a", "--allow-pickle", "--json"],
-        "leave --allow-pickle out",
+        "omit --allow-pickle",
     ),
     "no experiment to delete": (["delete", "x.db"], "arguments are required: NAME"),
     "an unknown option": (["delete", "x.db", "n", "--no"], "arguments: --no"),
@@ -113,12 +119,12 @@ MISTAKES = {
     "no such mode": (["run", "x.py", "--mode", "quantum"], "choice: 'quantum'"),
     "a batch of none": (
         ["run", "x.py", "--batch-size", "0"],
-        "'0' is neither auto nor",
+        "'0' is not auto or a whole",
     ),
     "no batch size": (["run", "x.py", "--batch-size", "x"], "'x' is neither auto nor"),
-    "no duration": (["run", "x.py", "--time-limit", "1h"], "'1h' is no duration"),
-    "no index": (["run", "x.py", "--trial", "one"], "'one' is no trial index"),
-    "an empty range": (["reset", "x.db", "n", "5-3"], "'5-3' is no trial index"),
+    "no duration": (["run", "x.py", "--time-limit", "1h"], "'1h' is not a duration"),
+    "no index": (["run", "x.py", "--trial", "one"], "'one' is not a trial index"),
+    "an empty range": (["reset", "x.db", "n", "5-3"], "'5-3' is not a trial index"),
 }
 
 
@@ -271,7 +277,7 @@ def test_any_other_answer_changes_nothing(answer, monkeypatch):
 def test_without_a_terminal_nobody_is_asked(stdin, monkeypatch):
     monkeypatch.setattr("sys.stdin", stdin)
 
-    with pytest.raises(ExperimenterError, match="Delete it\\? Nobody to ask here: say"):
+    with pytest.raises(ExperimenterError, match="Delete it\\? Cannot ask, as"):
         confirm("Delete it?", yes=False)
 
 

@@ -89,7 +89,7 @@ def test_room_that_cannot_be_given_back_undoes_and_hides_nothing(
     assert (0, [0, 0]) == (code, snapshots(path))
     assert out.startswith("2 trials of 'one' are pending\nto make it smaller:")
     assert f"compact {path}" in out.replace("\\\n", " ")
-    assert err == "the file stays as large as it was: the disk has no room for that\n"
+    assert err == "the file was not made smaller: the disk has no room for that\n"
 
 
 def test_a_reader_keeps_the_room_but_not_what_was_deleted(path, ask):
@@ -117,7 +117,7 @@ def test_an_interruption_comes_after_what_was_asked_for(path, ask, monkeypatch):
     code, out, err = ask("delete", "one", "--yes")
 
     assert (0, "deleted 'one'") == (code, out.splitlines()[0])
-    assert "the file stays as large as it was: interrupted\n" == err
+    assert "the file was not made smaller: interrupted\n" == err
 
 
 def test_compact_says_how_large_it_was_and_is(path, ask):
@@ -147,7 +147,8 @@ def test_compact_deletes_snapshots_only_if_it_is_told_and_asks(path, ask, monkey
 
     assert (0, [3, 3]) == (first[0][0], first[1])
     assert (3, [3, 3]) == (refused[0][0], refused[1])
-    assert "Delete 8 snapshots? Nobody to ask here: say --yes\n" in refused[0][2]
+    question = "Delete 8 snapshots? Cannot ask, as standard input is not a terminal"
+    assert f"{question}: use --yes\n" in refused[0][2]
     assert (0, [1, 1]) == (done[0][0], done[1])
     assert [1, 1] == snapshots(path, "two")
     assert os.path.getsize(path) < 2 * MB

@@ -98,10 +98,10 @@ def test_arguments_of_the_script_follow_a_second_pair_of_dashes(job, options):
     ("options", "said"),
     [
         (("--isolat3",), "unrecognized arguments: --isolat3"),
-        (("--grace", "soon"), "'soon' is no duration"),
+        (("--grace", "soon"), "'soon' is not a duration"),
         (("--ranks", "0"), "'0' is not a whole number of 1 or more"),
         (("--nodes", "1.5"), "'1.5' is not a whole number of 1 or more"),
-        (("--time", "later"), "'later' is no duration"),
+        (("--time", "later"), "'later' is not a duration"),
         (("--mpi", "lam"), "invalid choice: 'lam'"),
     ],
 )
@@ -124,16 +124,16 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
     [
         (("slurm", "no.py", "--time", "60"), "no such script: no.py"),
         (("slurm", *ASK, "--nodes", "3"), "take 6"),
-        (("slurm", *ASK, "--time", "inf"), "none beyond ten years"),
+        (("slurm", *ASK, "--time", "inf"), "is too long"),
         (("slurm", *ASK, "--", "--db", "b.db"), "give --db before any --"),
         (("slurm", *ASK, "--db", ""), "--db '' is a folder"),
         (("slurm", *ASK, "--db", "bin"), "--db 'bin' is a folder"),
         (("slurm", *ASK, "--fault-tolerant"), "--mpi openmpi"),
         (("sge", *ASK, "--launcher", "srun"), "by mpiexec, not srun"),
         (("slurm", "exp.py", "--time", "60", "--python", "/no"), "--mpi mpich|"),
-        (("slurm", *ASK, "--output", "exp.py"), "is there and differs"),
+        (("slurm", *ASK, "--output", "exp.py"), "exists and is different"),
         (("slurm", *ASK, "--output", "/proc/no/x.sh"), "cannot write /proc/no"),
-        (("slurm", *ASK, "--submit"), "no sbatch here, so no Slurm"),
+        (("slurm", *ASK, "--submit"), "there is no sbatch here, so Slurm cannot"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_3(job, here, arguments, said):
@@ -179,7 +179,7 @@ def test_an_array_on_standard_output_says_what_is_missing(job):
     _, out, err = job("slurm", *ASK, "--array", "3")
 
     assert 'options+=(--share "$share/$shares")' in out
-    assert "with --output there is the job that merges" in err
+    assert "use --output to get the merge job" in err
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -234,7 +234,7 @@ def test_flux_which_knows_no_arrays_is_given_the_script_once_for_each_share(job,
     [
         ("echo 'sbatch: error: no such partition' >&2; exit 1", "no such partition"),
         ("exit 7", "exit code 7"),
-        ("echo thank you", "names no job: thank you"),
+        ("echo thank you", "printed no job id: thank you"),
     ],
 )
 def test_what_the_scheduler_says_against_it_is_said(does, said, job, here):
@@ -327,14 +327,14 @@ def test_a_chain_that_submits_itself_says_by_what_name(job):
     _, _, pbs = job("pbs", *ASK, "--resume")
     _, _, slurm = job("slurm", *ASK, "--resume")
 
-    assert "save it by that name" in pbs
+    assert "save it as resume.sh" in pbs
     assert "" == slurm
 
 
 def test_what_is_there_is_not_replaced_from_python_either(here):
     (here / "job.sh").write_text("mine\n")
 
-    with pytest.raises(JobScriptError, match="is there and differs"):
+    with pytest.raises(JobScriptError, match="exists and is different"):
         cluster.create_slurm_template("job.sh")
 
     assert "mine\n" == (here / "job.sh").read_text()
@@ -345,7 +345,7 @@ def test_what_is_there_is_not_replaced_from_python_either(here):
 
 
 def test_a_script_without_a_name_is_not_written():
-    with pytest.raises(JobScriptError, match="needs a name"):
+    with pytest.raises(JobScriptError, match="needs a file name"):
         write(Job(scheduler="slurm"))
 
 

@@ -240,7 +240,9 @@ def test_show_says_why_a_trial_failed_that_ranks_died_of(ask, path, heat):
 
     _, out, _ = ask("show", path, "heat:2")
 
-    assert "  deaths        2 times its rank or the whole job died meanwhile\n" in out
+    assert (
+        "  deaths        2 times its rank or the whole job died while it ran\n" in out
+    )
     assert f"\nerror\n  RankDiedError: {message}\n" in out
     assert " --trial 2 --on-error raise --isolate" in out.splitlines()[-1]
 
@@ -262,8 +264,8 @@ def test_show_of_a_running_trial_gives_no_duration_of_an_earlier_attempt(
     ("trial", "expected"),
     [
         ("heat:3", "'heat' has trials 0 to 2, none at 3"),
-        ("heat:²", "'heat:²' is no id of a trial"),
-        ("heat", "'heat' is no id of a trial"),
+        ("heat:²", "'heat:²' is not the id of a trial"),
+        ("heat", "'heat' is not the id of a trial"),
         ("00000000-0000-0000-0000-000000000000", "has no trial 00000000"),
     ],
 )
@@ -585,7 +587,7 @@ def test_export_takes_an_empty_list_for_nothing(ask, path, heat):
     code, out, err = ask("export", path, out_path)
 
     assert (2, "", 1) == (code, out, err.count("\n"))
-    assert "name the experiments to copy, or say --all" in err
+    assert "name the experiments to copy, or use --all" in err
     assert not out_path.exists()
 
 
@@ -631,7 +633,9 @@ def test_what_destroys_is_refused_without_a_terminal(
     code, out, err = ask(verb, path, "heat", *which)
 
     assert (3, "", 1) == (code, out, err.count("\n"))
-    assert err.endswith("? Nobody to ask here: say --yes\n")
+    assert err.endswith(
+        "? Cannot ask, as standard input is not a terminal: use --yes\n"
+    )
     assert ["finished", "finished", "failed"] == statuses(path)
 
 

@@ -181,7 +181,7 @@ def test_a_wrong_word_on_standard_input_resets_nothing(path, reset, monkeypatch)
     code, _, err = reset("-", "--yes")
 
     assert (2, 1) == (code, err.count("\n"))
-    assert "'error:' is no trial index" in err
+    assert "'error:' is not a trial index" in err
     assert STATUSES == column(path, "status")
 
 
@@ -276,8 +276,6 @@ def test_reset_keeps_snapshots_if_it_is_told(path, reset):
 def test_the_question_says_what_goes(arguments, question, path, reset, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
-    assert (
-        f"experimenter_mpi: {question} Nobody to ask here: say --yes\n"
-        == (reset(*arguments)[2])
-    )
+    why = "Cannot ask, as standard input is not a terminal: use --yes"
+    assert f"experimenter_mpi: {question} {why}\n" == reset(*arguments)[2]
     assert STATUSES == column(path, "status")

@@ -123,9 +123,9 @@ def test_several_experiments_of_a_script_can_be_run(folder):
 
 
 UNKNOWN = {
-    "ware": "exp.py makes no experiment 'ware'; did you mean wave?\n",
-    "xyz": "exp.py makes no experiment 'xyz'; it makes wave, heat\n",
-    "": "exp.py makes no experiment ''; it makes wave, heat\n",
+    "ware": "exp.py defines no experiment 'ware'; did you mean wave?\n",
+    "xyz": "exp.py defines no experiment 'xyz'; it defines wave, heat\n",
+    "": "exp.py defines no experiment ''; it defines wave, heat\n",
 }
 
 
@@ -211,7 +211,7 @@ def test_any_other_end_of_a_script_is_a_mistake(ending, words, folder):
     [
         ((), "arguments are required: SCRIPT, or -m MODULE"),
         (("--", "exp.py"), "arguments are required: SCRIPT, or -m MODULE"),
-        (("exp.py", "-m", "exp"), "SCRIPT and -m MODULE exclude each other"),
+        (("exp.py", "-m", "exp"), "give SCRIPT or -m MODULE, not both"),
         (("exp.py", "--size", "3"), "unrecognized arguments: --size 3"),
     ],
 )
@@ -228,7 +228,7 @@ def test_two_experiments_of_one_name_are_refused(folder):
     code, out, err = folder.run()
 
     assert (3, "", []) == (code, out, folder.ran())
-    expected = "exp.py makes 3 experiments named 'wave'; give each a name of its own\n"
+    expected = "exp.py defines 3 experiments named 'wave'; give each a different name\n"
     assert err.endswith(expected)
 
 
@@ -293,7 +293,8 @@ def test_overwrite_of_finished_trials_wants_a_yes(folder, monkeypatch):
     assert (3, "", 1, []) == (code, out, err.count("\n"), folder.ran())
     assert (
         "Delete 'wave' (4 of 4 trials finished), 'heat' (3 of 4 trials finished) from "
-        "experiments/experiments.db? Nobody to ask here: say --yes\n"
+        "experiments/experiments.db? Cannot ask, as standard input is not a terminal: "
+        "use --yes\n"
     ) in err
 
 

@@ -216,9 +216,9 @@ def test_the_share_is_that_of_the_task_of_a_job_array(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("share", "expected", "said"),
     [
-        ("2", 2, "'2' is no share such as 2/8, auto or auto/8"),
-        ("5/4", 3, "'5/4' is no share: of N there are the shares 1/N to N/N"),
-        ("auto", 3, "this is no task of a job array"),
+        ("2", 2, "'2' is not a share such as 2/8, auto or auto/8"),
+        ("5/4", 3, "'5/4' is not a share: the shares of N are 1/N to N/N"),
+        ("auto", 3, "this is not a task of a job array"),
     ],
 )
 def test_a_share_that_is_none_is_refused_before_anything_is_made(

@@ -71,7 +71,7 @@ def test_where_the_number_of_tasks_is_given_the_index_alone_counts(
         ({"FLUX_JOB_CC": "3"}, "0 to N-1"),
         ({"LSB_JOBINDEX": "3"}, "1 to N"),
         # sbatch --array=1,5,7
-        (slurm(5, 1, 7, 1, 3), "not regular .*: say auto/N"),
+        (slurm(5, 1, 7, 1, 3), "not regular .*: use auto/N"),
     ],
 )
 def test_where_nobody_says_how_many_tasks_there_are_the_user_must(environment, asked):
@@ -85,7 +85,7 @@ def test_where_nobody_says_how_many_tasks_there_are_the_user_must(environment, a
 )
 @pytest.mark.parametrize("count", [None, 8])
 def test_outside_a_job_array_there_is_no_task(environment, count):
-    with pytest.raises(ConfigurationError, match="no task of a job array"):
+    with pytest.raises(ConfigurationError, match="not a task of a job array"):
         place(environment, count)
 
 

@@ -689,7 +689,7 @@ def test_what_a_dead_rank_was_to_run_is_run_by_the_others():
     assert list(range(6)) == sorted(done.ledger.indices)
     assert {0: 1} == done.ledger.deaths
     assert done.error is None
-    text = "died while it ran trial 0, which will be tried once more; 1 worker goes on"
+    text = "died while it ran trial 0, which will be retried once; 1 worker continues"
     assert [f"rank 1 on node1 {text}"] == done.notes
 
 

@@ -491,7 +491,7 @@ def test_a_wait_without_a_timeout_that_gives_nothing_is_a_protocol_error():
     transport = FakeTransport(1, 2)
     transport.receive = lambda: None
 
-    with pytest.raises(ProtocolError, match="gave nothing"):
+    with pytest.raises(ProtocolError, match="returned nothing"):
         Line(transport).receive()
 
 

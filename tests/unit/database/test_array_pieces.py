@@ -64,7 +64,7 @@ def test_a_piece_that_cannot_be_written_leaves_nothing_of_its_file(files, monkey
         raise OSError(errno.ENOSPC, "as the system says it")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DatabaseWriteError, match="No space left on device; make room"):
+    with pytest.raises(DatabaseWriteError, match="No space left on device; free some"):
         files.add_piece("ab/c.h5", 5, b"last", is_last=True)
     assert [] == files_below(files.folder)
 

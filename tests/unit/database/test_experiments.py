@@ -199,7 +199,7 @@ def test_a_name_that_is_no_unicode_is_an_error_of_ours(db):
         lambda: session_of(db).experiments.enrol(heat("caf\udce9")),
         lambda: db.get_trials_by_name("\udce9"),
     ):
-        with pytest.raises(DatabaseError, match="no Unicode text"):
+        with pytest.raises(DatabaseError, match="not valid Unicode"):
             ask()
 
 

@@ -81,7 +81,7 @@ def test_the_lock_of_a_dead_run_is_not_taken_over(linked, tmp_path):
 def test_the_command_makes_a_file_of_its_own(linked, stored, open_here, tmp_path):
     with pytest.raises(DatabaseWriteError) as refused:
         session_of(open_here("other name.db")).storage.writing().__enter__()
-    command = str(refused.value).partition("of its own with: ")[2]
+    command = str(refused.value).partition("a separate file with: ")[2]
     subprocess.run(["sh", "-c", command], check=True)
 
     for name in ("heat.db", "other name.db"):

@@ -201,7 +201,7 @@ def test_it_is_not_begun_without_the_room_for_it(
     monkeypatch.setattr(room.os, "statvfs", lambda _: space(10, 4096))
     if lacking == "temporary":
         monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
-    with pytest.raises(DatabaseError, match=r"lacks room for that, \d+\.\d MB"):
+    with pytest.raises(DatabaseError, match=r"needs \d+\.\d MB of free space"):
         session_of(db).upkeep.tidy()
 
     assert size == os.path.getsize(db.path)

@@ -68,7 +68,9 @@ def test_a_label_that_is_no_unicode_is_kept_readably(db, stored):
 
 
 def test_a_label_that_is_no_text_is_refused_before_anything_is_stored(db, stored):
-    with pytest.raises(em.errors.EncodingError, match="label must be text, not int"):
+    with pytest.raises(
+        em.errors.EncodingError, match="label must be a string, not int"
+    ):
         db.save_snapshot(stored.trial_ids[0], {}, 3)
 
     assert db.latest_snapshot(stored.trial_ids[0]) is None

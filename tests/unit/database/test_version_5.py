@@ -225,6 +225,6 @@ def test_the_command_that_a_reader_is_told_upgrades_it(old, monkeypatch):
 
     assert called == "experimenter-mpi"
     assert run_verb(words) == 0
-    assert rest == "; where it may not be written, upgrade a copy"
+    assert rest == "; if you cannot write to it, upgrade a copy"
     with open_db(old, read_only=True) as database:
         assert [15, 3] == [len(each) for each in database.get_experiments()]

@@ -34,7 +34,7 @@ def worker(monkeypatch, tmp_path):
 def test_a_worker_opens_nothing(worker, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     assert not worker.is_coordinator
-    assert "which this rank is not" in repr(worker)
+    assert "held by rank 0, not by this rank" in repr(worker)
     with worker:
         pass
     worker.close()

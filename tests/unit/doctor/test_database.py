@@ -79,7 +79,7 @@ def test_another_programs_file_is_a_problem_and_left_as_it_is(tmp_path):
         ("ext4", ["ok"], "write-ahead log is used"),
         ("lustre", ["ok"], "on lustre, which hosts may share: a rollback journal"),
         (None, ["ok"], "unknown type"),
-        ("tmpfs", ["ok", "note"], "this host's own"),
+        ("tmpfs", ["ok", "note"], "which is local to this host"),
     ],
 )
 def test_the_file_system_says_which_journal_is_used(
@@ -116,5 +116,5 @@ def test_locks_that_keep_nobody_out_are_a_problem(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "_gets_in", lambda _path: True)
     found = storage.locking(str(tmp_path / "heat.db"))
 
-    assert "problem" == found.state and "keep nobody out" in found.text
+    assert "problem" == found.state and "have no effect" in found.text
     assert [] == list(tmp_path.iterdir())

@@ -24,7 +24,7 @@ def test_no_library_is_a_problem_with_what_still_works():
 
     assert ("problem", "no MPI library can be loaded (reason)") == found[1:3]
     assert found.remedy.startswith(
-        "load your site's MPI module; without it 'run' works"
+        "load your site's MPI module; without it 'run' works only"
     )
 
 
@@ -53,14 +53,14 @@ def test_rank_deaths_are_survived_only_where_it_is_switched_on():
     off = mpi_library.fault_tolerance("openmpi", enabled=False, is_launched=True)
     never = mpi_library.fault_tolerance("mpich", enabled=False, is_launched=True)
 
-    assert on.text.startswith("on: ")
-    assert "'mpiexec --with-ft ulfm' (not switched on" in off.text
+    assert on.text.startswith("enabled: ")
+    assert "'mpiexec --with-ft ulfm' (not enabled" in off.text
     assert "--isolate" in never.text and "ulfm" not in never.text
 
 
 def test_an_mpi_that_starts_no_workers_is_in_the_way_of_one_mode_only():
     assert "ok" == mpi_library.spawn(None).state
-    assert "note" == mpi_library.spawn("no worker came in 60 s").state
+    assert "note" == mpi_library.spawn("no worker started within 60 s").state
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_more_threads_than_cores_are_noticed(threads, wanted, said):
     (found,) = ranks.blas([rank(threads=threads), rank(threads=threads)])
 
     assert "note" == found.state and said in found.text
-    assert f"may take {wanted} threads on the 2 cores of n1" in found.text
+    assert f"may start {wanted} threads on the 2 cores of n1" in found.text
 
 
 def test_one_thread_each_is_fine_and_so_is_a_rank_that_has_the_host_to_itself():
@@ -83,7 +83,9 @@ def test_a_host_that_does_not_see_the_folder_is_named():
     (found,) = ranks.sight([rank(), rank("n2", sees_folder=False)], "/scratch")
 
     assert "note" == found.state
-    assert "/scratch is not seen from n2: large arrays go through rank 0" == found.text
+    assert (
+        "/scratch is not visible from n2: large arrays go through rank 0" == found.text
+    )
     assert [] == list(ranks.sight([rank(), rank(sees_folder=None)], "/scratch"))
 
 

@@ -10,7 +10,7 @@ SLURM = Environment(scheduler="slurm", job_id="17", slots=4, hosts=("n1", "n2"))
 
 def test_a_job_is_named_with_what_it_was_asked_for():
     assert "Slurm job 17 for 4 ranks on n1, n2" == job.scheduler(SLURM).text
-    assert "none: this is no job" == job.scheduler(Environment()).text
+    assert "none: this is not a job" == job.scheduler(Environment()).text
 
 
 def test_of_many_hosts_the_first_are_named():

@@ -8,7 +8,7 @@ import pytest
 
 from experimenter_mpi.encoding.disk import reason
 
-ROOM = "No space left on device; make room and run again"
+ROOM = "No space left on device; free some space and rerun"
 HDF5 = "Can't write (file write failed: time = now\n, errno = 28, error message = 'No"
 
 
@@ -16,8 +16,8 @@ HDF5 = "Can't write (file write failed: time = now\n, errno = 28, error message 
     ("error", "expected"),
     [
         (OSError(errno.ENOSPC, "in whatever words"), ROOM),
-        (OSError(errno.EFBIG, ""), "File too large; make room and run again"),
-        (OSError(errno.EDQUOT, ""), "Disk quota exceeded; make room and run again"),
+        (OSError(errno.EFBIG, ""), "File too large; free some space and rerun"),
+        (OSError(errno.EDQUOT, ""), "Disk quota exceeded; free some space and rerun"),
         (OSError(errno.EROFS, HDF5), "Read-only file system"),
         (OSError(HDF5), ROOM),
         (RuntimeError(HDF5), ROOM),

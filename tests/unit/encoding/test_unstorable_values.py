@@ -98,7 +98,7 @@ def test_what_cannot_even_be_pickled_is_an_error_that_names_it():
     assert str(caught.value).startswith(
         "'rows.1' is a builtins.generator, which cannot"
     )
-    assert str(caught.value).endswith("; give numbers, texts, lists, dicts or arrays")
+    assert str(caught.value).endswith("; use numbers, strings, lists, dicts or arrays")
 
 
 def circles():
@@ -118,7 +118,7 @@ def test_a_value_that_holds_itself_is_an_error_that_says_where(value, place):
     with pytest.raises(EncodingError) as caught:
         encode(value)
 
-    assert str(caught.value).startswith(f"{place} holds itself")
+    assert str(caught.value).startswith(f"{place} contains itself")
 
 
 def test_the_same_value_twice_is_no_circle():

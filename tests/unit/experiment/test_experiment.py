@@ -86,7 +86,9 @@ def test_experiments_of_different_ids_share_no_trial_id():
 def test_the_id_of_another_experiments_trial_has_no_index_here():
     stranger = TrialIds(uuid.uuid4())[3]
 
-    with pytest.raises(ValueError, match=f"{stranger} is no trial of this experiment"):
+    with pytest.raises(
+        ValueError, match=f"{stranger} is not a trial of this experiment"
+    ):
         TrialIds(AN_ID).index(stranger)
 
 
@@ -148,8 +150,12 @@ USES = {
 @pytest.mark.parametrize(
     ("status", "error", "said"),
     [
-        ("pending", (), "has no results: it is pending; look"),
-        ("failed", ("ValueError", "bad\nluck"), "it is failed (ValueError: bad); look"),
+        ("pending", (), "has no results: it is pending; check"),
+        (
+            "failed",
+            ("ValueError", "bad\nluck"),
+            "it is failed (ValueError: bad); check",
+        ),
     ],
 )
 def test_whoever_asks_an_unfinished_trial_for_results_is_told_which(
@@ -231,7 +237,7 @@ def test_it_keeps_its_own_configuration_where_rank_0_could_not_send_one():
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3, b"heat", "a\x00b"])
 def test_a_name_must_be_a_text_that_is_not_empty(name):
-    with pytest.raises(ConfigurationError, match="name must be a text that is not emp"):
+    with pytest.raises(ConfigurationError, match="name must be a non-empty string"):
         make(name)
 
 

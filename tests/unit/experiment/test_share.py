@@ -64,7 +64,7 @@ def test_a_share_may_be_left_to_the_scheduler(given):
 
 @pytest.mark.parametrize("given", [(0, 8), (9, 8), "0/8", "9/8", "1/0", "1/9999999999"])
 def test_a_share_that_does_not_exist_is_refused(given):
-    with pytest.raises(ConfigurationError, match="is no share"):
+    with pytest.raises(ConfigurationError, match="is not a share"):
         as_share(given, {})
 
 
@@ -73,11 +73,13 @@ def test_a_share_that_does_not_exist_is_refused(given):
 )
 def test_what_is_no_share_is_refused(given):
     assert not is_share(str(given))
-    with pytest.raises(ConfigurationError, match=r"a share is written \(2, 8\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"a share must be written as \(2, 8\)"
+    ):
         as_share(given, {})
 
 
 @pytest.mark.parametrize("given", [(2.0, 8), (None, 8), ("2", "8")])
 def test_a_share_is_of_whole_numbers(given):
-    with pytest.raises(ConfigurationError, match="a share is written"):
+    with pytest.raises(ConfigurationError, match="a share must be written as"):
         as_share(given, {})

@@ -229,11 +229,11 @@ class Subclass(DataFrame):
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
-        ({3, 1}, r"got set, whose order .* on each rank; give sorted\(\.\.\.\)"),
-        (frozenset("ab"), "got frozenset, .* give sorted"),
-        ("adam", r"got str, not a list of values; give \[\.\.\.\]"),
+        ({3, 1}, r"got set, whose order .* between ranks; pass sorted\(\.\.\.\)"),
+        (frozenset("ab"), "got frozenset, .* pass sorted"),
+        ("adam", r"got str, not a list of values; pass \[\.\.\.\]"),
         (b"adam", "got bytes, not a list"),
-        (DataFrame(), r"got DataFrame, .*; give one of its columns, frame\['name'\]"),
+        (DataFrame(), r"got DataFrame, .*; pass one of its columns, frame\['name'\]"),
         (Subclass(), "got Subclass, .* one of its columns"),
     ],
     ids=lambda value: type(value).__name__,

@@ -269,7 +269,7 @@ CRASHES = {
     "os.kill(os.getpid(), signal.SIGKILL)": "SIGKILL: perhaps out of memory",
     "ctypes.CDLL(None).exit(4)": "its process ended with exit code 4",
     "os.closerange(3, 100); time.sleep(1000)": "its process was killed by SIGKILL",
-    r"os.write(4, b'\0\0\0\0\0\0\0\5hello')": "came through the pipe is no message",
+    r"os.write(4, b'\0\0\0\0\0\0\0\5hello')": "data from the pipe is not a message",
 }
 
 

@@ -127,7 +127,7 @@ def test_what_was_defined_in_a_notebook_is_refused_beforehand():
     experiment = make(function=simulate)
     experiment.namespace = {"__name__": "__main__", "__spec__": None}
 
-    with pytest.raises(IsolationError, match="defined in no file"):
+    with pytest.raises(IsolationError, match="not defined in a file"):
         require_remakable(experiment)
 
 
@@ -155,7 +155,7 @@ def test_a_name_found_by_another_thing_of_that_name_is_not_taken_for_it(monkeypa
     ("source", "error", "text"),
     [
         ("1 / 0\n", ScriptError, "ZeroDivisionError"),
-        ("def other(*_): pass\n", ScriptError, "makes no experiment 'heat'"),
+        ("def other(*_): pass\n", ScriptError, "defines no experiment 'heat'"),
         ("os._exit(4)\n", IsolationError, "could not load .*exp.py.*exit code 4"),
         (
             (

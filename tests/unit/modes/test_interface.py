@@ -78,7 +78,7 @@ def test_one_rank_alone_is_no_mistake():
     lead = Lead(1)
     MPIMode().workforce(lead)
 
-    assert ["there is one rank only: running serially"] == lead.notes
+    assert ["there is only one rank: running serially"] == lead.notes
 
 
 def test_how_many_threads_each_rank_computes_on_is_said(monkeypatch):
@@ -88,7 +88,7 @@ def test_how_many_threads_each_rank_computes_on_is_said(monkeypatch):
 
 
 def test_more_workers_than_there_are_ranks_is_a_mistake():
-    with pytest.raises(ConfigurationError, match="mpirun started 3 beside rank 0"):
+    with pytest.raises(ConfigurationError, match="mpirun started 3 besides rank 0"):
         DistributedMode(5).workforce(Lead(4))
 
 

@@ -14,7 +14,9 @@ from support.fakes import HERE, FakeTransport, ListLedger, outcome, sweep_of
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, "many", None, True, "10"])
 def test_a_batch_size_is_auto_or_a_whole_number_from_1(size):
-    with pytest.raises(ConfigurationError, match='"auto" or a whole number >= 1, not'):
+    with pytest.raises(
+        ConfigurationError, match='"auto" or a whole number of 1 or more, not'
+    ):
         MPIMode(size)
 
 

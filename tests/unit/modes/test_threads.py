@@ -53,7 +53,7 @@ def run(function, trials=4, threads=3, ledger_kind=ListLedger, **others):
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "4"])
 def test_the_number_of_threads_is_a_whole_number_from_1(threads):
-    with pytest.raises(ConfigurationError, match="whole number >= 1, not"):
+    with pytest.raises(ConfigurationError, match="whole number of 1 or more, not"):
         MultithreadedMode(threads)
 
 

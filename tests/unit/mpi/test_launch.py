@@ -301,7 +301,7 @@ def test_one_of_many_worlds_of_one_is_refused_with_what_would_work(
         ask()
 
     text = str(caught.value)
-    assert "MPICH sees each of them as a world of one" in text
+    assert "to MPICH each of them is alone" in text
     assert f"mpiexec -n {count} python" in text and "\n" not in text
     assert ("'srun --mpi=pmi2 -n 4 python" in text) is ("SLURM_STEP_ID" in environment)
 

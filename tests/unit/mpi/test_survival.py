@@ -153,7 +153,7 @@ def test_a_worker_whose_rank_0_has_died_ends_the_job(mpi, ranks, capsys, monkeyp
         waited = [] if worker is ranks[1] else [ending.WORD_SECONDS]
         expected += [*waited, ending.ABORT_SECONDS]
 
-    text = "experimenter_mpi: rank 0 has died; what it committed is kept: run again"
+    text = "experimenter_mpi: rank 0 has died; what it committed is kept. Rerun"
     assert 75 == mpi.aborted
     assert expected == slept
     assert text in capsys.readouterr().err

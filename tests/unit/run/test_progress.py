@@ -205,7 +205,7 @@ def test_a_drain_is_told_even_while_python_is_writing(capfd):
 
     message = capfd.readouterr().err
     assert message.startswith("\nexperimenter_mpi: SIGTERM: no new trials;")
-    assert message.endswith("run again to go on.\n")
+    assert message.endswith("Rerun the same command to continue.\n")
 
 
 # --- the rate

@@ -52,4 +52,4 @@ def test_run_refuses_others(text, capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["exp.py", "--keep-snapshots", text])
 
-    assert "neither all nor latest nor a number of 1 or more" in capsys.readouterr().err
+    assert "not all, latest or a whole number of 1 or more" in capsys.readouterr().err

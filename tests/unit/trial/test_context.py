@@ -155,7 +155,9 @@ def test_a_snapshot_comes_back_as_it_was_saved(inside, kind):
 
 @pytest.mark.parametrize("label", [3, np.int64(3), b"half", ["half"]])
 def test_a_label_that_is_no_text_is_the_trials_own_mistake(inside, label):
-    with pytest.raises(EncodingError, match=r"label must be text, not .*: give str\("):
+    with pytest.raises(
+        EncodingError, match=r"label must be a string, not .*: use str\("
+    ):
         inside(save_snapshot_in_global_database, TRIAL_ID, {}, label)
 
 

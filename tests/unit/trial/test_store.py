@@ -175,7 +175,7 @@ def test_without_numpy_there_are_no_arrays_to_protect(monkeypatch):
 
 
 def test_a_missing_entry_is_a_key_error_that_lists_what_there_is():
-    with pytest.raises(KeyError, match=r"no 'c'; it holds \['a', 'b'\]"):
+    with pytest.raises(KeyError, match=r"no 'c'; it has \['a', 'b'\]"):
         Store({"b": 1, "a": 2})["c"]
 
 

@@ -92,7 +92,7 @@ def test_a_table_of_a_virtual_kind_is_refused(alter, open_here):
         "DROP TABLE snapshots", f"CREATE VIRTUAL TABLE snapshots USING fts5({columns})"
     )
 
-    with pytest.raises(CorruptDocumentError, match="'snapshots' is not as this"):
+    with pytest.raises(CorruptDocumentError, match="'snapshots' differs from"):
         open_here(read_only=True)
 
 
@@ -141,7 +141,7 @@ def test_pipes_and_links_beside_the_file_are_refused(
     beside = tmp_path / f"heat.db{end}"
     for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
         make(beside)
-        with pytest.raises(DatabaseError, match=f"heat.db{end} is no regular file"):
+        with pytest.raises(DatabaseError, match=f"heat.db{end} is not a regular file"):
             open_here(read_only=read_only)
         beside.unlink()
 
@@ -166,7 +166,7 @@ def test_a_lock_file_of_a_stranger_is_not_believed(db, tmp_path, changes):
     path.write_text(json.dumps({**json.loads(this_process().text()), **changes}))
 
     assert Owner("unreadable") == read_owner(str(path))
-    with pytest.raises(DatabaseLockedError, match="left no name"):
+    with pytest.raises(DatabaseLockedError, match="an unknown process"):
         session_of(db).experiments.enrol(heat())
 
 

@@ -175,7 +175,11 @@ def test_a_run_waits_until_silence_has_shown_it(db, lock_path, monkeypatch):
         session_of(db).experiments.enrol(heat())
 
     waited, taken = session_of(db).storage.notices
-    assert "process" in waited and "on node17" in waited and "sign of life" in waited
+    assert (
+        "process" in waited
+        and "on node17" in waited
+        and "waiting at most 120 s" in waited
+    )
     assert "took over the lock" in taken
 
 
@@ -185,11 +189,13 @@ def test_a_run_is_refused_once_its_owner_elsewhere_has_shown_that_it_lives(
     described(lock_path, host="node17")
     beats = threading.Timer(0.2, make_old, [lock_path, 1.0])
     beats.start()
-    with pytest.raises(DatabaseLockedError, match=r"on node17.*should it have died"):
+    with pytest.raises(DatabaseLockedError, match=r"on node17.*if it has died"):
         session_of(db).storage.writing().__enter__()
     beats.join()
 
-    assert ["sign of life" in each for each in session_of(db).storage.notices] == [True]
+    assert [
+        "waiting at most 120 s" in each for each in session_of(db).storage.notices
+    ] == [True]
     lock_path.unlink()
 
 
@@ -199,7 +205,7 @@ def test_a_lock_that_says_nothing_is_respected_while_it_is_young(
 ):
     """Its creator may be about to write it, or have died in the middle of it."""
     lock_path.write_text(text)
-    with pytest.raises(DatabaseLockedError, match="left no name"):
+    with pytest.raises(DatabaseLockedError, match="an unknown process"):
         session_of(db).experiments.enrol(heat())
     make_old(lock_path)
     session_of(db).experiments.enrol(heat())
@@ -237,7 +243,7 @@ def test_who_finds_its_lock_gone_writes_nothing_more(db, lock_path):
     with session_of(db).storage.writing():
         lock_path.unlink()
         with pytest.raises(
-            DatabaseLockedError, match="lock is gone: it, or its folder"
+            DatabaseLockedError, match="lock no longer exists: it or its folder"
         ):
             session_of(db).experiments.enrol(heat())
 

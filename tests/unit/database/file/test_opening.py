@@ -318,12 +318,12 @@ def test_a_folder_is_no_database(open_here, tmp_path):
 
 def test_a_pipe_is_no_database_and_nobody_waits_for_it(open_here, tmp_path):
     os.mkfifo(tmp_path / "heat.db")
-    with pytest.raises(DatabaseError, match="no regular file"):
+    with pytest.raises(DatabaseError, match="not a regular file"):
         open_here(read_only=True)
 
 
 def test_a_name_with_a_null_is_no_name(open_here):
-    with pytest.raises(DatabaseError, match="no file name"):
+    with pytest.raises(DatabaseError, match="not a file name"):
         open_here("a\x00b")
 
 
@@ -403,8 +403,8 @@ def test_a_folder_that_may_not_be_written_is_named(public_folder):
     public_folder.chmod(0o755)
 
     assert as_nobody(public_folder, read_only=False) == (
-        f"DatabaseWriteError {public_folder} may not be written: choose another place, "
-        "or open the database with read_only=True"
+        f"DatabaseWriteError {public_folder} cannot be written to: choose another "
+        "place, or open the database with read_only=True"
     )
 
 
