@@ -121,7 +121,7 @@ MISTAKES = {
         ["run", "x.py", "--batch-size", "0"],
         "'0' is not auto or a whole",
     ),
-    "no batch size": (["run", "x.py", "--batch-size", "x"], "'x' is neither auto nor"),
+    "no batch size": (["run", "x.py", "--batch-size", "x"], "'x' is not auto or"),
     "no duration": (["run", "x.py", "--time-limit", "1h"], "'1h' is not a duration"),
     "no index": (["run", "x.py", "--trial", "one"], "'one' is not a trial index"),
     "an empty range": (["reset", "x.db", "n", "5-3"], "'5-3' is not a trial index"),

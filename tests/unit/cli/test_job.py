@@ -123,7 +123,7 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
     ("arguments", "said"),
     [
         (("slurm", "no.py", "--time", "60"), "no such script: no.py"),
-        (("slurm", *ASK, "--nodes", "3"), "take 6"),
+        (("slurm", *ASK, "--nodes", "3"), "use 6"),
         (("slurm", *ASK, "--time", "inf"), "is too long"),
         (("slurm", *ASK, "--", "--db", "b.db"), "give --db before any --"),
         (("slurm", *ASK, "--db", ""), "--db '' is a folder"),

@@ -263,7 +263,7 @@ def test_show_of_a_running_trial_gives_no_duration_of_an_earlier_attempt(
 @pytest.mark.parametrize(
     ("trial", "expected"),
     [
-        ("heat:3", "'heat' has trials 0 to 2, none at 3"),
+        ("heat:3", "'heat' has trials 0 to 2, not 3"),
         ("heat:²", "'heat:²' is not the id of a trial"),
         ("heat", "'heat' is not the id of a trial"),
         ("00000000-0000-0000-0000-000000000000", "has no trial 00000000"),
@@ -517,7 +517,7 @@ def test_verbs_need_no_pickle_to_be_loaded(ask, path, pickled):
         ask("reset", path, "odd", "1", "--yes")
     )
     assert ["finished", "pending"] == statuses_of(path)
-    assert "'odd' has trials 0 to 1, none at 2" in ask("show", path, "odd:2")[2]
+    assert "'odd' has trials 0 to 1, not 2" in ask("show", path, "odd:2")[2]
     assert (0, "deleted 'odd'\n", "") == ask("delete", path, "odd", "--yes")
 
 

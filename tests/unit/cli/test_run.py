@@ -265,7 +265,7 @@ def test_a_trial_that_is_not_there_is_refused(options, folder):
     code, _, err = folder.run("--trial", "4", *options)
 
     assert (3, []) == (code, folder.ran())
-    assert "experiment 'wave' has trials 0 to 3, none at 4\n" in err
+    assert "experiment 'wave' has trials 0 to 3, not 4\n" in err
 
 
 def test_overwrite_runs_everything_again_and_keeps_nothing(folder):
