@@ -13,11 +13,13 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed import ReadableBuffer
 
 STREAMS = {"stdout": 1, "stderr": 2}
+# To the beginning of the line, and without what stands there.
+_ERASE = "\r\x1b[K"
 # What a stream raises that is closed, broken, or None.
 TROUBLE = (OSError, ValueError, AttributeError)
 
@@ -93,6 +95,58 @@ def safe() -> Iterator[None]:
             made.flush()
             if getattr(sys, name) is made:
                 setattr(sys, name, stream)
+
+
+@contextmanager
+def above_bar(names: Iterable[str]) -> Iterator[None]:
+    """Have lines that are printed to these streams stand above another process's bar.
+
+    The line of a bar has no end, so what is printed next would continue it: each line
+    erases it first, and the bar is drawn again below. What is not printed by Python's
+    streams, as by C code, is as it was.
+    """
+    streams = [sys.__dict__[name] for name in names]
+    streams += [sys.__dict__[f"__{name}__"] for name in names]
+    changed = []
+    for stream in streams:
+        if type(stream) is TextIOWrapper and "write" not in vars(stream):
+            changed.append((stream, stream.line_buffering))
+            _begin_lines_with_erasing(stream)
+    try:
+        yield
+    finally:
+        for stream, line_buffering in changed:
+            vars(stream).pop("write", None)
+            with suppress(*TROUBLE):
+                stream.reconfigure(line_buffering=line_buffering)
+
+
+def beside(stream: Any) -> Any:
+    """Return another stream to the same place, itself if it is not one of Python's."""
+    if type(stream) is not TextIOWrapper:
+        return stream
+    return _safe(stream, stream.fileno())
+
+
+def _begin_lines_with_erasing(stream: TextIOWrapper) -> None:
+    with suppress(*TROUBLE):  # half a line would be erased by the bar
+        stream.reconfigure(line_buffering=True)
+    # In the object itself: others, such as a logger, hold it too.
+    vars(stream)["write"] = _erasing(stream.write)
+
+
+def _erasing(write: Callable[[str], int]) -> Callable[[str], int]:
+    is_new_line = True
+
+    def write_line(text: str, /) -> int:
+        nonlocal is_new_line
+        if not text or not isinstance(text, str):
+            return write(text)
+        begins, is_new_line = is_new_line, text[-1] == "\n"
+        write(_ERASE + text if begins else text)
+        return len(text)
+
+    return write_line
 
 
 def _is_plain(stream: Any) -> bool:

@@ -58,8 +58,13 @@ def serve(wire: Wire) -> None:
     """
     begin: m.BeginChild = wire.receive()
     sys.argv[:] = begin.arguments
+    with output.above_bar(begin.job.bar_on):
+        _serve(wire, begin.job)
+
+
+def _serve(wire: Wire, job: Briefing) -> None:
     try:
-        trials = _prepared(begin.job, Parent(wire))
+        trials = _prepared(job, Parent(wire))
     except ExperimenterError as error:
         wire.send(m.ChildUnable(type(error).__name__, message_of(error)))
         return

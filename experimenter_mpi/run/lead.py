@@ -149,6 +149,7 @@ class Lead:
             trial_timeout=self._options.trial_timeout,
             reseed=experiment.reseed,
             seed=experiment.seed,
+            bar_on=self._progress.bar_on,
         )
 
     # --- the end

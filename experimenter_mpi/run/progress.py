@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..errors import ConfigurationError, counted
 from ..trial.outcome import Status
 from .notebook import NotebookBar, is_notebook
-from .terminal import width_of, wrapped
+from .terminal import passes_on_whole_lines, width_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,8 @@ class Rate:
 class Progress:
     """The display of one run; a context manager around its trials.
 
-    ``style`` is True or "auto" (a bar on a terminal and in a notebook, else a log),
-    "bar", "log", or False or "none".
+    ``style`` is True or "auto" (a bar in a notebook and on a terminal that
+    shows it, else a log), "bar", "log", or False or "none".
     """
 
     def __init__(self, style: bool | str) -> None:
@@ -68,8 +69,15 @@ class Progress:
         if named in ("auto", "bar") and self._width is None and is_notebook():
             named = "notebook"
         if named == "auto":
-            named = "log" if self._width is None else "bar"
+            is_seen = self._width is not None and not passes_on_whole_lines()
+            named = "bar" if is_seen else "log"
         self._style = named
+        # The standard streams that other processes share with the bar.
+        self.bar_on: tuple[str, ...] = ()
+        if named == "bar":
+            is_all = width_of(sys.stdout) and not passes_on_whole_lines()
+            self.bar_on = ("stdout", "stderr") if is_all else ("stderr",)
+        self._above = ExitStack()
         self._notebook: NotebookBar | None = None
         self._bar: Any = None
         self._task: Any = None
@@ -131,6 +139,8 @@ class Progress:
 
     def __enter__(self) -> None:
         if self._style == "bar":
+            # What a logger holds since before is not what rich puts in their place.
+            self._above.enter_context(output.above_bar(self.bar_on))
             self._bar = _bar(self._width, self._rate)
             self._task = self._bar.add_task(
                 self._name, total=self._total, failures=self._failures()
@@ -144,6 +154,7 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+            self._above.close()
         elif self._notebook is not None:
             self._notebook.show(self.done, self.line(), last=True)
             self._notebook = None
@@ -216,7 +227,10 @@ def _bar(width: int | None, rate: Rate) -> Any:
             )
 
     console = Console(
-        file=sys.stderr, force_terminal=True, width=width or 100, soft_wrap=False
+        file=output.beside(sys.stderr),
+        force_terminal=True,
+        width=width or 100,
+        soft_wrap=False,
     )
     return Progress(
         TextColumn("{task.description}"),

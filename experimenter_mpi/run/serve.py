@@ -16,7 +16,7 @@ from ..errors import (
     rebuilt,
 )
 from ..mpi import launch
-from ..output import safe
+from ..output import above_bar, safe
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess
 from ..trial.briefing import Briefing, unpack
@@ -114,6 +114,7 @@ def _work_at(transport: Transport, job: Briefing, local: Experiment | None) -> N
     try:
         with (
             safe(),
+            above_bar(job.bar_on),
             working_in(job.directory),
             outliving_signals(),
             line.watching(),

@@ -46,16 +46,35 @@ def wrapped(text: str, stream: TextIO, hanging: int = 0) -> str:
     return "\n".join("\n".join(wrapper.wrap(line)) for line in text.split("\n"))
 
 
+def passes_on_whole_lines() -> bool:
+    """Whether our launcher keeps what it is given until the line has an end.
+
+    The mpirun of Open MPI 5 does: a bar, which is one long line, would be shown when
+    the run has ended.
+    """
+    try:
+        _, name = _launcher()
+    except OSError:
+        return False
+    return name == "prterun"
+
+
 def _launchers_width(number: int) -> int | None:
+    pid, name = _launcher()
+    return _width_of_device(f"/proc/{pid}/fd/{number}") if name else None
+
+
+def _launcher() -> tuple[int, str]:
+    """Return the process that launched this rank, and its name; "" if none did."""
     pid = os.getppid()
     for _ in range(_FURTHEST):
         if pid <= 1:
-            return None
+            break
         process = processes.stat(pid)
         if process.name in _LAUNCHERS:
-            return _width_of_device(f"/proc/{pid}/fd/{number}")
+            return pid, process.name
         pid = process.parent
-    return None
+    return 0, ""
 
 
 def _width_of_device(path: str) -> int | None:

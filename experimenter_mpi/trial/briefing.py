@@ -51,6 +51,8 @@ class Briefing(NamedTuple):
     trials. ``main`` is for workers that were not started with the script. ``workers``
     is how many ranks work, None where all but rank 0 do. Random streams of trials
     follow from ``seed``; ``reseed`` says that it seeds the global generators too.
+    ``bar_on`` names the standard streams that end on the terminal where rank 0 draws a
+    bar.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Briefing(NamedTuple):
     workers: int | None = None
     reseed: bool = True
     seed: int | None = None
+    bar_on: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)

@@ -16,7 +16,7 @@ import pytest
 
 from experimenter_mpi.cluster import processes
 from experimenter_mpi.cluster.processes import Process
-from experimenter_mpi.run.terminal import width_of
+from experimenter_mpi.run.terminal import passes_on_whole_lines, width_of
 from support.fakes import WITH_PACKAGE
 from support.launch import clean_environment
 
@@ -118,6 +118,17 @@ def test_where_processes_cannot_be_looked_at_there_is_none(tmp_path, monkeypatch
     monkeypatch.setattr(processes, "open", no_proc, raising=False)
     with (tmp_path / "log").open("w") as stream:
         assert width_of(stream) is None
+    assert not passes_on_whole_lines()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("prterun", True), ("mpiexec", False), ("sh", False)]
+)
+def test_open_mpi_5_passes_on_whole_lines(monkeypatch, name, expected):
+    table = {os.getppid(): Process(name, "S", 1, 0)}
+    monkeypatch.setattr(processes, "stat", table.__getitem__)
+
+    assert expected == passes_on_whole_lines()
 
 
 def test_a_process_may_have_brackets_and_spaces_in_its_name(tmp_path):
