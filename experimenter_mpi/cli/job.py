@@ -36,8 +36,8 @@ EXAMPLES = """
       --setup 'module load cray-python' --isolate --trial-timeout 10:00
       options of `run` are passed on to it"""
 
-NOTES = """Options of `run` (see its --help), here or after --, are passed on to it;
-after a second -- the arguments of the script.
+NOTES = """Options of `run` (see its --help) are passed on to it; what follows -- is for
+the script, as with `run`.
 
 """
 
@@ -191,7 +191,7 @@ def _split(made: Parser, arguments: list[str]) -> tuple[Namespace, list[str]]:
         place = arguments.index("--")
         before, after = arguments[:place], arguments[place + 1 :]
     given, options = made.parse_known_args(before)
-    options += after
+    options += ["--", *after] if after else []
     checked = run.parser()
     checked.prog = made.prog  # whose help names its own options and those of `run`
     parsed(checked, [given.script, *options])

@@ -197,7 +197,7 @@ def _wrong_kinds(job: Job) -> Iterable[str]:
         yield "--array sets the --share of each task; omit --share"
 
     if any(word == "--db" or word.startswith("--db=") for word in options):
-        yield "the job itself needs to know the database: give --db before any --"
+        yield "the job itself needs to know the database: give --db to `job`"
 
 
 def _wrong_words(job: Job) -> Iterable[str]:

@@ -60,7 +60,7 @@ def render_merge(job: Job, file: str | None = None) -> str:
     return _joined(
         _opening(merge, "merge"),
         settings(merge, runs=False),
-        surroundings(merge),
+        surroundings(merge, runs=False),
         parts.MERGING,
     )
 

@@ -20,6 +20,9 @@ _CALLED = {
 }
 
 
+_PREFERRED = {"flux": "flux run"}
+
+
 def launching(job: Job) -> str:
     """Return the function ``launch``: the ranks' program and its arguments follow it.
 
@@ -44,10 +47,12 @@ def chosen(job: Job) -> LaunchLine:
     """Return the line for a job: that of mpiexec, which belongs to its library.
 
     The scheduler's own launcher depends on plugins that a site may lack, and starts
-    worlds of one where library and plugin do not belong together.
+    worlds of one where library and plugin do not belong together. But under Flux
+    mpiexec knows the first node only.
     """
     lines = _lines(job, job.library)
-    fits = [line for line in lines if line.launcher == (job.launcher or "mpiexec")]
+    preferred = job.launcher or _PREFERRED.get(job.scheduler, "mpiexec")
+    fits = [line for line in lines if line.launcher == preferred]
     if not fits and job.launcher is not None:
         known = ", ".join(sorted({line.launcher for line in lines}))
         msg = f"{_CALLED[job.library]} is started there by {known}, not {job.launcher}"
@@ -56,9 +61,13 @@ def chosen(job: Job) -> LaunchLine:
 
 
 def _lines(job: Job, library: str) -> list[LaunchLine]:
-    return launch_lines(
+    lines = launch_lines(
         library, job.scheduler, _RANKS, survive_deaths=job.fault_tolerant
     )
+    if job.cpus_per_rank == 1:
+        return lines
+    cores = f"flux run --cores-per-task={job.cpus_per_rank}"
+    return [line._replace(text=line.text.replace("flux run", cores)) for line in lines]
 
 
 def _others(job: Job, taken: LaunchLine) -> list[str]:

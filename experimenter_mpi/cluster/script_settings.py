@@ -23,7 +23,8 @@ _WITH = "# ---- With what " + "-" * 66
 
 def settings(job: Job, *, runs: bool = True) -> str:
     """Return the paragraph that says what to run; not how, if nothing ``runs``."""
-    lines = [_WHAT, *(_guard(job) if runs else ()), *_folder(job)]
+    lines = [_WHAT, *(_guard(job) if runs else ())]
+    lines += [*described(job.scheduler).script.begins(job), *_folder(job)]
     if runs:
         lines.append(f"script={quote(job.script)}")
     lines.append(f"database={quote(job.database)}")
@@ -50,7 +51,7 @@ def _guard(job: Job) -> Iterator[str]:
 def _folder(job: Job) -> Iterator[str]:
     words = described(job.scheduler).script
     where = words.submitted_in
-    if job.resume and words.resubmits:  # it must know where its own script is
+    if job.resume and words.submits_file:  # it must know where its own script is
         yield f'submitted_in="{where}"'
     if job.directory is not None:
         yield f"cd -- {quote(job.directory)} || exit 3"
@@ -59,8 +60,11 @@ def _folder(job: Job) -> Iterator[str]:
 
 
 def _limit(job: Job) -> list[str]:
-    """Have the run stop by its own clock, where no signal comes before the end."""
-    if not job.resume or not described(job.scheduler).script.resubmits:
+    """Have the run stop by its own clock, where no signal comes before the end.
+
+    It asks the scheduler, too, whose commands not every node has.
+    """
+    if job.resume and not described(job.scheduler).script.resubmits:
         return []
     return ["--time-limit", hours(job.seconds - job.noticed)]
 
@@ -85,14 +89,17 @@ def _chain(job: Job) -> Iterator[str]:
     yield 'mkdir -p -- "$logs" || exit 3'
     yield f'chain="{words.chain}"'
     yield f"max_runs={job.max_runs} # no job goes on for ever"
-    if words.resubmits:
+    if words.submits_file:
         file = "resume.sh" if job.file is None else quote(job.file)
         yield f"job_script={file} # this file, seen from where it is submitted"
         yield SUCCESSOR.strip()
 
 
-def surroundings(job: Job) -> str:
-    """Return the paragraph that says with which Python, modules and threads."""
+def surroundings(job: Job, *, runs: bool = True) -> str:
+    """Return the paragraph that says with which Python, modules and threads.
+
+    What concerns the launcher is left out if nothing ``runs``.
+    """
     python = _PYTHON if job.python is None else quote(job.python)
     cores = job.cpus_per_rank
     others = " ".join(f"{name}={cores}" for name in _THREADS)
@@ -103,10 +110,24 @@ def surroundings(job: Job) -> str:
         'PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first',
         f"export OMP_NUM_THREADS={cores} # as many threads as a rank has cores; also:",
         f"#export {others}",
-        *described(job.scheduler).script.exports(job),
+        *(described(job.scheduler).script.exports(job) if runs else ()),
         "#export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant",
+        *_needed(job),
     ]
     return "\n".join(lines)
+
+
+def _needed(job: Job) -> Iterator[str]:
+    """Look for what will run the job again before the first of its runs, not after."""
+    commands = described(job.scheduler).script.needs
+    if not job.resume or not commands:
+        return
+    yield f"for needed in {' '.join(commands)}; do # or this job could not run again"
+    yield '    command -v "$needed" >/dev/null && continue'
+    yield '    echo "job script: there is no $needed on $HOSTNAME, so the job could" \\'
+    yield '        "not run again: put its folder on PATH, or leave --resume out"'
+    yield "    exit 3"
+    yield "done"
 
 
 # Not every numerical library heeds OpenMP's variable.

@@ -281,6 +281,7 @@ def _end_in_one_line(mistake: LaunchError) -> None:
 def worlds_of_one(told: int, library: str) -> str:
     """Say that each of ``told`` processes is alone, and which lines would work."""
     from ..cluster.launchers import launcher_of
+    from ..cluster.schedulers import scheduler_of
 
     launcher = launcher_of()
     name = "the launcher" if launcher is None else launcher.name
@@ -290,7 +291,14 @@ def worlds_of_one(told: int, library: str) -> str:
         f"{name} started {told} processes, but to {short} each of them is alone (a "
         "world of size 1); nothing was run or written. Launch with "
         f"{working_lines(told, library)}"
+        f"{_PLUGIN if is_open_mpi and scheduler_of() == 'flux' else ''}"
     )
+
+
+_PLUGIN = (
+    "; under Flux, Open MPI needs the plugin flux-pmix, which the site installs: "
+    "without it, use MPICH"
+)
 
 
 def working_lines(ranks: int, library: str, program: str | None = None) -> str:

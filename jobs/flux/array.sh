@@ -14,7 +14,7 @@
 # ---- What to run ----------------------------------------------------------------
 script=exp.py
 database=experiments/experiments.db
-options=() # of `run`; more: --grace 2:00 --isolate
+options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=64 # as --nslots above
 shares=8 # as many as the array above has tasks
 share=$EXPERIMENTER_SHARE # given by the line that submits, at the top
@@ -27,6 +27,8 @@ python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+exec </dev/null
+set -m # a process group for the launcher: `flux cancel` hangs up this one's
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 
 # Optional, on one node: read Python from its own disk. Once, where it is now:
@@ -49,16 +51,30 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 # ---- Launch ---------------------------------------------------------------------
 launch() { # MPICH
     trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
-    exec mpiexec -n "$ranks" "$@"
+    exec flux run -n "$ranks" "$@"
 }
 # Instead of that line, if your MPI is another:
-#     exec flux run -n "$ranks" "$@" # MPICH, Intel MPI, Cray MPICH
+#     exec mpiexec -n "$ranks" "$@" # MPICH, Intel MPI, Cray MPICH
 #     exec flux run -o pmi=pmix -n "$ranks" "$@" # Open MPI
 #     exec mpiexec --bind-to none -n "$ranks" "$@" # Open MPI
 
-# ---- Run ------------------------------------------------------------------------
-(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
-code=$?
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=$1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
+
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 
 # With the database on this node's own disk: copy it back, its arrays first.
 #[ -e "$database" ] || exit "$code"

@@ -8,12 +8,10 @@
 # flux: --nslots=64
 # flux: --time-limit=120m
 # flux: --output=hpc/logs/exp-{{id}}.out
-# flux: --signal=USR1@120s
 # flux: # --queue=NAME
 # flux: # --bank=NAME
 
 # ---- What to run ----------------------------------------------------------------
-submitted_in="$PWD"
 script=exp.py
 database=experiments/experiments.db
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
@@ -22,12 +20,6 @@ logs=hpc/logs
 mkdir -p -- "$logs" || exit 3
 chain="${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}"
 max_runs=20 # no job goes on for ever
-job_script=resume.sh # this file, seen from where it is submitted
-(cd -- "$submitted_in" && [ -f "$job_script" ]) || {
-    echo "job script: no $job_script in $submitted_in, to be submitted again: say in" \
-        "job_script what this file is called"
-    exit 3
-}
 
 # ---- With what ------------------------------------------------------------------
 #module load ...
@@ -35,7 +27,15 @@ python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
+exec </dev/null
+set -m # a process group for the launcher: `flux cancel` hangs up this one's
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+for needed in flux; do # or this job could not run again
+    command -v "$needed" >/dev/null && continue
+    echo "job script: there is no $needed on $HOSTNAME, so this job could" \
+        "not run again: put its folder on PATH, or leave --resume out"
+    exit 3
+done
 
 # Optional, on one node: read Python from its own disk. Once, where it is now:
 #     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
@@ -57,10 +57,10 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 # ---- Launch ---------------------------------------------------------------------
 launch() { # MPICH
     trap '' USR1 USR2 # until they are heeded; some launchers end of USR2
-    exec mpiexec -n "$ranks" "$@"
+    exec flux run -n "$ranks" "$@"
 }
 # Instead of that line, if your MPI is another:
-#     exec flux run -n "$ranks" "$@" # MPICH, Intel MPI, Cray MPICH
+#     exec mpiexec -n "$ranks" "$@" # MPICH, Intel MPI, Cray MPICH
 #     exec flux run -o pmi=pmix -n "$ranks" "$@" # Open MPI
 #     exec mpiexec --bind-to none -n "$ranks" "$@" # Open MPI
 
@@ -70,8 +70,8 @@ pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 7
     heard=$1
     [ -z "$launcher" ] || kill -s "$1" "$launcher"
 }
-trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
-trap 'cancelled=1; pass_on TERM' TERM INT # somebody, or the scheduler, ends this job
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
 
 # What is done so far, as numbers that grow; nothing while there is nothing.
 progress() {
@@ -98,26 +98,46 @@ fi
 #mv -- "$shared.new" "$shared" || exit 3
 
 # ---- Once more, or not ------------------------------------------------------------
+runs="$logs/$chain.runs" # a line for each run of this chain, and why it ended
+end() { # with an exit code, and say why
+    echo "job script: $2"
+    echo "ended: $2" >>"$runs"
+    exit "$1"
+}
+insist() { # on a command that a busy scheduler may refuse, for some minutes
+    for pause in 5 15 30 60 60 60 60; do
+        "$@" && return
+        echo "job script: '$1' failed; trying it again in $pause s" >&2
+        sleep "$pause"
+        [ -z "$cancelled" ] || return 1
+    done
+    "$@"
+}
 echo "job script: exit code $code"
-[ "$code" -eq 75 ] || exit "$code" # 0: all is finished; 1, 2, 3: look into it
-[ -z "$cancelled" ] || exit 143
+case $code in
+75) ;;
+0) end 0 "all trials are finished" ;;
+1) end 1 "trials failed; 'experimenter-mpi status $database NAME' says which" ;;
+*) end "$code" "exit code $code; the lines above say why" ;;
+esac
+[ -z "$cancelled" ] || end 143 "the job was cancelled; submit it again to go on"
 
 done_by_now=$(progress)
 moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
-runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
-    echo "job script: work is left after $max_runs runs (max_runs); submit it again"
-    exit 3
+if ! [ "$(grep -c '^exit code' <"$runs")" -lt "$max_runs" ]; then
+    end 3 "work is left after $max_runs runs (max_runs); submit it again"
 fi
-if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
-    echo "job script: two runs finished no trial and saved no snapshot; give them" \
-        "more time, or have trials save snapshots"
-    exit 3
+last_two=$(grep '^exit code' <"$runs" | tail -n 2)
+if ! [ "$(echo "$last_two" | grep -c 'progress: no')" -lt 2 ]; then
+    end 3 "two runs finished no trial and saved no snapshot; give them more time, or \
+have trials save snapshots"
 fi
 
-# A Flux job cannot be requeued, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+# A Flux job cannot be requeued, so this one submits its successor: its own script, with
+# the options and variables that it was submitted with itself.
+export EXPERIMENTER_CHAIN=$chain
+insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" ||
+    end 3 "work is left, but flux refuses; submit this script again"
 exit 0

@@ -13,6 +13,8 @@
 ##BSUB -R "rusage[mem=2GB]"
 
 # ---- What to run ----------------------------------------------------------------
+# The log grows as the job runs; LSF adds its report when it has ended.
+exec >>"$LS_SUBCWD/hpc/logs/exp-merge-$LSB_JOBID.out" 2>&1
 cd -- "$LS_SUBCWD" || exit 3
 database=experiments/experiments.db
 

@@ -17,10 +17,12 @@
     echo "job script: this is no job of LSF: submit it"
     exit 3
 }
+# The log grows as the job runs; LSF adds its report when it has ended.
+exec >>"$LS_SUBCWD/hpc/logs/exp-$LSB_JOBID.out" 2>&1
 cd -- "$LS_SUBCWD" || exit 3
 script=exp.py
 database=experiments/experiments.db
-options=() # of `run`; more: --grace 2:00 --isolate
+options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$LSB_DJOB_NUMPROC
 
 # ---- With what ------------------------------------------------------------------
@@ -58,9 +60,23 @@ launch() { # MPICH
 #     sort "$LSB_DJOB_HOSTFILE" | uniq -c | awk '{print $2 " slots=" $1}' > "$hosts"
 #     exec mpiexec --hostfile "$hosts" --bind-to none -n "$ranks" "$@" # Open MPI
 
-# ---- Run ------------------------------------------------------------------------
-(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
-code=$?
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=$1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
+
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 
 # With the database on this node's own disk: copy it back, its arrays first.
 #[ -e "$database" ] || exit "$code"

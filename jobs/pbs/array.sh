@@ -9,6 +9,7 @@
 #PBS -l place=free
 #PBS -l walltime=02:00:00
 #PBS -j oe
+#PBS -k oed
 #PBS -o hpc/logs/
 #PBS -J 1-8
 ##PBS -q NAME
@@ -19,10 +20,21 @@
     echo "job script: this is no job of PBS: submit it"
     exit 3
 }
+# PBS signals the shell that runs this script, too: it would end, and the job with it.
+# So that shell stands still until the script has ended.
+pbs_mom=$(ps -o comm= -p "$(ps -o ppid= -p "$PPID" | tr -d ' ')" 2>/dev/null)
+if [ "$pbs_mom" = pbs_mom ] && [ "$1" != "--below" ]; then
+    trap : USR1 USR2 TERM INT HUP # this copy only waits for the next
+    kill -s STOP "$PPID"
+    "$BASH" "$0" --below
+    code=$?
+    kill -s CONT "$PPID"
+    exit "$code"
+fi
 cd -- "$PBS_O_WORKDIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
-options=() # of `run`; more: --grace 2:00 --isolate
+options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$(grep -c "" "$PBS_NODEFILE")
 shares=8 # as many as the array above has tasks
 share=$PBS_ARRAY_INDEX
@@ -63,9 +75,23 @@ launch() { # MPICH
 #     exec mpiexec --bind-to none -n "$ranks" "$@" # Open MPI
 #     exec mpiexec -n "$ranks" "$@" # Intel MPI, Cray MPICH
 
-# ---- Run ------------------------------------------------------------------------
-(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
-code=$?
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=$1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
+
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 
 # With the database on this node's own disk: copy it back, its arrays first.
 #[ -e "$database" ] || exit "$code"

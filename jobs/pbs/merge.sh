@@ -9,11 +9,23 @@
 #PBS -l place=free
 #PBS -l walltime=02:00:00
 #PBS -j oe
+#PBS -k oed
 #PBS -o hpc/logs/
 ##PBS -q NAME
 ##PBS -A NAME
 
 # ---- What to run ----------------------------------------------------------------
+# PBS signals the shell that runs this script, too: it would end, and the job with it.
+# So that shell stands still until the script has ended.
+pbs_mom=$(ps -o comm= -p "$(ps -o ppid= -p "$PPID" | tr -d ' ')" 2>/dev/null)
+if [ "$pbs_mom" = pbs_mom ] && [ "$1" != "--below" ]; then
+    trap : USR1 USR2 TERM INT HUP # this copy only waits for the next
+    kill -s STOP "$PPID"
+    "$BASH" "$0" --below
+    code=$?
+    kill -s CONT "$PPID"
+    exit "$code"
+fi
 cd -- "$PBS_O_WORKDIR" || exit 3
 database=experiments/experiments.db
 

@@ -9,8 +9,9 @@
 #PBS -l place=free
 #PBS -l walltime=02:00:00
 #PBS -j oe
+#PBS -k oed
 #PBS -o hpc/logs/
-#PBS -r n
+#PBS -r y
 ##PBS -q NAME
 ##PBS -A NAME
 
@@ -19,6 +20,17 @@
     echo "job script: this is no job of PBS: submit it"
     exit 3
 }
+# PBS signals the shell that runs this script, too: it would end, and the job with it.
+# So that shell stands still until the script has ended.
+pbs_mom=$(ps -o comm= -p "$(ps -o ppid= -p "$PPID" | tr -d ' ')" 2>/dev/null)
+if [ "$pbs_mom" = pbs_mom ] && [ "$1" != "--below" ]; then
+    trap : USR1 USR2 TERM INT HUP # this copy only waits for the next
+    kill -s STOP "$PPID"
+    "$BASH" "$0" --below
+    code=$?
+    kill -s CONT "$PPID"
+    exit "$code"
+fi
 submitted_in="$PBS_O_WORKDIR"
 cd -- "$PBS_O_WORKDIR" || exit 3
 script=exp.py
@@ -43,6 +55,12 @@ PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
+for needed in qsub qstat; do # or this job could not run again
+    command -v "$needed" >/dev/null && continue
+    echo "job script: there is no $needed on $HOSTNAME, so this job could" \
+        "not run again: put its folder on PATH, or leave --resume out"
+    exit 3
+done
 
 # Optional, on one node: read Python from its own disk. Once, where it is now:
 #     tar -C "$HOME/venv" -czf "$HOME/venv.tar.gz" .
@@ -76,8 +94,8 @@ pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 7
     heard=$1
     [ -z "$launcher" ] || kill -s "$1" "$launcher"
 }
-trap 'pass_on USR1' USR1 USR2             # the end of the walltime comes near
-trap 'cancelled=1; pass_on TERM' TERM INT # somebody, or the scheduler, ends this job
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
 
 # What is done so far, as numbers that grow; nothing while there is nothing.
 progress() {
@@ -104,26 +122,46 @@ fi
 #mv -- "$shared.new" "$shared" || exit 3
 
 # ---- Once more, or not ------------------------------------------------------------
+runs="$logs/$chain.runs" # a line for each run of this chain, and why it ended
+end() { # with an exit code, and say why
+    echo "job script: $2"
+    echo "ended: $2" >>"$runs"
+    exit "$1"
+}
+insist() { # on a command that a busy scheduler may refuse, for some minutes
+    for pause in 5 15 30 60 60 60 60; do
+        "$@" && return
+        echo "job script: '$1' failed; trying it again in $pause s" >&2
+        sleep "$pause"
+        [ -z "$cancelled" ] || return 1
+    done
+    "$@"
+}
 echo "job script: exit code $code"
-[ "$code" -eq 75 ] || exit "$code" # 0: all is finished; 1, 2, 3: look into it
-[ -z "$cancelled" ] || exit 143
+case $code in
+75) ;;
+0) end 0 "all trials are finished" ;;
+1) end 1 "trials failed; 'experimenter-mpi status $database NAME' says which" ;;
+*) end "$code" "exit code $code; the lines above say why" ;;
+esac
+[ -z "$cancelled" ] || end 143 "the job was cancelled; submit it again to go on"
 
 done_by_now=$(progress)
 moved=yes
 [ "$done_by_now" != "$before" ] || moved=no
-runs="$logs/$chain.runs" # a line for each run of this chain
 echo "exit code $code, progress: $moved, $done_by_now" >>"$runs" || exit 3
-if ! [ "$(grep -c '' <"$runs")" -lt "$max_runs" ]; then
-    echo "job script: work is left after $max_runs runs (max_runs); submit it again"
-    exit 3
+if ! [ "$(grep -c '^exit code' <"$runs")" -lt "$max_runs" ]; then
+    end 3 "work is left after $max_runs runs (max_runs); submit it again"
 fi
-if ! [ "$(tail -n 2 <"$runs" | grep -c 'progress: no')" -lt 2 ]; then
-    echo "job script: two runs finished no trial and saved no snapshot; give them" \
-        "more time, or have trials save snapshots"
-    exit 3
+last_two=$(grep '^exit code' <"$runs" | tail -n 2)
+if ! [ "$(echo "$last_two" | grep -c 'progress: no')" -lt 2 ]; then
+    end 3 "two runs finished no trial and saved no snapshot; give them more time, or \
+have trials save snapshots"
 fi
 
-# PBS lets only operators requeue a job, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-qsub -v "EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+# PBS lets only operators requeue a job, so this one submits its successor, with the
+# options and variables that it was submitted with itself.
+export EXPERIMENTER_CHAIN=$chain
+insist "$python" -m experimenter_mpi.cluster.successor pbs "$submitted_in" \
+    "$job_script" || end 3 "work is left, but qsub refuses; submit $job_script again"
 exit 0

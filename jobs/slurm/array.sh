@@ -21,7 +21,7 @@
 cd -- "$SLURM_SUBMIT_DIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
-options=() # of `run`; more: --grace 2:00 --isolate
+options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$SLURM_NTASKS
 shares=8 # as many as the array above has tasks
 share=$SLURM_ARRAY_TASK_ID
@@ -68,9 +68,23 @@ launch() { # MPICH
 #     exec mpiexec -n "$ranks" "$@" # Intel MPI, Cray MPICH
 #     exec srun --mpi=cray_shasta -n "$ranks" "$@" # Cray MPICH
 
-# ---- Run ------------------------------------------------------------------------
-(launch "$python" -m experimenter_mpi run "$script" --db "$database" "${options[@]}")
-code=$?
+# ---- Run, and pass on what the scheduler says -------------------------------------
+launcher=
+pass_on() { # to the launcher, which tells the ranks: no new trials, exit code 75
+    heard=$1
+    [ -z "$launcher" ] || kill -s "$1" "$launcher"
+}
+trap 'pass_on USR1' USR1 USR2                 # the end of the walltime comes near
+trap 'cancelled=1; pass_on TERM' TERM INT HUP # somebody, or the scheduler, ends it
+
+code=75
+if [ -z "$heard" ]; then
+    launch "$python" -m experimenter_mpi run "$script" --db "$database" \
+        "${options[@]}" &
+    launcher=$!
+    [ -z "$heard" ] || kill -s "$heard" "$launcher" # which it heard just before
+    while heard=; wait "$launcher"; code=$?; [ -n "$heard" ]; do :; done
+fi
 
 # With the database on this node's own disk: copy it back, its arrays first.
 #[ -e "$database" ] || exit "$code"

@@ -17,7 +17,7 @@ from support import fake_scheduler
 from support.experiments import PACKAGE
 from support.jobs import QUICK, SCRIPT, runs_ended
 
-COMMANDS = {"pbs": "qsub", "lsf": "bsub", "flux": "flux"}
+COMMANDS = {"pbs": ("qsub", "qstat"), "lsf": ("bsub",), "flux": ("flux",)}
 EACH = pytest.mark.parametrize("scheduler", COMMANDS)
 pytestmark = pytest.mark.launches
 
@@ -33,7 +33,7 @@ from experimenter_mpi import (
 
 def trial(configuration, trial_id):
     if get_latest_snapshot_from_global_database(trial_id) is not None:
-        return {}
+        return {"flavour": os.environ.get("FLAVOUR")}
     if configuration["n"] == 1:
         os.kill(int(os.environ["JOB_SHELL"]), signal.SIGUSR1)
     while not stop_requested():
@@ -46,6 +46,7 @@ experiment = Experiment(
     "told", function=trial, configuration={"n": IntegerVariable(1, 2)}
 )
 """
+EXEC = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 STEPS, VAIN = TOLD.replace("KEEP", "True"), TOLD.replace("KEEP", "False")
 
 
@@ -54,7 +55,7 @@ def submit(launches, folder, tmp_path_factory):
     """Submit exp.py to one of them, and see all of it through; give what jobs said."""
     home = tmp_path_factory.mktemp("scheduler")
 
-    def run(scheduler, *arguments, expect=0):
+    def install(scheduler):
         fake = home / "fake_scheduler.py"
         shutil.copy(fake_scheduler.__file__, fake)
         source = fake.read_text().replace(
@@ -62,26 +63,56 @@ def submit(launches, folder, tmp_path_factory):
         )
         fake.write_text(f"#!{sys.executable}\n{source}")
         fake.chmod(0o755)
-        (home / COMMANDS[scheduler]).symlink_to(fake)
-        env = {"PATH": f"{home}:{os.environ['PATH']}"}
+        for command in COMMANDS[scheduler]:
+            (home / command).symlink_to(fake)
+        # The environment's own mpiexec, for what plays `flux run`.
+        return {"PATH": f"{home}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def run(scheduler, *arguments, expect=0, by_hand=None):
+        env = install(scheduler)
         job = (*PACKAGE, "job", scheduler, SCRIPT, "--ranks", "3", "--time", "5:00")
-        done = launches.serial(*job, "--submit", *arguments, env=env, timeout=100)
-        output = home / "output.txt"
-        told = output.read_text() if output.exists() else ""
+        how = ("--submit",) if by_hand is None else ("--output", "exp.sh")
+        done = launches.serial(*job, *how, *arguments, env=env, timeout=100)
+        if by_hand is not None:
+            env["FLAVOUR"] = 'salt, "pepper" and more'
+            done = launches.serial("-c", EXEC, *by_hand, "exp.sh", env=env, timeout=100)
+        logs = (folder.path / "hpc" / "logs").glob("*.out")
+        paths = [path for path in (home / "output.txt", *logs) if path.exists()]
+        told = "\n".join(path.read_text() for path in paths)
         assert done.returncode == expect, f"{done}\n{told}"
         return told
 
+    run.asked = lambda: (home / "asked.txt").read_text().splitlines()
     return run
 
 
+BY_HAND = {
+    "pbs": ["qsub", "-q", "long", "-A", "physics", "-l", "walltime=0:10:00"],
+    "lsf": ["sh", "-c", 'bsub <"$0"'],
+    "flux": ["flux", "batch", "--queue=long"],
+}
+BY_HAND["pbs"] += ["-v", "FLAVOUR", "-W", "depend=afterany:1"]
+
+
+AGAIN = {
+    "pbs": "qsub -q long -A physics -l walltime=0:10:00 -v FLAVOUR,EXPERIMENTER_CHAIN "
+    "exp.sh",
+    "flux": "flux --parent job submit --urgency=16",
+}
+
+
 @EACH
-def test_a_chain_of_runs_until_all_is_finished(scheduler, submit, folder):
+def test_a_chain_of_runs_keeps_what_its_first_job_was_submitted_with(
+    scheduler, submit, folder
+):
     folder.write(STEPS, SCRIPT)
 
-    told = submit(scheduler, "--resume")
+    told = submit(scheduler, "--resume", by_hand=BY_HAND[scheduler])
 
     assert ["stopped", "finished"] == runs_ended(folder)
-    assert {"finished": 2} == folder.statuses()
+    query = "SELECT results ->> '$.flavour' FROM trials"
+    assert [('salt, "pepper" and more',)] * 2 == folder.query(query)
+    assert scheduler not in AGAIN or AGAIN[scheduler] in submit.asked()
     assert "stopped by SIGUSR1" in told
     # PBS and Flux jobs end well once their successors are submitted.
     again = 75 if scheduler == "lsf" else 0

@@ -9,14 +9,15 @@ import signal
 import pytest
 
 from support import processes
-from support.jobs import LONG, QUICK, SCRIPT, begun, runs_ended, steps
+from support.jobs import LONG, QUICK, SCRIPT, begun, flavours, runs_ended, steps
 
 pytestmark = pytest.mark.sge
 
 BOTH = pytest.mark.parametrize("library", ["mpich", "openmpi"])
 ASK = (SCRIPT, "--ranks", "3", "--time", "5:00")
 # What the scripts have their ranks do.
-RUN = 'run "$script" --db "$database" "${options[@]}"'
+RUN = """run "$script" --db "$database" \\
+        "${options[@]}\""""
 QUICK_RESULTS = {n * n for n in range(1, 25)}
 
 
@@ -52,7 +53,7 @@ def test_a_job_whose_walltime_strikes_goes_on_until_all_is_finished(sge, folder)
 def test_a_chain_of_runs_until_all_is_finished(library, sge, folder):
     """What -notify sends to every process of the job before its end."""
     folder.write(LONG, SCRIPT)
-    job = sge.submit(*ASK, "--resume", library=library)
+    job = sge.submit(*ASK, "--resume", "--directive=-v FLAVOUR=salt", library=library)
     job.wait_for(begun(folder), "two trials")
 
     processes.send(processes.of_launch(job.mark), signal.SIGUSR2)
@@ -61,6 +62,7 @@ def test_a_chain_of_runs_until_all_is_finished(library, sge, folder):
     assert "stopped by SIGUSR2" in job.output or "stopped by SIGUSR1" in job.output
     assert ["stopped", "finished"] == runs_ended(folder)
     assert [2, 2] == steps(folder)
+    assert {"salt"} == flavours(folder)
 
 
 def test_a_job_that_is_deleted_leaves_a_database_that_goes_on(sge, folder):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from experimenter_mpi import get_trials_by_name, open_db
-from support.jobs import LONG, QUICK, SCRIPT, begun, runs_ended, steps
+from support.jobs import LONG, QUICK, SCRIPT, begun, flavours, runs_ended, steps
 from support.scheduler import said
 
 pytestmark = pytest.mark.slurm
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slurm
 BOTH = pytest.mark.parametrize("library", ["mpich", "openmpi"])
 ASK = (SCRIPT, "--ranks", "3", "--time", "5:00")
 # What the scripts have their ranks do.
-RUN = 'run "$script" --db "$database" "${options[@]}"'
+RUN = """run "$script" --db "$database" \\
+        "${options[@]}\""""
 QUICK_RESULTS = {n * n for n in range(1, 25)}
 
 
@@ -76,7 +77,8 @@ def test_a_job_that_srun_launches(library, slurm, folder):
 def test_a_chain_of_runs_until_all_is_finished(library, slurm, folder):
     """Signal, drain, snapshot, exit code 75, requeue, resume, finished."""
     folder.write(LONG, SCRIPT)
-    job = slurm.submit(*ASK, "--resume", library=library)
+    variable = "--directive=--export=ALL,FLAVOUR=salt"
+    job = slurm.submit(*ASK, "--resume", variable, library=library)
     job.wait_for(begun(folder), "two trials")
 
     # What --signal=B:USR1@120 does two minutes before the end.
@@ -88,8 +90,32 @@ def test_a_chain_of_runs_until_all_is_finished(library, slurm, folder):
     assert ["stopped", "finished"] == runs_ended(folder)
     # From the states that they saved when they were asked to stop.
     assert [2, 2] == steps(folder)
+    assert {"salt"} == flavours(folder)
     (log,) = (folder.path / "hpc" / "logs").glob("*.runs")
-    assert 1 == len(log.read_text().splitlines())
+    first, last = log.read_text().splitlines()
+    assert "exit code 75, progress: yes" in first
+    assert "ended: all trials are finished" == last
+
+
+def test_a_chain_goes_on_after_its_node_has_failed(slurm, folder):
+    folder.write(LONG, SCRIPT)
+    job = slurm.submit(*ASK, "--resume", "--nodes", "1")
+    job.wait_for(begun(folder), "two trials")
+
+    node = slurm.scheduler.show(job.number)["NodeList"]
+    said("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        job.wait_for(
+            lambda: slurm.scheduler.show(job.number)["Restarts"] == "1", "a requeue"
+        )
+    finally:
+        said("scontrol", "update", f"nodename={node}", "state=resume")
+    job.expect(0)
+
+    first, last = runs_ended(folder)
+    assert first in (None, "stopped") and last == "finished"
+    # What each had saved when its node failed, or at its end, if it was asked to stop.
+    assert {1, 2} >= set(steps(folder))
 
 
 def test_slurm_asks_for_the_signal_that_the_chain_waits_for(slurm, folder):

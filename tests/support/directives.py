@@ -34,10 +34,11 @@ KNOWN = {
         r"-l place=(?:free|scatter)",
         rf"-l walltime={_TIME}",
         r"-j oe",
+        r"-k oed",
         rf"-o {_LOG}",
         r"-[qA] \S+",
         rf"-J 1-{_SOME}",
-        r"-r n",
+        r"-r y",
     ),
     "sge": (
         r"-S /bin/bash",
@@ -63,6 +64,7 @@ KNOWN = {
         r"-wa USR1",
         rf"-wt {_SOME}",
         r'-Q "75"',
+        r"-r",
     ),
     "flux": (
         rf"--job-name={_NAME}",
@@ -70,7 +72,6 @@ KNOWN = {
         rf"--time-limit={_SOME}m",
         rf"--output={_LOG}",
         r"--(?:queue|bank)=\S+",
-        rf"--signal=USR1@{_SOME}s",
         r"# .*",
     ),
 }

@@ -26,7 +26,7 @@ experiment = Experiment(
 
 # Each saves a state, works for ever until it is to stop, and goes on from that state.
 LONG = """
-import time
+import os, time
 from experimenter_mpi import (
     Experiment, IntegerVariable, TrialInterrupted,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
@@ -36,7 +36,7 @@ from experimenter_mpi import (
 def trial(configuration, trial_id):
     snapshot = get_latest_snapshot_from_global_database(trial_id)
     if snapshot is not None:
-        return {"steps": snapshot.state["steps"]}
+        return {**snapshot.state, "flavour": os.environ.get("FLAVOUR")}
     save_snapshot_in_global_database(trial_id, {"steps": 1})
     with open("began.txt", "a") as file:
         file.write("a trial\\n")
@@ -65,6 +65,12 @@ def begun(folder: Folder, count: int = 2) -> Callable[[], bool]:
 
 def runs_ended(folder: Folder) -> list[str | None]:
     return [ended for (ended,) in folder.query("SELECT ended FROM runs ORDER BY id")]
+
+
+def flavours(folder: Folder) -> set[str | None]:
+    """Return what the job's environment held for long trials in their last run."""
+    query = "SELECT results ->> '$.flavour' FROM trials"
+    return {value for (value,) in folder.query(query)}
 
 
 def steps(folder: Folder) -> list[int]:

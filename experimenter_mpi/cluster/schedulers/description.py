@@ -66,7 +66,10 @@ class ScriptWords(NamedTuple):
         chain: The name of a chain of runs. It outlives a requeue, or is handed on by
             the run before.
         again: How a job runs once more; it ends the script.
+        needs: The scheduler's commands that this takes on the job's node.
         resubmits: Whether a job submits its successor, since it cannot be requeued.
+        submits_file: Whether the successor is read from the script's file again.
+        begins: Return lines that come before all others.
         staged_python: Commented lines that copy Python to the nodes; None for the
             lines that serve one node.
         exports: Return variables for the launcher, each a line.
@@ -82,7 +85,10 @@ class ScriptWords(NamedTuple):
     share: str
     chain: str
     again: str
+    needs: tuple[str, ...] = ()
     resubmits: bool = False
+    submits_file: bool = False
+    begins: Callable[[Job], Iterator[str]] = lambda _job: iter(())
     staged_python: str | None = None
     exports: Callable[[Job], Iterator[str]] = lambda _job: iter(())
 

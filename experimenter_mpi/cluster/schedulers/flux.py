@@ -34,14 +34,21 @@ def _directives(job: Job) -> Iterator[str]:
         yield f"--queue={job.queue}"
     if job.account is not None:
         yield f"--bank={job.account}"
-    if job.resume:
-        yield f"--signal=USR1@{job.noticed}s"
+    # No --signal: it goes to the brokers of all nodes, which end of it.
+
+
+def _exports(_job: Job) -> Iterator[str]:
+    """Leave it to the script to tell the launcher, which hands a hangup on as it is."""
+    yield "exec </dev/null"
+    yield "set -m # a process group for the launcher: `flux cancel` hangs up this one's"
 
 
 _AGAIN = r"""
-# A Flux job cannot be requeued, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-flux --parent batch --env="EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+# A Flux job cannot be requeued, so this one submits its successor: its own script, with
+# the options and variables that it was submitted with itself.
+export EXPERIMENTER_CHAIN=$chain
+insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" ||
+    end 3 "work is left, but flux refuses; submit this script again"
 exit 0
 """
 
@@ -65,7 +72,9 @@ SCHEDULER = Scheduler(
         share="$EXPERIMENTER_SHARE # given by the line that submits, at the top",
         chain="${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}",
         again=_AGAIN,
+        needs=("flux",),
         resubmits=True,
+        exports=_exports,
     ),
     Commands(
         submit=("flux", "batch"),

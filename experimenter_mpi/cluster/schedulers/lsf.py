@@ -41,8 +41,7 @@ def _directives(job: Job) -> Iterator[str]:
     if job.cpus_per_rank > 1:
         yield f'-R "affinity[core({job.cpus_per_rank})]"'
     yield f"-W {minutes(job.seconds)}"
-    number = "%J" if job.array is None else "%J.%I"
-    yield f'-o "{job.logs}/{job.called}-{number}.out"'
+    yield f'-o "{_log(job, "%J", "%I")}"'
     if job.queue is not None:
         yield f"-q {job.queue}"
     if job.account is not None:
@@ -52,6 +51,20 @@ def _directives(job: Job) -> Iterator[str]:
         yield f"-wt {minutes(job.noticed)}"
         # Exit code 75 means: run again.
         yield '-Q "75"'
+        yield "-r"  # when its host fails
+
+
+def _log(job: Job, number: str, index: str) -> str:
+    task = "" if job.array is None else f".{index}"
+    return f"{job.logs}/{job.called}-{number}{task}.out"
+
+
+def _begins(job: Job) -> Iterator[str]:
+    """Write to the log as the job runs: LSF itself fills it when the job has ended."""
+    log = _log(job, "$LSB_JOBID", "$LSB_JOBINDEX")
+    folder = "" if job.logs.startswith("/") else "$LS_SUBCWD/"
+    yield "# The log grows as the job runs; LSF adds its report when it has ended."
+    yield f'exec >>"{folder}{log}" 2>&1'
 
 
 _AGAIN = r"""
@@ -84,6 +97,7 @@ SCHEDULER = Scheduler(
         share="$LSB_JOBINDEX",
         chain="$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
         again=_AGAIN,
+        begins=_begins,
     ),
     Commands(
         submit=("bsub",),

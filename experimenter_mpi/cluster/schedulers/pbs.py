@@ -44,6 +44,8 @@ def _directives(job: Job) -> Iterator[str]:
     yield f"-l place={'scatter' if job.nodes else 'free'}"
     yield f"-l walltime={hours(job.seconds)}"
     yield "-j oe"
+    # Directly to the file, as it is written, where the node sees that folder.
+    yield "-k oed"
     yield f"-o {quoted(f'{job.logs}/')}"
     if job.queue is not None:
         yield f"-q {job.queue}"
@@ -52,14 +54,35 @@ def _directives(job: Job) -> Iterator[str]:
     if job.array is not None:
         yield f"-J 1-{job.array}"
     if job.resume:
-        # PBS must not start it again by itself: it is submitted again below.
-        yield "-r n"
+        yield "-r y"  # when its node fails
 
+
+def _begins(_job: Job) -> Iterator[str]:
+    yield _SHELL_ABOVE.strip()
+
+
+# What PBS sends to a job goes to each process of its session. The shell that reads the
+# script's name from PBS is the first of them, and the job ends with it.
+_SHELL_ABOVE = r"""
+# PBS signals the shell that runs this script, too: it would end, and the job with it.
+# So that shell stands still until the script has ended.
+pbs_mom=$(ps -o comm= -p "$(ps -o ppid= -p "$PPID" | tr -d ' ')" 2>/dev/null)
+if [ "$pbs_mom" = pbs_mom ] && [ "$1" != "--below" ]; then
+    trap : USR1 USR2 TERM INT HUP # this copy only waits for the next
+    kill -s STOP "$PPID"
+    "$BASH" "$0" --below
+    code=$?
+    kill -s CONT "$PPID"
+    exit "$code"
+fi
+"""
 
 _AGAIN = r"""
-# PBS lets only operators requeue a job, so this one submits its successor.
-cd -- "$submitted_in" || exit 3
-qsub -v "EXPERIMENTER_CHAIN=$chain" "$job_script" || exit 3
+# PBS lets only operators requeue a job, so this one submits its successor, with the
+# options and variables that it was submitted with itself.
+export EXPERIMENTER_CHAIN=$chain
+insist "$python" -m experimenter_mpi.cluster.successor pbs "$submitted_in" \
+    "$job_script" || end 3 "work is left, but qsub refuses; submit $job_script again"
 exit 0
 """
 
@@ -82,7 +105,10 @@ SCHEDULER = Scheduler(
         share="$PBS_ARRAY_INDEX",
         chain="${EXPERIMENTER_CHAIN:-$PBS_JOBNAME-$PBS_JOBID}",
         again=_AGAIN,
+        needs=("qsub", "qstat"),
         resubmits=True,
+        submits_file=True,
+        begins=_begins,
     ),
     Commands(
         submit=("qsub",),

@@ -100,13 +100,13 @@ _AGAIN = r"""
 # array bears the number of the whole: it must be named as a task.
 id=$SLURM_JOB_ID
 [ -z "$SLURM_ARRAY_TASK_ID" ] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-state=$(squeue --noheader --jobs "$id" --format %T)
+state=$(insist squeue --noheader --jobs "$id" --format %T)
 if [ "$state" != RUNNING ]; then
-    echo "job script: work is left, but this job is ${state:-unknown to squeue}, so" \
-        "it is not requeued; submit it again"
-    exit 143
+    end 143 "work is left, but this job is ${state:-unknown to squeue}, so it is not \
+requeued; submit it again"
 fi
-scontrol requeue "$id"
+insist scontrol requeue "$id" || end 3 "work is left, but Slurm does not requeue this \
+job; submit it again"
 exit 75
 """
 _STAGED_PYTHON = r"""
@@ -152,6 +152,7 @@ SCHEDULER = Scheduler(
         share="$SLURM_ARRAY_TASK_ID",
         chain="$SLURM_JOB_NAME-$SLURM_JOB_ID",
         again=_AGAIN,
+        needs=("squeue", "scontrol"),
         staged_python=_STAGED_PYTHON,
         exports=_exports,
     ),

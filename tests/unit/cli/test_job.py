@@ -74,23 +74,24 @@ def test_a_script_for_this_folder_and_this_python_is_printed(job, here):
     assert ["bin", "exp.py"] == sorted(os.listdir(here))
 
 
-def test_options_of_run_are_passed_on_by_name_and_after_two_dashes(job):
-    more = ("--grace", "30", "--isolate", "--", "--experiment", "a b")
+def test_options_of_run_are_passed_on(job):
+    more = ("--grace", "30", "--isolate", "--experiment", "a b")
 
     code, out, _ = job("pbs", *ASK, *more)
 
     assert 0 == code
-    assert "options=(--grace 30 --isolate --experiment 'a b')" in out
+    limit = "--time-limit 00:58:00"
+    assert f"options=({limit} --grace 30 --isolate --experiment 'a b')" in out
 
 
 @pytest.mark.parametrize("options", [("--isolate",), ()])
-def test_arguments_of_the_script_follow_a_second_pair_of_dashes(job, options):
-    more = ("--", *options, "--", "--share", "1/2", "--db", "x")
+def test_what_follows_two_dashes_is_for_the_script_as_with_run(job, options):
+    more = (*options, "--", "--share", "1/2", "--db", "x")
 
     code, out, err = job("slurm", *ASK, "--array", "3", *more)
 
     assert 0 == code, err
-    assert f"options=({' '.join([*options, *more[-5:]])})" in out
+    assert f"options=(--time-limit 00:58:00 {' '.join(more)})" in out
     assert 'options=(--share "$share/$shares" "${options[@]}")' in out
 
 
@@ -125,7 +126,6 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
         (("slurm", "no.py", "--time", "60"), "no such script: no.py"),
         (("slurm", *ASK, "--nodes", "3"), "use 6"),
         (("slurm", *ASK, "--time", "inf"), "is too long"),
-        (("slurm", *ASK, "--", "--db", "b.db"), "give --db before any --"),
         (("slurm", *ASK, "--db", ""), "--db '' is a folder"),
         (("slurm", *ASK, "--db", "bin"), "--db 'bin' is a folder"),
         (("slurm", *ASK, "--fault-tolerant"), "--mpi openmpi"),

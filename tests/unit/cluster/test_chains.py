@@ -6,9 +6,10 @@ each case takes no longer than a shell.
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -20,8 +21,12 @@ from experimenter_mpi.cluster.render import render, render_merge
 PYTHON = """#!/bin/sh
 case "$*" in
 *" status "*)
-    [ ! -e slow ] || { touch asked; while [ -e slow ]; do sleep 0.01; done; }
+    [ ! -e slow ] || { touch asked; while [ -e slow ]; do /bin/sleep 0.01; done; }
     echo "    \\"finished\\": $(grep -c '^mpiexec' asked.txt)1"
+    ;;
+*cluster.successor*)
+    echo "again $*, chain $EXPERIMENTER_CHAIN" >>asked.txt
+    [ ! -s refusals ] || { sed -i 1d refusals; echo "no such queue" >&2; exit 1; }
     ;;
 *) echo "python $*" >>asked.txt ;;
 esac
@@ -31,7 +36,13 @@ IN_JOB = {
     "sge": {"JOB_ID": "7", "JOB_NAME": "exp", "NSLOTS": "2", "SGE_TASK_ID": "2"},
     "lsf": {"LSB_JOBID": "7", "LSB_JOBNAME": "exp", "LSB_DJOB_NUMPROC": "2"},
     "pbs": {"PBS_JOBID": "7.x", "PBS_JOBNAME": "exp", "PBS_NODEFILE": "/dev/null"},
+    "flux": {"FLUX_ENCLOSING_ID": "f7"},
 }
+# All that a job script needs besides: a scheduler of this machine's must not be found.
+TOOLS = ["awk", "bash", "cat", "dirname", "grep", "id", "mkdir", "ps", "sed", "tail"]
+TOOLS += ["touch", "tr"]
+# What each takes on its node to run again.
+NEEDED = {"slurm": ("squeue", "scontrol"), "pbs": ("qsub", "qstat"), "flux": ("flux",)}
 
 
 class Stage:
@@ -41,14 +52,19 @@ class Stage:
         self.folder = folder
         (folder / "bin").mkdir()
         (folder / "asked.txt").touch()
+        for name in TOOLS:
+            (folder / "bin" / name).symlink_to(shutil.which(name))
         self.install("python", PYTHON)
         self.say("mpiexec", "exit 75")
         self.say("squeue", "echo RUNNING")
-        for name in ("scontrol", "qsub", "qstat"):
+        self.say("flux", '[ "$1" != run ] || { shift 3; exec mpiexec "$@"; }')
+        for name in ("scontrol", "qsub", "qstat", "sleep"):
             self.say(name, "")
+        (folder / "resume.sh").touch()
 
     def install(self, name, text):
         path = self.folder / "bin" / name
+        path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 
@@ -63,19 +79,22 @@ class Stage:
         folder = self.folder
         job = Job(
             scheduler=scheduler,
-            resume=True,
             python=str(folder / "bin" / "python"),
             directory=str(folder),
-            **asked,
+            **{"resume": True, **asked},
         )
         (folder / job.logs).mkdir(parents=True, exist_ok=True)
+        return self.popen(["bash", "-c", text or render(job)], scheduler)
+
+    def popen(self, command, scheduler="pbs"):
+        folder = self.folder
         places = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "LS_SUBCWD", "PBS_O_WORKDIR")
-        path = f"{folder / 'bin'}:{os.environ['PATH']}"
-        env = {"PATH": path, **IN_JOB[scheduler]}
+        env = {"PATH": str(folder / "bin"), **IN_JOB[scheduler]}
         return subprocess.Popen(
-            ["bash", "-c", text or render(job)],
+            command,
             cwd=folder,
             env={**env, **dict.fromkeys(places, str(folder))},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -160,7 +179,129 @@ def test_a_script_that_could_not_submit_itself_again_does_not_begin(stage):
     (stage.folder / "sub").mkdir()
     (stage.folder / "sub" / "mine.sh").touch()
     assert 0 == stage.run("pbs", file="sub/mine.sh")[0]
-    assert ["qsub -v EXPERIMENTER_CHAIN=exp-7.x sub/mine.sh"] == stage.asked("qsub")
+    call = f"-m experimenter_mpi.cluster.successor pbs {stage.folder} sub/mine.sh"
+    assert [f"again {call}, chain exp-7.x"] == stage.asked("again")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "command"),
+    [(name, each) for name, commands in NEEDED.items() for each in commands],
+)
+def test_a_node_without_the_schedulers_commands_is_noticed_before_the_first_trial(
+    scheduler, command, stage
+):
+    (stage.folder / "bin" / command).unlink()
+
+    code, said = stage.run(scheduler)
+
+    assert 3 == code and [] == stage.asked("mpiexec")
+    assert f"there is no {command} on" in said and "leave --resume out" in said
+
+
+@pytest.mark.parametrize("scheduler", ["pbs", "flux"])
+def test_a_refused_resubmission_is_tried_again_for_some_minutes(scheduler, stage):
+    (stage.folder / "refusals").write_text("\n" * 3)
+
+    code, said = stage.run(scheduler)
+
+    assert 0 == code
+    assert 4 == len(stage.asked("again"))
+    assert ["sleep 5", "sleep 15", "sleep 30"] == stage.asked("sleep")
+    assert 3 == said.count("no such queue")
+
+
+@pytest.mark.parametrize("scheduler", ["pbs", "flux"])
+def test_a_resubmission_that_is_refused_for_good_ends_the_chain(scheduler, stage):
+    (stage.folder / "refusals").write_text("\n" * 99)
+
+    code, said = stage.run(scheduler)
+
+    assert 3 == code
+    assert "job script: work is left, but" in said
+    (runs,) = stage.folder.glob("hpc/logs/*.runs")
+    assert runs.read_text().splitlines()[-1].startswith("ended: work is left, but")
+
+
+def test_slurm_is_asked_again_before_a_chain_ends(stage):
+    stage.say(
+        "squeue", "[ -e asked-once ] || { touch asked-once; exit 1; }; echo RUNNING"
+    )
+    stage.say("scontrol", "exit 1")
+
+    code, said = stage.run()
+
+    assert 3 == code and 8 == len(stage.asked("scontrol"))
+    assert "Slurm does not requeue this job; submit it again" in said
+
+
+@pytest.mark.parametrize("kind", ["run", "resume"])
+def test_a_hangup_is_passed_on_as_a_request_to_stop(kind, stage):
+    """What `flux cancel` sends to the script of a job."""
+    text = (
+        "trap 'echo told; exit 75' TERM; touch began; while :; do /bin/sleep 0.1; done"
+    )
+    stage.install("mpiexec", f"#!/bin/bash\n{text}\n")
+    job = stage.start("flux", resume=kind == "resume")
+    while not (stage.folder / "began").exists() and job.poll() is None:
+        time.sleep(0.01)
+    job.send_signal(signal.SIGHUP)
+    said, _ = job.communicate(timeout=120)
+
+    assert "told" in said
+    assert (143 if kind == "resume" else 75) == job.returncode
+    assert [] == stage.asked("again")
+
+
+# Stands for the daemon of PBS on a node: it gives a shell the name of the script to
+# run, signals the whole session of that shell, and kills it when the shell has ended.
+PBS_MOM = f"""#!{sys.executable}
+import os, signal, subprocess, sys
+shell = subprocess.Popen(
+    ["bash", "-l"], stdin=subprocess.PIPE, start_new_session=True
+)
+shell.stdin.write((sys.argv[1] + "\\n").encode())
+shell.stdin.close()
+sys.stdin.readline()
+
+def send(number):
+    for pid in os.listdir("/proc"):
+        try:
+            if os.getsid(int(pid)) == shell.pid:
+                os.kill(int(pid), number)
+        except (ValueError, OSError):
+            continue
+
+send(signal.SIGUSR1)
+os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
+send(signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["run", "resume"])
+def test_a_signal_from_pbs_does_not_end_the_job(kind, stage):
+    """`qsig -s SIGUSR1` goes to the shell above the script as well."""
+    text = "trap '/bin/sleep 0.3; echo told; exit 75' USR1; touch began\n"
+    text += "while :; do /bin/sleep 0.1; done"
+    stage.install("mpiexec", f"#!/bin/bash\n{text}\n")
+    stage.install("pbs_mom", PBS_MOM)
+    job = Job(
+        scheduler="pbs",
+        resume=kind == "resume",
+        python=str(stage.folder / "bin" / "python"),
+        directory=str(stage.folder),
+        file="resume.sh",
+    )
+    # Without what would have mpiexec ignore it, which has a handler at once here.
+    stage.install("script", render(job).replace("trap '' USR1 USR2", ":"))
+    mom = stage.popen(
+        [stage.folder / "bin" / "pbs_mom", stage.folder / "bin" / "script"]
+    )
+    while not (stage.folder / "began").exists() and mom.poll() is None:
+        time.sleep(0.01)
+    said, _ = mom.communicate("signal\n", timeout=120)
+
+    assert "told" in said
+    assert (1 if kind == "resume" else 0) == len(stage.asked("again"))
 
 
 def test_a_task_that_left_an_empty_file_does_not_keep_others_from_the_merge(stage):

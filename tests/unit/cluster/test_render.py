@@ -126,8 +126,9 @@ def test_no_character_of_a_path_or_an_option_is_lost(scheduler, tmp_path):
     names = ("script", "database", "options", "python", "PWD")
     found = settings_in(render(asked), *names, folder=tmp_path)
 
-    expected = [NASTY, f"sub/{NASTY}.db", "--experiment", NASTY, "/bin/my python"]
-    assert [*expected, str(folder)] == found
+    expected = [NASTY, f"sub/{NASTY}.db", "--time-limit", "01:58:00"]
+    expected += ["--experiment", NASTY, "/bin/my python", str(folder)]
+    assert expected == found
     merged = settings_in(render_merge(asked), "database", folder=tmp_path)
     assert [f"sub/{NASTY}.db"] == merged
 

@@ -314,6 +314,17 @@ def test_open_mpi_is_launched_by_pmix(alone, monkeypatch):
         launch.connect()
 
 
+def test_open_mpi_under_flux_is_told_of_the_plugin_that_it_needs(alone, monkeypatch):
+    set_all(monkeypatch, {"FLUX_JOB_SIZE": "4", "FLUX_JOB_ID": "f7"})
+    with pytest.raises(LaunchError, match="'flux run -n 4") as caught:
+        launch.connect()
+    assert "flux-pmix" not in str(caught.value)
+    monkeypatch.setattr(alone, "library", lambda: "Open MPI v5.0.11, package: ...")
+
+    with pytest.raises(LaunchError, match="-o pmi=pmix.* needs the plugin flux-pmix"):
+        launch.connect()
+
+
 @pytest.mark.parametrize(
     "environment",
     [
