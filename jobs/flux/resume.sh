@@ -32,7 +32,7 @@ set -m # a process group for the launcher: `flux cancel` hangs up this one's
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 for needed in flux; do # or this job could not run again
     command -v "$needed" >/dev/null && continue
-    echo "job script: there is no $needed on $HOSTNAME, so this job could" \
+    echo "job script: there is no $needed on $HOSTNAME, so the job could" \
         "not run again: put its folder on PATH, or leave --resume out"
     exit 3
 done

@@ -39,7 +39,7 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 #export PYTHONNOUSERSITE=1 # nothing from ~/.local, unless it is meant
 for needed in squeue scontrol; do # or this job could not run again
     command -v "$needed" >/dev/null && continue
-    echo "job script: there is no $needed on $HOSTNAME, so this job could" \
+    echo "job script: there is no $needed on $HOSTNAME, so the job could" \
         "not run again: put its folder on PATH, or leave --resume out"
     exit 3
 done
