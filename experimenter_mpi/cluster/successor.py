@@ -46,18 +46,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _said(command: list[str], **how: Any) -> str:
+def _said(
+    command: list[str],
+    given: str = "",
+    cwd: str | None = None,
+    env: dict[str, str] | None = None,
+) -> str:
     """Run a scheduler's command and return what it prints."""
-    given = {"stdin": subprocess.DEVNULL} if "input" not in how else {}
     done = subprocess.run(  # noqa: S603 - a scheduler's own command
         command,
+        input=given,
+        cwd=cwd,
+        env=env,
         capture_output=True,
         text=True,
         errors="surrogateescape",
         timeout=ANSWER_SECONDS,
         check=True,
-        **given,
-        **how,
     )
     return done.stdout
 
@@ -151,7 +156,7 @@ def _flux(_folder: str, _file: str) -> str:
     shown = _said(["flux", "--parent", "jobs", "-no", "{urgency}", job]).strip()
     urgency = [f"--urgency={shown}"] if shown.isdecimal() else []
     command = ["flux", "--parent", "job", "submit", *urgency]
-    return _said(command, input=json.dumps(specification))
+    return _said(command, json.dumps(specification))
 
 
 def _jobspec(job: str) -> str:

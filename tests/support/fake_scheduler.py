@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.directives import directives, unknown
@@ -120,7 +121,7 @@ def _flux_command(arguments: list[str]) -> int:
     return _flux_start({"version": 1, "attributes": {"system": system}})
 
 
-def _flux_start(specification: dict) -> int:
+def _flux_start(specification: dict[str, Any]) -> int:
     number = _number()
     (FOLDER / f"f{number}").write_text(json.dumps(specification))
     system = specification["attributes"]["system"]
