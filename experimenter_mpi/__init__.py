@@ -72,6 +72,9 @@ if TYPE_CHECKING:
         TrialTimeoutError,
         WorkerDiedError,
     )
+    from .experiment.derived import (
+        Derived,
+    )
     from .experiment.experiment import (
         Experiment,
         Trial,
@@ -130,6 +133,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseLockedError",
     "DatabaseWriteError",
+    "Derived",
     "DistributedMode",
     "EncodingError",
     "Experiment",
@@ -236,6 +240,7 @@ _NAMES = {
     "modes.multithreaded": "MultithreadedMode",
     "run.execute": "execute",
     "run.summary": "RunSummary",
+    "experiment.derived": "Derived",
     "experiment.tables": "table",
     "experiment.zipped": "ZippedVariable zipped",
     "experiment.variables": """IntegerVariable IterableVariable LinearVariable

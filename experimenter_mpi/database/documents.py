@@ -18,6 +18,7 @@ from ..errors import (
     PickleRefusedError,
     pickle_warning,
 )
+from ..experiment.derived import DerivedVariable
 from ..experiment.variables import (
     IntegerVariable,
     IterableVariable,
@@ -55,6 +56,10 @@ _SELECT = select(arrays)
 _LARGEST_INTEGER = (1 << 63) - 1  # of SQLite
 
 
+# Arguments that name keys of the configuration.
+_PATHS = {"names", "of"}
+
+
 def _rule(variable: type[Variable]) -> codec.Rule:
     """Store a variable as its arguments: ``{"$LinearVariable": {"min": 1, ...}}``."""
 
@@ -62,6 +67,8 @@ def _rule(variable: type[Variable]) -> codec.Rule:
         arguments = {name: getattr(value, name) for name in variable.__slots__}
         if "entries" in arguments:
             arguments["iter"] = list(arguments.pop("entries"))
+        for name in _PATHS & arguments.keys():
+            arguments[name] = _lists(arguments[name])
         return arguments
 
     def from_plain(plain: Any) -> Variable:
@@ -71,6 +78,10 @@ def _rule(variable: type[Variable]) -> codec.Rule:
         return variable(**arguments)
 
     return codec.Rule(variable.__name__, variable, to_plain, from_plain)
+
+
+def _lists(paths: Any) -> Any:
+    return list(map(_lists, paths)) if isinstance(paths, tuple) else paths
 
 
 VARIABLE_RULES = tuple(
@@ -83,6 +94,7 @@ VARIABLE_RULES = tuple(
         IterableVariable,
         MatchIterableVariable,
         ZippedVariable,
+        DerivedVariable,
     )
 )
 

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from .variables import MatchIterableVariable, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Path = tuple[str, ...]
 
@@ -19,11 +19,11 @@ Path = tuple[str, ...]
 class Axis(NamedTuple):
     """One variable of a configuration: where it stands and what it takes.
 
-    ``others`` are those that move together with it, and have as many values.
+    ``others`` move together with it, or follow from it; they have as many values.
     """
 
     path: Path
-    values: tuple[Any, ...]
+    values: Sequence[Any]
     others: tuple[Axis, ...] = ()
 
     @property
@@ -85,11 +85,21 @@ class Expansion:
             raise ConfigurationError(msg)
         _check_names(configuration, ())
         self._changeable: set[Path] = set()
-        self.configuration = self._captured(configuration, (), {})
-        found = list(_variables(self.configuration, ()))
-        self.axes = _axes((p, v) for p, v in found if not _is_matched(v))
-        self.matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
-        self.size = self._count()
+        captured = self._captured(configuration, (), {})
+        found = list(_variables(captured, ()))
+        derived = [(path, each) for path, each in found if each.is_derived]
+        found = [(path, each) for path, each in found if not each.is_derived]
+        axes = _axes((p, v) for p, v in found if not _is_matched(v))
+        matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
+        self.size = _count(axes, matched)
+        self._unresolved = captured, [path for path, _ in derived]
+        if any(hasattr(each, "function") for _, each in derived):
+            return  # the rest is made when it is first asked for: see __getattr__
+        if derived:
+            from .derived import attach  # which most configurations need not
+
+            attach(derived, axes, matched, self.size)
+        self.configuration, self.axes, self.matched = captured, axes, matched
         # The order in which ``__getitem__`` chooses.
         order = list(self.matched)
         for axis in reversed(self.axes):
@@ -97,21 +107,14 @@ class Expansion:
         places = {axis.path: place for place, axis in enumerate(order)}
         self._root = self._level(self.configuration, (), places)
 
-    def _count(self) -> int:
-        size = 1
-        for axis in self.axes:
-            size *= len(axis.values)
-        if self.matched and not self.axes:
-            size = len(self.matched[0].values)
-        for axis in self.matched:
-            if len(axis.values) != size:
-                msg = (
-                    f"MatchIterableVariable '{'.'.join(axis.path)}' has "
-                    f"{len(axis.values)} values for {size} trials; give one per trial, "
-                    "or use **zipped(...) for parameters that move together"
-                )
-                raise ConfigurationError(msg)
-        return size
+    def __getattr__(self, name: str) -> Any:
+        """Resolve what is derived: rank 0 calls the functions, and others seldom."""
+        if name not in ("configuration", "axes", "matched", "_root"):
+            raise AttributeError(name)
+        from .derived import resolved
+
+        vars(self).update(vars(Expansion(resolved(*self._unresolved))))
+        return vars(self)[name]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the configuration of trial ``index`` alone, without the others."""
@@ -173,6 +176,23 @@ class Expansion:
         return map(template.__mod__, combinations)
 
 
+def _count(axes: list[Axis], matched: list[Axis]) -> int:
+    size = 1
+    for axis in axes:
+        size *= len(axis.values)
+    if matched and not axes:
+        size = len(matched[0].values)
+    for axis in matched:
+        if len(axis.values) != size:
+            msg = (
+                f"MatchIterableVariable '{'.'.join(axis.path)}' has "
+                f"{len(axis.values)} values for {size} trials; give one per trial, "
+                "or use **zipped(...) for parameters that move together"
+            )
+            raise ConfigurationError(msg)
+    return size
+
+
 def _axes(found: Iterable[tuple[Path, Variable]]) -> list[Axis]:
     """Return an axis for each variable, and one for those that move together."""
     axes: dict[Any, Axis] = {}
@@ -204,9 +224,17 @@ def _require_whole(axis: Axis, names: tuple[str, ...]) -> None:
         raise ConfigurationError(msg)
 
 
-def _texts(axis: Axis, encode: Callable[[Any], str]) -> tuple[Any, ...]:
+def texts_of(values: Sequence[Any], encode: Callable[[Any], str]) -> Sequence[str]:
+    """Return the text of each value; what is looked up in a table is encoded once."""
+    if hasattr(values, "mapped"):
+        looked_up: Sequence[str] = values.mapped(encode)
+        return looked_up
+    return tuple(map(encode, values))
+
+
+def _texts(axis: Axis, encode: Callable[[Any], str]) -> Sequence[Any]:
     """Return the text of each value, or of each row where several move together."""
-    texts = [tuple(map(encode, each.values)) for each in axis.columns]
+    texts = [texts_of(each.values, encode) for each in axis.columns]
     return tuple(zip(*texts, strict=True)) if axis.others else texts[0]
 
 
@@ -221,7 +249,7 @@ def _flat(combination: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 def _combinations(
-    texts: list[tuple[Any, ...]], products: int, size: int
+    texts: list[Sequence[Any]], products: int, size: int
 ) -> Iterator[tuple[Any, ...]]:
     grid: Any = product(*texts[:products]) if products else ((),) * size
     if products == len(texts):

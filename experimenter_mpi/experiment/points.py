@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding import codec
 from .blocks import Table
+from .grid import texts_of
 from .variables import Variable
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class _Template:
 
 def _texts_of(axis: Axis) -> list[tuple[str, ...]]:
     """Return the texts of each place on an axis, of all that moves together there."""
-    columns = [map(text, each.values) for each in axis.columns]
+    columns = [texts_of(each.values, text) for each in axis.columns]
     return list(zip(*columns, strict=True))
 
 

@@ -21,6 +21,9 @@ class Variable:
 
     __slots__: tuple[str, ...] = ()
 
+    # Whether it follows from others, and is no axis of its own.
+    is_derived = False
+
     @property
     def values(self) -> tuple[Any, ...]:
         raise NotImplementedError

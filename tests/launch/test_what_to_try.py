@@ -11,7 +11,7 @@ from support.experiments import PACKAGE, Folder
 from support.launch import Launches
 
 SCRIPT = """
-from experimenter_mpi import Experiment, IterableVariable, table, zipped
+from experimenter_mpi import Derived, Experiment, IterableVariable, table, zipped
 
 def trial(configuration, trial_id):
     return {"seen": configuration}
@@ -21,6 +21,11 @@ for name, configuration in {
         "a": IterableVariable([1, 2]), "inner": {**zipped(T=[1.5, 2.5], h=["x", "y"])}
     },
     "table": {**table([{"p": 1, "q": [1]}, {"p": 2, "q": [2, 3]}]), "c": "same"},
+    "derived": {
+        "a": IterableVariable([1, 2]), "b": IterableVariable([3, 4]),
+        "square": Derived(lambda c: c["a"] ** 2),
+        "inner": {"sum": Derived(lambda c: c["square"] + c["b"])},
+    },
 }.items():
     Experiment(name, function=trial, configuration=configuration)
 """
@@ -33,6 +38,11 @@ KINDS = {
     "table": [
         {"p": 1, "q": [1], "c": "same"},
         {"p": 2, "q": [2, 3], "c": "same"},
+    ],
+    "derived": [
+        {"a": a, "b": b, "square": a * a, "inner": {"sum": a * a + b}}
+        for a in (1, 2)
+        for b in (3, 4)
     ],
 }
 SEEN = """SELECT results ->> '$.seen' FROM trials JOIN experiments
