@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import NotFoundError
-from ..run.campaign import require_trials
+from ..run.selection import require_trials
 from .arguments import open_existing
 from .overwriting import stored
 from .table import print_table

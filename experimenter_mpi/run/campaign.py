@@ -1,21 +1,16 @@
-"""Rank 0's story of a run: lock, restore, skip what is finished, run, summarise."""
+"""What rank 0 does with the database for one ``execute``: restore, skip, record."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster import walltime
 from ..coordination.drain import Drain
 from ..coordination.sweep import Sweep
-from ..database.versions import finished_by
-from ..errors import ConfigurationError, TrialTimeoutError, WorkerDiedError, WorkLeft
-from ..program import program
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
 from ..trial.briefing import require_remakable
@@ -23,314 +18,196 @@ from ..trial.functions import find_functions
 from ..trial.outcome import Status
 from . import provenance
 from .interruption import draining_on_signals
-from .resumption import Resumption
+from .recording import recorded_run
+from .resumption import Resumption, notice_of_results
+from .selection import notice_of_suspects, of_share, selected
 from .summary import RunSummary
 from .terminal import is_interactive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..database.session import Session
     from ..experiment.experiment import Experiment
-    from ..experiment.share import Share
     from ..modes import Workforce
     from ..trial.script import Script
     from .progress import Progress
     from .summary import Options
 
-SUSPECTS_NAMED = 5
+
+class Stored(NamedTuple):
+    """What the database says of an experiment before a run, and so what is to run.
+
+    ``suspects`` are the trials that ran when ranks died, and how often; ``fatal`` those
+    of them that are run only when asked for. ``others`` are the runs of other code.
+    """
+
+    counts: dict[str, int]
+    pending: list[range]
+    suspects: dict[int, int]
+    fatal: list[int]
+    crashed: bool
+    code: provenance.Code
+    others: Mapping[int, versions.Difference]
+
+    @property
+    def trials(self) -> int:
+        """The number of trials to run."""
+        return sum(map(len, self.pending))
 
 
-def conduct(
-    experiment: Experiment,
-    session: Session,
-    workforce: Workforce,
-    options: Options,
-    progress: Progress,
-    include: Script | None = None,
-) -> RunSummary:
-    """Run what is unfinished of ``experiment`` and keep it in ``session``.
+class Campaign:
+    """One experiment, from what is stored of it to what a run adds.
 
-    ``experiment.id`` becomes the stored one.
+    Making one finds the functions before anything is stored: a misspelt name must not
+    become part of the database.
 
     Raises:
         ExperimenterError: see ``execute``.
     """
-    start = time.monotonic()
-    drain = Drain(options.time_limit, grace=options.grace, walltime=walltime.left())
-    # Before anything is stored: a misspelt function must not become part of it.
-    find_functions(experiment, include)
-    if options.isolate:
-        require_remakable(experiment)
-    session.storage.listen(progress.note)
-    with session.storage.writing():
-        _enrol(experiment, session, options)
-        crashed = session.deaths.last_run_crashed(experiment.id)
-        for notice in session.deaths.settle(experiment.id):
-            progress.note(notice)
-        before = session.trials.counts(experiment.id, options.share)
-        fatal = _of_share(options, session.deaths.fatal(experiment.id))
-        suspects = session.deaths.suspects(experiment.id)
-        pending = _pending(experiment, session, options, fatal)
-        code = _code(experiment, include, keep_diff=options.keep_diff)
-        others = versions.others(session.versions.of_runs(experiment.id), code)
-        _tell_of_other_code(experiment, session, others, code, progress)
-        if pending:
-            sweep = _sweep(experiment, session, pending, drain, options, progress)
-            # In processes of their own trials kill no rank.
-            if not options.isolate:
-                # Of a run of one process no death is counted.
-                crashed = crashed and workforce.ranks > 1
-                sweep = replace(sweep, deaths=suspects, after_a_crash=crashed)
-                _tell_of(sorted(set(suspects) - set(fatal)), options, progress)
-            sweep = replace(sweep, include=include)
-            resumption = Resumption(session, others, code, progress.note)
-            _run(sweep, session, workforce, progress, options, code, resumption)
-        after = session.trials.counts(experiment.id, options.share)
-    to_run, duration = sum(map(len, pending)), time.monotonic() - start
-    return _summary(
-        experiment,
-        before,
-        after,
-        to_run,
-        len(fatal),
-        progress,
-        options,
-        drain,
-        duration,
-    )
 
+    def __init__(
+        self,
+        experiment: Experiment,
+        session: Session,
+        options: Options,
+        progress: Progress,
+        include: Script | None,
+    ) -> None:
+        self._start = time.monotonic()
+        left = walltime.left()
+        self._drain = Drain(options.time_limit, grace=options.grace, walltime=left)
+        self._experiment, self._include = experiment, include
+        self._session, self._options, self._progress = session, options, progress
+        find_functions(experiment, include)
+        if options.isolate:
+            require_remakable(experiment)
 
-def _enrol(experiment: Experiment, session: Session, options: Options) -> None:
-    # First of all: what a run left that met a full disk may be what fills it.
-    session.sweep_leftovers()
-    session.experiments.enrol(
-        experiment,
-        force_overwrite=options.force_overwrite,
-        id_by_content=options.share is not None,
-    )
+    @contextmanager
+    def begun(self) -> Iterator[Stored]:
+        """Be the only writer, store or restore the experiment, and see what is there.
 
+        ``experiment.id`` becomes the stored one.
+        """
+        storage = self._session.storage
+        storage.listen(self._progress.note)
+        with storage.writing():
+            self._enrol()
+            yield self._examined()
 
-def _code(
-    experiment: Experiment, include: Script | None, *, keep_diff: bool
-) -> provenance.Code:
-    """Return which code is about to run; its functions may be in files of their own."""
-    file = experiment.namespace.get("__file__")
-    own = [file] if isinstance(file, str) and os.path.isfile(file) else []
-    files = own if include is None else [*own, include.path]
-    return provenance.code(files, keep_diff=keep_diff)
-
-
-def _tell_of_other_code(
-    experiment: Experiment,
-    session: Session,
-    others: Mapping[int, versions.Difference],
-    code: provenance.Code,
-    progress: Progress,
-) -> None:
-    """Say which results are of another commit, or another text of the script."""
-    if not others:  # counting would read all trials
-        return
-    counts = session.versions.finished_by_run(experiment.id)
-    found = versions.notice("finished trial", others, counts, code)
-    if found is not None:
-        sentence, runs = found
-        chosen = (
-            f"--run {runs[0]}"
-            if len(runs) == 1
-            else f"--where {shlex.quote(finished_by(runs, counts))}"
+    @contextmanager
+    def running(self, stored: Stored, workforce: Workforce) -> Iterator[Sweep]:
+        """Record a run, show its progress, have signals stop it; give its trials."""
+        experiment, options, drain = self._experiment, self._options, self._drain
+        progress, share = self._progress, options.share
+        if not options.isolate:
+            suspects = sorted(set(stored.suspects) - set(stored.fatal))
+            self._note(notice_of_suspects(suspects, options))
+        name = experiment.name if share is None else f"{experiment.name}, share {share}"
+        progress.start(name, stored.trials, workforce.where)
+        recorded = recorded_run(
+            self._session, experiment.id, workforce, share, drain, stored.code
         )
-        path = shlex.quote(session.storage.path or "DB")
-        names = f"{path} {shlex.quote(experiment.name)}"
-        progress.note(
-            f"{sentence}, and kept; to rerun: {program()} reset {names} {chosen}"
-        )
-
-
-def _tell_of(suspects: list[int], options: Options, progress: Progress) -> None:
-    """Say which of the trials to run ran when ranks died, and what to do about it."""
-    only, mine = options.only, _of_share(options, suspects)
-    again = [index for index in mine if only is None or index in only]
-    if not again:
-        return
-    named = ", ".join(map(str, again[:SUSPECTS_NAMED]))
-    more = ", ..." if len(again) > SUSPECTS_NAMED else ""
-    who = f"trial {named}" if len(again) == 1 else f"trials {named}{more}"
-    progress.note(
-        f"{who} ran when the job or a rank died; with --isolate, a crash is one "
-        "failed trial"
-    )
-
-
-def _sweep(
-    experiment: Experiment,
-    session: Session,
-    pending: list[range],
-    drain: Drain,
-    options: Options,
-    progress: Progress,
-) -> Sweep:
-    return Sweep(
-        experiment,
-        pending,
-        session.ledger(experiment.id),
-        SharedArrays(session.storage.arrays_folder),
-        drain,
-        progress.on_recorded,
-        raise_errors=options.on_error == "raise",
-        allow_pickle=session.storage.allow_pickle,
-        note=progress.note,
-        trial_timeout=None if options.isolate else options.trial_timeout,
-    )
-
-
-def _pending(
-    experiment: Experiment,
-    session: Session,
-    options: Options,
-    fatal: list[int],
-) -> list[range]:
-    """Return the trials that this run is to run, as ranges of indices."""
-    ranges = session.trials.unfinished(experiment.id, retry_failed=options.retry_failed)
-    if options.share is not None:
-        ranges = options.share.of(ranges)
-    if options.only is None:
-        return ranges
-    require_trials(experiment, options.only)
-    wanted = sorted(options.only)
-    ranges += [range(i, i + 1) for i in fatal]  # only when asked for
-    return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
-
-
-def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:
-    """Refuse indices of trials that the experiment has not.
-
-    Raises:
-        ConfigurationError: says which.
-    """
-    beyond = max(chosen, default=0)
-    if beyond >= len(experiment):
-        msg = (
-            f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
-            f"not {beyond}"
-        )
-        raise ConfigurationError(msg)
-
-
-def _of_share(options: Options, indices: list[int]) -> list[int]:
-    if options.share is None:
-        return indices
-    ranges = options.share.of(range(index, index + 1) for index in indices)
-    return [index for piece in ranges for index in piece]
-
-
-def _run(
-    sweep: Sweep,
-    session: Session,
-    workforce: Workforce,
-    progress: Progress,
-    options: Options,
-    code: provenance.Code,
-    resumption: Resumption,
-) -> None:
-    experiment, share = sweep.experiment, options.share
-    name = experiment.name if share is None else f"{experiment.name}, share {share}"
-    progress.start(name, sum(map(len, sweep.pending)), workforce.where)
-    with (
-        _recorded_run(
-            session, experiment, workforce, share, sweep.drain, code
-        ) as run_id,
-        draining_on_signals(
-            sweep.drain,
+        stoppable = draining_on_signals(
+            drain,
             progress.on_drain,
             bounded=workforce.may_be_left or not is_interactive(),
             may_end_process=not is_interactive(),
-        ),
-        progress,
-    ):
-        excuse = session.deaths.excuse
+        )
+        with recorded as run_id, stoppable, progress:
+            yield self._sweep(stored, workforce, run_id)
+
+    def summary(self, stored: Stored) -> RunSummary:
+        """Say what the run did."""
+        experiment, options, progress = self._experiment, self._options, self._progress
+        counts = self._session.trials.counts(experiment.id, options.share)
+        remaining = stored.trials - progress.done
+        trials, share = len(experiment), options.share
+        skipped, failed = stored.counts[Status.FINISHED], progress.failed
+        if options.only is None:
+            again = options.retry_failed
+            failed += len(stored.fatal) if again else stored.counts[Status.FAILED]
+        return RunSummary(
+            experiment.id,
+            experiment.name,
+            trials if share is None else share.size(trials),
+            skipped,
+            counts[Status.FINISHED] - skipped,
+            failed,
+            remaining,
+            time.monotonic() - self._start,
+            (self._drain.reason or self._drain.shortage) if remaining else None,
+            share,
+        )
+
+    def _enrol(self) -> None:
+        # First of all: what a run left that met a full disk may be what fills it.
+        self._session.sweep_leftovers()
+        self._session.experiments.enrol(
+            self._experiment,
+            force_overwrite=self._options.force_overwrite,
+            id_by_content=self._options.share is not None,
+        )
+
+    def _examined(self) -> Stored:
+        experiment, session, options = self._experiment, self._session, self._options
+        crashed = session.deaths.last_run_crashed(experiment.id)
+        for notice in session.deaths.settle(experiment.id):
+            self._progress.note(notice)
+        fatal = of_share(options.share, session.deaths.fatal(experiment.id))
+        code = self._code()
+        stored = Stored(
+            session.trials.counts(experiment.id, options.share),
+            selected(experiment, session, options, fatal),
+            session.deaths.suspects(experiment.id),
+            fatal,
+            crashed,
+            code,
+            versions.others(session.versions.of_runs(experiment.id), code),
+        )
+        self._note(notice_of_results(session, experiment, stored.others, code))
+        return stored
+
+    def _code(self) -> provenance.Code:
+        """Return which code is about to run, functions in files of their own too."""
+        file = self._experiment.namespace.get("__file__")
+        files = [file] if isinstance(file, str) and os.path.isfile(file) else []
+        if self._include is not None:
+            files.append(self._include.path)
+        return provenance.code(files, keep_diff=self._options.keep_diff)
+
+    def _sweep(self, stored: Stored, workforce: Workforce, run_id: int) -> Sweep:
+        experiment, session, options = self._experiment, self._session, self._options
+        note, storage = self._progress.note, session.storage
+        excuse = partial(session.deaths.excuse, run_id)
         if options.isolate:
-            excuse(run_id, "trials in separate processes")
+            excuse("trials in separate processes")
         ledger = session.ledger(
             experiment.id,
             run_id,
             keep_snapshots=options.keep_snapshots,
-            on_resumed=resumption,
+            on_resumed=Resumption(session, stored.others, stored.code, note),
         )
-        stopping = partial(excuse, run_id)
-        workforce.run(replace(sweep, ledger=ledger, on_stopping=stopping))
+        # In processes of their own trials kill no rank; and of a run of one process no
+        # death is counted.
+        may_crash = workforce.ranks > 1 and not options.isolate
+        return Sweep(
+            experiment,
+            stored.pending,
+            ledger,
+            SharedArrays(storage.arrays_folder),
+            self._drain,
+            self._progress.on_recorded,
+            self._include,
+            raise_errors=options.on_error == "raise",
+            allow_pickle=storage.allow_pickle,
+            note=note,
+            on_stopping=excuse,
+            trial_timeout=None if options.isolate else options.trial_timeout,
+            deaths={} if options.isolate else stored.suspects,
+            after_a_crash=may_crash and stored.crashed,
+        )
 
-
-@contextmanager
-def _recorded_run(
-    session: Session,
-    experiment: Experiment,
-    workforce: Workforce,
-    share: Share | None,
-    drain: Drain,
-    code: provenance.Code,
-) -> Iterator[int]:
-    """Write the run's own row: when, how, by whom, and how it ended; give its id.
-
-    Its counts are of the whole experiment, whatever share of it is run.
-    """
-    facts: dict[str, Any] = provenance.facts(
-        workforce.mode, workforce.ranks, workforce.library
-    )
-    facts |= code.facts()
-    before = session.trials.counts(experiment.id)
-    facts["finished_before"] = before.get(Status.FINISHED, 0)
-    facts["share"] = None if share is None else str(share)
-    run_id = session.runs.start(experiment.id, facts)
-    ended = "error"
-    try:
-        yield run_id
-        ended = "stopped" if drain.requested() or drain.shortage else "finished"
-    except KeyboardInterrupt:
-        ended = "stopped"
-        raise
-    except TrialTimeoutError as error:  # an overdue trial was not waited for
-        ended = "stopped" if isinstance(error, WorkLeft) else "finished"
-        raise
-    except WorkerDiedError:
-        # What ran is found by the next run, as where rank 0 died with it.
-        ended = "died"
-        raise
-    finally:
-        if ended != "died":
-            session.trials.release_running(experiment.id)
-        counts = session.trials.counts(experiment.id)
-        if ended == "finished" and counts.get(Status.FAILED, 0):
-            ended = "failed"
-        session.runs.finish(run_id, ended, counts)
-
-
-def _summary(
-    experiment: Experiment,
-    before: dict[str, int],
-    after: dict[str, int],
-    to_run: int,
-    fatal: int,
-    progress: Progress,
-    options: Options,
-    drain: Drain,
-    duration: float,
-) -> RunSummary:
-    skipped, finished = before.get(Status.FINISHED, 0), after.get(Status.FINISHED, 0)
-    failed = progress.failed
-    if options.only is None:
-        failed += fatal if options.retry_failed else before.get(Status.FAILED, 0)
-    remaining = to_run - progress.done
-    trials, share = len(experiment), options.share
-    return RunSummary(
-        experiment.id,
-        experiment.name,
-        trials if share is None else share.size(trials),
-        skipped,
-        finished - skipped,
-        failed,
-        remaining,
-        duration,
-        (drain.reason or drain.shortage) if remaining else None,
-        share,
-    )
+    def _note(self, text: str | None) -> None:
+        if text is not None:
+            self._progress.note(text)

@@ -22,7 +22,7 @@ from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from ..trial import script as scripts
 from ..trial.briefing import Briefing, origin_of, pack_if_possible, script_of
 from ..trial.functions import working_in
-from .campaign import conduct
+from .campaign import Campaign
 from .progress import Progress
 from .terminal import is_interactive
 
@@ -73,20 +73,22 @@ class Lead:
         try:
             self._session = _session_of(database)
             with output.safe(), working_in(self._directory):
-                include = scripts.read_include(experiment)
-                summary = conduct(
-                    experiment,
-                    self._session,
-                    self._mode.workforce(self),
-                    self._options,
-                    self._progress,
-                    include,
-                )
+                summary = self._run(experiment, self._session)
         except BaseException as error:
             self._tell(error)
             raise
         self._dismiss(m.Dismiss(summary.packed()))
         return summary
+
+    def _run(self, experiment: Experiment, session: Session) -> RunSummary:
+        include = scripts.read_include(experiment)
+        workforce = self._mode.workforce(self)
+        campaign = Campaign(experiment, session, self._options, self._progress, include)
+        with campaign.begun() as stored:
+            if stored.pending:
+                with campaign.running(stored, workforce) as sweep:
+                    workforce.run(sweep)
+            return campaign.summary(stored)
 
     # --- what modes ask for (see ``modes.Lead``)
 

@@ -1,10 +1,11 @@
-"""Trials that go on from a snapshot of other code: said once in a run."""
+"""Results and snapshots of other code: said once in a run."""
 
 from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING
 
+from ..database.versions import finished_by
 from ..program import program
 from ..trial import code_versions as versions
 
@@ -12,8 +13,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..database.session import Session
+    from ..experiment.experiment import Experiment
     from ..trial.code_versions import Difference
     from .provenance import Code
+
+
+def notice_of_results(
+    session: Session,
+    experiment: Experiment,
+    others: Mapping[int, Difference],
+    code: Code,
+) -> str | None:
+    """Say which results are of another commit, or another text of the script."""
+    if not others:  # counting would read all trials
+        return None
+    counts = session.versions.finished_by_run(experiment.id)
+    found = versions.notice("finished trial", others, counts, code)
+    if found is None:
+        return None
+    sentence, runs = found
+    path = shlex.quote(session.storage.path or "DB")
+    chosen = f"--where {shlex.quote(finished_by(runs, counts))}"
+    if len(runs) == 1:
+        chosen = f"--run {runs[0]}"
+    return (
+        f"{sentence}, and kept; to rerun: {program()} reset {path} "
+        f"{shlex.quote(experiment.name)} {chosen}"
+    )
 
 
 class Resumption:
