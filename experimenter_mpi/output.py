@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STREAMS = {"stdout": 1, "stderr": 2}
-# To the beginning of the line, and without what stands there.
-_ERASE = "\r\x1b[K"
+# To the beginning of the line, and without what stands there. Not by a carriage return,
+# at which Python flushes: the pieces of a line would be written one by one.
+_ERASE = "\x1b[G\x1b[K"
 # What a stream raises that is closed, broken, or None.
 TROUBLE = (OSError, ValueError, AttributeError)
 

@@ -99,7 +99,7 @@ def test_no_line_of_a_trial_continues_the_bar(
     run = WAYS[way].start_run(on_terminal, *options, library=library)
     lines = without_bar(lines_of(run, folder))
 
-    assert LINES <= lines, lines
+    assert LINES <= lines, run.stdout
     assert any(line.startswith("loud: 6 finished") for line in lines - LINES)
 
 

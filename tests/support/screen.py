@@ -29,7 +29,7 @@ def shown(written: str) -> list[str]:
         if text == "\n":
             row += 1
             lines += [""] * (row + 1 - len(lines))
-        elif text == "\r":
+        elif text == "\r" or letter == "G":
             column = 0
         elif text:
             line = lines[row].ljust(column)

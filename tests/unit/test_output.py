@@ -31,8 +31,16 @@ def test_each_line_erases_what_it_finds_and_its_parts_do_not(monkeypatch):
         assert 3 == stream.write("xyz")
         assert 0 == stream.write("")
 
-    erase = "\r\x1b[K"
+    erase = "\x1b[G\x1b[K"
     assert f"{erase}a 1\n{erase}half and half\n{erase}xyz" == written(stream)
+
+
+def test_a_line_is_written_at_once(monkeypatch):
+    """Ranks write to one terminal: between two pieces others' lines would come."""
+    stream = standard_output(monkeypatch)
+    with output.above_bar(["stdout"]):
+        print("in", "pieces", end="")
+        assert "" == written(stream)
 
 
 def test_a_stream_is_afterwards_as_it_was(monkeypatch):
