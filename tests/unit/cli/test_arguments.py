@@ -73,7 +73,7 @@ def test_a_range_of_a_slip_of_the_keyboard_does_not_fill_the_memory(text):
 
 def test_an_index_of_thousands_of_digits_is_refused():
     digits = "9" * 5000
-    with pytest.raises(ArgumentTypeError, match="no trial index|names more than"):
+    with pytest.raises(ArgumentTypeError, match="not a trial index|names more than"):
         index_list(f"0-{digits}")
 
 
