@@ -36,7 +36,7 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Mark every test that starts mpiexec, so that none is forgotten.
+    """Mark every test that starts the program, so that none is forgotten.
 
     And run those of the folder ``mpi``: pytest-mpi takes them for its own by the name.
     """
@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items):
             item.own_markers = [
                 marker for marker in item.own_markers if marker != NEEDS_MPI
             ]
-        if {"mpirun", "start_mpirun"} & set(item.fixturenames):
+        starts = {"mpirun", "start_mpirun"} & set(item.fixturenames)
+        if starts or HERE / "launch" in item.path.parents:
             item.add_marker("launches")
 
 

@@ -14,15 +14,15 @@ def folder(tmp_path):
 
 @pytest.fixture(params=["serial", "mpirun"])
 def run_cli(request, serial, mpirun):
-    """Run `experimenter_mpi ARGS...` alone, and on four ranks."""
+    """Run `experimenter_mpi ARGS...` alone, and on three ranks."""
     if request.param == "serial":
         return lambda *args, **options: serial(*PACKAGE, *args, **options)
-    return lambda *args, **options: mpirun(4, *PACKAGE, *args, **options)
+    return lambda *args, **options: mpirun(3, *PACKAGE, *args, **options)
 
 
 @pytest.fixture
 def bare(mpirun):
-    """Give the modules of a Python of this environment that runs nothing.
+    """Return the modules of a Python of this environment that runs nothing.
 
     Distributions and packages add to them: ``sitecustomize``, files that end in .pth.
     """

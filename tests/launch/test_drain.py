@@ -38,7 +38,8 @@ experiment = Experiment(
 )
 """
 # What Ctrl-C leaves, and what everything else does.
-GRACE = {signal.SIGINT: 1, **dict.fromkeys([signal.SIGTERM, signal.SIGUSR1], 60)}
+GRACE = dict.fromkeys([signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2], 60)
+GRACE[signal.SIGINT] = 1
 
 STUBBORN = """
 import time
@@ -80,9 +81,17 @@ def send_to(running, target, number):
             os.kill(pid, number)
 
 
-@pytest.mark.parametrize("target", ["rank 0", "all ranks", "the launcher"])
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda n: n.name
+    ("number", "target"),
+    [
+        (signal.SIGINT, "the launcher"),
+        (signal.SIGTERM, "the launcher"),
+        (signal.SIGUSR1, "the launcher"),
+        (signal.SIGTERM, "rank 0"),
+        (signal.SIGUSR2, "rank 0"),
+        (signal.SIGINT, "all ranks"),
+        (signal.SIGUSR1, "all ranks"),
+    ],
 )
 def test_whoever_hears_of_it_trials_step_back_and_go_on_later(
     number, target, start_mpirun, folder
@@ -104,9 +113,14 @@ def test_whoever_hears_of_it_trials_step_back_and_go_on_later(
     assert all(0 <= seconds <= GRACE[number] for (seconds,) in left)
 
 
-@pytest.mark.parametrize("target", ["rank 0", "all ranks", "the launcher"])
 @pytest.mark.parametrize(
-    "number", [signal.SIGUSR1, signal.SIGUSR2], ids=lambda n: n.name
+    ("number", "target"),
+    [
+        (signal.SIGUSR1, "the launcher"),
+        (signal.SIGUSR2, "the launcher"),
+        (signal.SIGUSR1, "rank 0"),
+        (signal.SIGUSR2, "all ranks"),
+    ],
 )
 def test_open_mpi_passes_on_what_schedulers_send(number, target, start_mpirun, folder):
     folder.write(POLITE)
@@ -114,18 +128,6 @@ def test_open_mpi_passes_on_what_schedulers_send(number, target, start_mpirun, f
     running.wait_for(began(folder, 2))
 
     send_to(running, target, number)
-    running.wait(30).expect(75)
-
-    assert {"pending": 2} == folder.statuses()
-
-
-@pytest.mark.parametrize("target", ["rank 0", "all ranks"])
-def test_sigusr2_is_heeded_too(target, start_mpirun, folder):
-    folder.write(POLITE)
-    running = start_mpirun(3, *PACKAGE, "run", "exp.py")
-    running.wait_for(began(folder, 2))
-
-    send_to(running, target, signal.SIGUSR2)
     running.wait(30).expect(75)
 
     assert {"pending": 2} == folder.statuses()

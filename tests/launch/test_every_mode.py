@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import pytest
 
 from experimenter_mpi import open_db
 from support.comparing import comparable
-from support.experiments import Folder
+from support.experiments import PACKAGE, Folder
 from support.launch import Launches, wait_until
 from support.ways import WAYS
 
@@ -19,24 +20,30 @@ from contextvars import copy_context
 from threading import Thread
 import numpy
 from experimenter_mpi import (
-    Experiment, IntegerVariable, TrialInterrupted, complete_trial_in_global_database,
-    get_global_store, get_latest_snapshot_from_global_database,
-    get_results_from_trial_global_database, save_snapshot_in_global_database,
+    Experiment, IntegerVariable, IterableVariable, MatchIterableVariable,
+    TrialInterrupted, complete_trial_in_global_database, get_global_store,
+    get_latest_snapshot_from_global_database, get_results_from_trial_global_database,
+    save_snapshot_in_global_database,
 )
 
 def build(configuration):
     return {"offset": configuration["offset"], "table": numpy.arange(4)}
 
 def warm_up(configuration, trial_id):
-    configuration["seen"]["by"].append(configuration["n"])
+    n, seed = configuration["n"], configuration["solver"]["seed"]
+    configuration["seen"]["by"].append(n)
     drawn = configuration["rng"].random()
-    seen = configuration["seen"]
-    return {"state": configuration["n"] * 100 + 1j, "drawn": drawn, "seen": seen}
+    return {
+        "state": n * 100 + seed * 1j, "drawn": drawn, "seen": configuration["seen"],
+        "label": configuration["label"], "pair": (n, {seed}),
+    }
 
 first = Experiment(
     "first", function=warm_up,
     configuration={
-        "n": IntegerVariable(0, 11), "seen": {"by": []},
+        "n": IntegerVariable(0, 5), "seen": {"by": []},
+        "solver": {"seed": IterableVariable([10, 20]), "name": "euler"},
+        "label": MatchIterableVariable([f"trial {i}" for i in range(12)]),
         "rng": numpy.random.default_rng(2026),
     },
     id="7d1a1d7e-5c0e-4b57-8f6a-0f6b1d0f1c11",
@@ -88,10 +95,11 @@ SNAPSHOTS = (
     "SELECT trial_index, label FROM snapshots JOIN trials ON trial_id = trials.id "
     "ORDER BY sequence"
 )
+LARGE_ARRAYS = "SELECT count(*), count(data) FROM arrays WHERE nbytes > 1024 * 1024"
 
 
 def contents(folder: Folder):
-    """Give all that is stored, but for when and where it came to be."""
+    """Return all that is stored, but for when and where it came to be."""
     with open_db(folder.database, read_only=True) as database:
         trials = [
             t for e in ("first", "second") for t in database.get_trials_by_name(e)
@@ -112,9 +120,26 @@ def without_folder(traceback, folder):
 
 def run_twice(way, launches, folder, library):
     folder.write(SCENARIO)
-    first = way.start_run(launches, library=library, cwd=folder.path).wait(90)
+    log = ("--progress", "log")
+    first = way.start_run(launches, *log, library=library, cwd=folder.path).wait(90)
     again = way.start_run(launches, library=library, cwd=folder.path).wait(90)
-    return first.expect(75), again.expect(1)
+    assert_told(first.expect(75), again.expect(1))
+
+
+def assert_told(first, again):
+    assert "first: 12 trials to run on " in first.stderr
+    assert "first: 12 of 12 trials" in first.stderr
+    assert "second: 11 of 12 trials, 3 failed" in first.stderr
+    assert "first: 12 finished, 0 failed" in first.stdout
+    assert "second: 8 finished, 3 failed" in first.stdout
+    assert "second: 1 finished, 3 failed" in again.stdout
+    assert "Traceback" not in first.stderr + again.stderr
+
+
+def assert_large_array_in_a_file(folder):
+    """Written by the worker, and only referred to in the database."""
+    assert [(1, 0)] == folder.query(LARGE_ARRAYS)
+    assert 1 == len(list(folder.path.glob("experiments/experiments.db.arrays/**/*.h5")))
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +148,7 @@ def of_serial(tmp_path_factory):
     folder = Folder(tmp_path_factory.mktemp("serial"))
     with Launches(folder.path) as launches:
         run_twice(WAYS["serial"], launches, folder, "mpich")
+    assert_large_array_in_a_file(folder)
     left = contents(folder)
     assert 24 == len(left[0])
     # What a trial did to its configuration, no other one saw.
@@ -139,28 +165,41 @@ def of_serial(tmp_path_factory):
 @pytest.mark.parametrize("library", ["mpich", "openmpi"])
 @pytest.mark.parametrize("name", [name for name in WAYS if name != "serial"])
 def test_the_rows_are_those_of_a_serial_run(name, library, launches, folder, of_serial):
-    first, again = run_twice(WAYS[name], launches, folder, library)
+    run_twice(WAYS[name], launches, folder, library)
 
     assert of_serial == contents(folder)
-    assert "first: 12 finished, 0 failed" in first.stdout
-    assert "second: 8 finished, 3 failed" in first.stdout
-    assert "second: 1 finished, 3 failed" in again.stdout
-    assert "Traceback" not in first.stderr + again.stderr
+    assert_large_array_in_a_file(folder)
 
 
 @pytest.mark.launches
-@pytest.mark.parametrize("name", WAYS)
-def test_a_log_tells_how_far_the_run_is(name, launches, folder):
-    folder.write(SCENARIO)
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_so_they_are_on_any_number_of_ranks(ranks, launches, folder, of_serial):
+    way = replace(WAYS["coordinated"], ranks=ranks)
 
-    done = WAYS[name].start_run(
-        launches, "--progress", "log", library="mpich", cwd=folder.path
+    run_twice(way, launches, folder, "mpich")
+
+    assert of_serial == contents(folder)
+
+
+def test_sixty_four_ranks_run_every_trial_once(mpirun, folder):
+    folder.write("""
+from experimenter_mpi import Experiment, IntegerVariable
+
+def trial(configuration, trial_id):
+    return {"square": configuration["n"] ** 2}
+
+experiment = Experiment(
+    "squares", function=trial, configuration={"n": IntegerVariable(1, 500)}
+)
+""")
+
+    done = mpirun(64, *PACKAGE, "run", "exp.py", timeout=120).expect(0)
+
+    assert "squares: 500 finished, 0 failed" in done.stdout
+    assert [(500, sum(n * n for n in range(1, 501)))] == folder.query(
+        "SELECT count(*), sum(results ->> '$.square') FROM trials "
+        "WHERE status = 'finished' AND attempts = 1"
     )
-
-    words = done.wait(60).expect(75).stderr
-    assert "first: 12 trials to run on " in words
-    assert "first: 12 of 12 trials" in words
-    assert "second: 11 of 12 trials, 3 failed" in words
 
 
 # --- the ancestor's own scenarios, in a script that calls execute()
@@ -241,7 +280,7 @@ def main():
         # what is finished is not run again
         assert (0, 6) == (summary.finished, summary.skipped), summary
         assert again.id == first.id
-    # forced to begin anew
+    # overwritten with another configuration
     anew = experiment(configuration={**CONFIGURATION, "sigma": 2.0})
     summary = run(anew, database, force_overwrite=True)
     if is_coordinator:

@@ -97,19 +97,23 @@ def small_disk(folder):
     disk.unmount()
 
 
-@pytest.fixture(params=["small disk", "file limit"])
+@pytest.fixture(params=["small disk", "small disk of ranks", "file limit"])
 def disk(request):
-    if request.param == "small disk":
-        return request.getfixturevalue("small_disk")
-    return FileLimit()
+    if request.param == "file limit":
+        return FileLimit()
+    return request.getfixturevalue("small_disk")
 
 
 @pytest.fixture
-def run(disk, run_cli):
+def run(request, disk, serial, mpirun):
     """Run with the disk as it is by now; asked in this order so that it outlives it."""
-    return lambda what, **env: run_cli(
-        *RUN[2:], env={"FILLED_BY": what, **env}, timeout=60
-    )
+    on_ranks = "ranks" in request.node.callspec.params["disk"]
+
+    def begin(what, **env):
+        env = {"FILLED_BY": what, **env}
+        return mpirun(3, *RUN, env=env) if on_ranks else serial(*RUN, env=env)
+
+    return begin
 
 
 def complaints(done):

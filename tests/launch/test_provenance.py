@@ -87,7 +87,11 @@ def test_the_commit_is_known_also_where_mpi_was_up_before(
 
 
 @pytest.mark.launches
-@pytest.mark.parametrize("way", ["serial", "coordinated"])
+@pytest.mark.parametrize(
+    ("start", "way"),
+    [("run", "serial"), ("execute", "coordinated")],
+    indirect=["start"],
+)
 def test_results_of_other_code_are_named_and_kept(
     start, launches, repository, folder, way
 ):

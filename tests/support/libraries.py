@@ -33,6 +33,8 @@ def clean_environment() -> dict[str, str]:
     """Return this environment without what a launcher or a scheduler left in it."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     clean["PYTHONFAULTHANDLER"] = "1"
+    # A module that a test writes twice in a second must not come from a cache.
+    clean["PYTHONDONTWRITEBYTECODE"] = "1"
     clean.setdefault("OMP_NUM_THREADS", "1")  # ranks share two cores as it is
     if os.geteuid() == 0:
         for name in ("OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT"):
