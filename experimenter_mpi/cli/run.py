@@ -182,7 +182,12 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
             "and only reported without"
         ),
     )
-    add("--progress", choices=("auto", "bar", "log", "none"), default="auto")
+    add(
+        "--progress",
+        choices=("auto", "bar", "log", "none"),
+        default="auto",
+        help="auto (default): a bar on a terminal if rich is installed, else lines",
+    )
     add(
         "--allow-pickle",
         action="store_true",

@@ -16,7 +16,9 @@ from .findings import NOTE, OK, PROBLEM, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-PACKAGES = ("experimenter_mpi", "mpi4py", "numpy", "h5py", "sqlalchemy", "rich")
+PACKAGES = ("experimenter_mpi", "mpi4py", "numpy", "h5py", "sqlalchemy")
+# What a run uses if it is there.
+OPTIONAL = ("rich",)
 # The first with INSERT ... RETURNING.
 OLDEST_SQLITE = (3, 35)
 
@@ -38,7 +40,8 @@ def packages() -> Finding:
             f"not installed: {', '.join(missing)}",
             f"{sys.executable} -m pip install {' '.join(missing)}",
         )
-    text = ", ".join(f"{name} {known}" for name, known in found.items())
+    found |= {name: _version(name) for name in OPTIONAL}
+    text = ", ".join(f"{name} {known or '(none)'}" for name, known in found.items())
     return Finding("packages", OK, text)
 
 

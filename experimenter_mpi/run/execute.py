@@ -54,8 +54,8 @@ def execute(
         database: What ``open_db`` returned.
         mode: An instance or class of SerialMode, MultithreadedMode, DistributedMode,
             HeterogeneousMode or MPIMode.
-        use_progress: True shows a bar on a terminal and lines in a log; or one of
-            "auto", "bar", "log", "none".
+        use_progress: True shows a bar on a terminal, where rich is installed, and
+            lines in a log; or one of "auto", "bar", "log", "none".
         directory: Changed to on every rank while trials run.
         force_overwrite: Delete a stored experiment of this name first.
         on_error: "record" keeps a failed trial's traceback and goes on; "raise" stops

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import output
 from ..errors import ConfigurationError, counted
 from ..trial.outcome import Status
+from . import bar
 from .notebook import NotebookBar, is_notebook
 from .terminal import passes_on_whole_lines, width_of, wrapped
 
@@ -56,8 +57,11 @@ class Rate:
 class Progress:
     """The display of one run; a context manager around its trials.
 
-    ``style`` is True or "auto" (a bar in a notebook and on a terminal that
-    shows it, else a log), "bar", "log", or False or "none".
+    ``style`` is True or "auto" (a bar in a notebook, and on a terminal that shows it
+    where rich is installed, else a log), "bar", "log", or False or "none".
+
+    Raises:
+        ConfigurationError: it is none of these, or a bar without rich.
     """
 
     def __init__(self, style: bool | str) -> None:
@@ -70,7 +74,10 @@ class Progress:
             named = "notebook"
         if named == "auto":
             is_seen = self._width is not None and not passes_on_whole_lines()
-            named = "bar" if is_seen else "log"
+            named = "bar" if is_seen and bar.is_installed() else "log"
+        if named == "bar" and not bar.is_installed():
+            msg = f'progress "bar" needs rich: {bar.INSTALL}, or choose "log"'
+            raise ConfigurationError(msg)
         self._style = named
         # The standard streams that other processes share with the bar.
         self.bar_on: tuple[str, ...] = ()
@@ -127,21 +134,15 @@ class Progress:
 
     def line(self) -> str:
         """Return the state of the run as one line of a log."""
-        left, rate = self._total - self.done, self._rate.per_second()
         parts = [f"{self.done} of {counted(self._total, 'trial')}"]
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        if rate:
-            parts.append(pace(rate))
-            if left:
-                parts.append(f"{duration(left / rate)} left")
+        parts += filter(None, (self._failures(), self._pace()))
         return f"{self._name}: {', '.join(parts)}"
 
     def __enter__(self) -> None:
         if self._style == "bar":
             # What a logger holds since before is not what rich puts in their place.
             self._above.enter_context(output.above_bar(self.bar_on))
-            self._bar = _bar(self._width, self._rate)
+            self._bar = bar.rich_bar(self._width, self._pace)
             self._task = self._bar.add_task(
                 self._name, total=self._total, failures=self._failures()
             )
@@ -169,6 +170,13 @@ class Progress:
             max(FIRST_LINE_SECONDS, (now - self._started) / 4), LONGEST_SILENCE_SECONDS
         )
         return now - self._last_line >= silence
+
+    def _pace(self) -> str:
+        """Return the rate and what it makes of the rest; nothing before it is known."""
+        left, rate = self._total - self.done, self._rate.per_second()
+        if not rate:
+            return ""
+        return pace(rate) + (f", {duration(left / rate)} left" if left > 0 else "")
 
     def _failures(self) -> str:
         return f"{self.failed} failed" if self.failed else ""
@@ -198,46 +206,3 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h"
-
-
-def _bar(width: int | None, rate: Rate) -> Any:
-    """Return rich's progress bar with columns for failures, rate and time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.text import Text
-
-    class RateColumn(ProgressColumn):
-        """Trials per second and what that makes of the rest."""
-
-        def render(self, task: Task) -> Text:
-            per_second = rate.per_second()
-            if not per_second:
-                return Text("")
-            left = ((task.total or 0) - task.completed) / per_second
-            return Text(
-                pace(per_second) + (f", {duration(left)} left" if left > 0 else "")
-            )
-
-    console = Console(
-        file=output.beside(sys.stderr),
-        force_terminal=True,
-        width=width or 100,
-        soft_wrap=False,
-    )
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("[red]{task.fields[failures]}"),
-        RateColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )

@@ -136,3 +136,60 @@ def test_what_goes_to_a_file_has_no_command_to_the_terminal(on_terminal, folder)
     text = (folder.path / "out.txt").read_text()
     assert "\x1b" not in text
     assert LINES - to_stderr <= set(text.splitlines())
+
+
+@pytest.fixture
+def without_rich(folder):
+    """An environment in which rich cannot be imported, as where it is not installed."""
+    hiding = folder.path / "hiding"
+    hiding.mkdir()
+    (hiding / "rich.py").write_text("raise ImportError('no rich')\n")
+    return {"PYTHONPATH": str(hiding)}
+
+
+def test_without_rich_a_terminal_is_shown_lines(on_terminal, folder, without_rich):
+    run = on_terminal.start_serial(*PACKAGE, "run", "exp.py", env=without_rich)
+    lines = lines_of(run, folder, "6 trials to run on 1 rank")
+
+    assert LINES <= set(lines)
+    assert any(line.startswith("loud: 6 of 6 trials") for line in lines)
+    assert any(line.startswith("loud: 6 finished") for line in lines)
+    assert "\x1b" not in run.stdout
+
+
+@pytest.mark.launches
+def test_without_rich_ranks_too_run(on_terminal, folder, without_rich):
+    run = on_terminal.start_mpirun(3, *PACKAGE, "run", "exp.py", env=without_rich)
+    lines = lines_of(run, folder, "6 trials to run on 3 ranks")
+
+    assert LINES <= set(lines)
+    assert "\x1b" not in run.stdout
+
+
+@pytest.mark.parametrize("verb", [["status"], ["show", "loud:0"], ["results", "loud"]])
+def test_tables_need_no_rich(verb, on_terminal, serial, folder, without_rich):
+    (folder.path / "seen").touch()
+    serial(*PACKAGE, "run", "exp.py").expect(0)
+    verb = [verb[0], "experiments/experiments.db", *verb[1:]]
+
+    with_it, without = (
+        on_terminal.start_serial(*PACKAGE, *verb, env=env).wait(60).expect(0).stdout
+        for env in ({}, without_rich)
+    )
+
+    assert with_it == without
+    assert "finished" in with_it
+
+
+def test_a_bar_without_rich_is_refused_with_what_to_install(
+    serial, folder, without_rich
+):
+    folder.write(LOUD)
+    run = serial(
+        *PACKAGE, "run", "exp.py", "--progress", "bar", env=without_rich
+    ).expect(3)
+
+    assert run.stderr == (
+        'experimenter_mpi: progress "bar" needs rich: '
+        'pip install "experimenter_mpi[rich]", or choose "log"\n'
+    )

@@ -15,6 +15,7 @@ import pytest
 
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.run import progress as progress_module
+from experimenter_mpi.run.bar import rich_bar
 from experimenter_mpi.run.progress import (
     FIRST_LINE_SECONDS,
     LONGEST_SILENCE_SECONDS,
@@ -305,17 +306,14 @@ print("end")
 
 
 def test_the_bar_tells_the_rate_and_the_time_left_while_it_runs(clock):
-    rate = Rate()
-    bar = progress_module._bar(100, rate)
-    bar.add_task("heat", total=20, failures="")
-    (task,) = bar.tasks
-    (column,) = [c for c in bar.columns if type(c).__name__ == "RateColumn"]
-    shown = [column.render(task).plain]
-    for done in (10, 20):
+    progress = started(total=20)
+    columns = rich_bar(100, progress._pace).columns
+    (column,) = [each for each in columns if type(each).__name__ == "PaceColumn"]
+    shown = [column.render(None).plain]
+    for _ in range(2):
         clock.now += 20
-        rate.sample(done)
-        bar.update(task.id, completed=done)
-        shown.append(column.render(task).plain)
+        progress.on_recorded(finished(10))
+        shown.append(column.render(None).plain)
 
     assert ["", "0.5/s, 20 s left", "0.5/s"] == shown
 
