@@ -34,14 +34,22 @@ class GroupedCommits:
 
     ``on_recorded`` is called with the entries of each transaction after it. An outcome
     says that its results could not be kept: then everything that waits is committed,
-    its trial as pending, and ``flush`` raises why. Threads may share it.
+    its trial as pending, and ``flush`` raises why. Threads may share it. A commit is
+    due after ``seconds``, or once ``most_bytes`` wait.
     """
 
     def __init__(
-        self, ledger: Ledger, on_recorded: Callable[[Sequence[Entry]], None]
+        self,
+        ledger: Ledger,
+        on_recorded: Callable[[Sequence[Entry]], None],
+        *,
+        seconds: float = MAX_SECONDS,
+        most_bytes: int = MAX_BYTES,
     ) -> None:
         self._ledger = ledger
         self._on_recorded = on_recorded
+        self._seconds = seconds
+        self._most_bytes = most_bytes
         self._waiting: list[Entry] = []
         self._bytes = 0
         self._what_stops: ExperimenterError | None = None
@@ -70,11 +78,11 @@ class GroupedCommits:
 
     def due(self) -> bool:
         """Whether a commit should not wait any longer."""
-        if len(self._waiting) >= MAX_ENTRIES or self._bytes >= MAX_BYTES:
+        if len(self._waiting) >= MAX_ENTRIES or self._bytes >= self._most_bytes:
             return True
         if self._what_stops is not None:
             return True
-        return time.monotonic() - self._last >= MAX_SECONDS
+        return time.monotonic() - self._last >= self._seconds
 
     def patience(self) -> float:
         """Return the seconds for which other work should come before a commit.
@@ -130,7 +138,7 @@ class GroupedCommits:
     def _keep_committing(
         self, over: threading.Event, before: Callable[[], object]
     ) -> None:
-        while not over.wait(MAX_SECONDS):
+        while not over.wait(self._seconds):
             try:
                 before()
                 if self._waiting and self.due():

@@ -119,7 +119,9 @@ class Coordinator:
         self._drain = sweep.drain
         self._dispatcher = _dispatcher(port, sweep, batch_size)
         self._ledger = sweep.ledger
-        self.commits = GroupedCommits(sweep.ledger, sweep.on_recorded)
+        self.commits = GroupedCommits(
+            sweep.ledger, sweep.on_recorded, seconds=sweep.commit_seconds
+        )
         self._answers = Answers(sweep.ledger, self.commits)
         # Where each worker runs its trials, as far as is known: some have no place of
         # their own, and say it with each batch.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .commits import MAX_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -28,6 +30,7 @@ class Sweep:
     ``trial_timeout`` is for trials that have none, and that nothing can stop.
     ``deaths`` says how often a rank died of which trial before, and ``after_a_crash``
     that the last run died as a whole: of trials that could do the same now.
+    Outcomes wait for ``commit_seconds`` at most before they are committed.
     """
 
     experiment: Experiment
@@ -45,6 +48,7 @@ class Sweep:
     isolation: Isolation | None = None
     deaths: Mapping[int, int] = field(default_factory=dict)
     after_a_crash: bool = False
+    commit_seconds: float = MAX_SECONDS
 
     def indices(self) -> Iterator[int]:
         return (index for piece in self.pending for index in piece)

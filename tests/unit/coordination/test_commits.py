@@ -246,8 +246,8 @@ def test_an_end_is_said_once_and_without_a_rank_where_there_is_but_one(grouped):
     grouped.flush()
 
 
-def test_a_commit_is_due_when_much_waits(grouped, monkeypatch):
-    monkeypatch.setattr(commits, "MAX_BYTES", 1000)
+def test_a_commit_is_due_when_much_waits(ledger, told, clock):
+    grouped = GroupedCommits(ledger, told.append, most_bytes=1000)
     array = ArrayRecord("a1", '"|u1"', (900,), "C", bytes(900), "x")
     grouped.flush()
     found = entry(0)

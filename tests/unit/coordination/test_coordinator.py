@@ -142,11 +142,10 @@ def test_what_the_script_has_frozen_stays_so():
         gc.unfreeze()
 
 
-def test_what_arrives_together_is_committed_together(monkeypatch):
+def test_what_arrives_together_is_committed_together():
     """A commit waits for the disk, and while it does more arrives."""
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
     first = [*ready(1), *[(1, m.Finished((outcome(i),))) for i in range(4)]]
-    script = Script(first, trials=4)
+    script = Script(first, trials=4, commit_seconds=1000)
     script.run(batch_size=4)
 
     assert [[0, 1, 2, 3]] == [
@@ -156,10 +155,13 @@ def test_what_arrives_together_is_committed_together(monkeypatch):
     ]
 
 
-def test_what_arrived_is_committed_before_waiting_for_more(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
+def test_what_arrived_is_committed_before_waiting_for_more():
     recorded = []
-    script = Script([*ready(1), (1, m.Finished((outcome(0), outcome(1))))], trials=4)
+    script = Script(
+        [*ready(1), (1, m.Finished((outcome(0), outcome(1))))],
+        trials=4,
+        commit_seconds=1000,
+    )
 
     def nothing_is_left_to_receive():
         recorded.append(list(script.ledger.indices))
@@ -175,14 +177,13 @@ def test_what_arrived_is_committed_before_waiting_for_more(monkeypatch):
 def test_trials_that_end_one_by_one_share_a_commit_where_it_takes_long(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr(commits, "time", clock)
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
 
     class SlowDisk(ListLedger):
         def record(self, entries, running):
             clock.now += 0.01
             super().record(entries, running)
 
-    script = Script(ready(1), trials=9, ledger_kind=SlowDisk)
+    script = Script(ready(1), trials=9, ledger_kind=SlowDisk, commit_seconds=1000)
     ended = iter(range(9))
     script.transport.on_idle = lambda: script.transport.inbox.append(
         (1, m.Finished((outcome(next(ended)),)))
@@ -193,9 +194,8 @@ def test_trials_that_end_one_by_one_share_a_commit_where_it_takes_long(monkeypat
     assert [9] == counts
 
 
-def test_a_commit_is_not_put_off_for_ever_by_messages_that_keep_coming(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 0)
-    script = Script(ready(1), obedient)
+def test_a_commit_is_not_put_off_for_ever_by_messages_that_keep_coming():
+    script = Script(ready(1), obedient, commit_seconds=0)
     script.run(batch_size=1)
 
     assert 10 < len(script.ledger.transactions)
@@ -225,10 +225,11 @@ def test_what_each_rank_runs_is_marked_as_running():
     assert all(trial.started_at > 0 for trial in script.ledger.running)
 
 
-def test_a_trial_is_marked_as_running_once(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 0)
+def test_a_trial_is_marked_as_running_once():
     question = m.FetchResults(str(make()[0].id))
-    script = Script([*ready(1), (1, question), (1, question)], trials=1)
+    script = Script(
+        [*ready(1), (1, question), (1, question)], trials=1, commit_seconds=0
+    )
     script.transport.on_idle = lambda: script.transport.inbox.append(
         (1, m.Finished((outcome(0),)))
     )
@@ -272,10 +273,11 @@ def test_outcomes_are_recorded_with_the_place_that_was_told_last():
     assert places == [entry.place for entry in done.ledger.entries]
 
 
-def test_before_its_place_is_told_a_trial_is_marked_without_one(monkeypatch):
+def test_before_its_place_is_told_a_trial_is_marked_without_one():
     """It may kill the job before it has said where it is."""
-    monkeypatch.setattr(commits, "MAX_SECONDS", 0)
-    done = roaming([Place(2, "node2")] * 2, after_a_crash=True).run(batch_size=1)
+    done = roaming([Place(2, "node2")] * 2, after_a_crash=True, commit_seconds=0).run(
+        batch_size=1
+    )
 
     assert [[(0, None)], [(0, None), (0, Place(2, "node2")), (1, None)]] == (
         done.running_then
@@ -334,10 +336,9 @@ def test_no_snapshot_is_an_answer_too():
     assert m.SnapshotFound(None) == ask(lambda s: m.FetchSnapshot(s.trial_id(0)))[0]
 
 
-def test_results_that_have_just_arrived_are_found(monkeypatch):
+def test_results_that_have_just_arrived_are_found():
     """They are still waiting for their commit when another trial asks for them."""
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
-    script = Script([], trials=2, size=3)
+    script = Script([], trials=2, size=3, commit_seconds=1000)
     script.transport.inbox.extend(
         [
             *ready(1, 2),
@@ -517,9 +518,10 @@ def test_what_only_rank_0_may_say_is_a_protocol_error(message):
         Script([(1, message)]).run()
 
 
-def test_what_arrived_is_committed_whatever_ends_the_run(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
-    script = Script([*ready(1), (1, m.Finished((outcome(0),))), (1, m.Done())])
+def test_what_arrived_is_committed_whatever_ends_the_run():
+    script = Script(
+        [*ready(1), (1, m.Finished((outcome(0),))), (1, m.Done())], commit_seconds=1000
+    )
     with pytest.raises(ProtocolError):
         script.run(batch_size=2)
 

@@ -9,7 +9,6 @@ import threading
 import pytest
 
 from experimenter_mpi.coordination import batch_size as pace
-from experimenter_mpi.coordination import commits
 from experimenter_mpi.coordination.drain import Drain
 from experimenter_mpi.errors import (
     DatabaseWriteError,
@@ -90,9 +89,8 @@ def test_who_watches_is_told_of_every_outcome_once():
     assert [0, 1, 2, 3] == [entry.outcome.index for entry in told]
 
 
-def test_short_trials_share_their_commits(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
-    ledger = run(lambda *_: {}, trials=100)
+def test_short_trials_share_their_commits():
+    ledger = run(lambda *_: {}, trials=100, commit_seconds=1000)
 
     assert 2 == len(ledger.transactions)
 
@@ -217,9 +215,7 @@ def test_a_trial_that_raises_keyboard_interrupt_by_itself_has_failed():
     assert {Status.FAILED} == {status for _, status in statuses(run(odd_idea))}
 
 
-def test_what_has_ended_is_committed_whatever_stops_the_run(monkeypatch):
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
-
+def test_what_has_ended_is_committed_whatever_stops_the_run():
     class Stopped(BaseException):
         pass
 
@@ -240,7 +236,7 @@ def test_what_has_ended_is_committed_whatever_stops_the_run(monkeypatch):
     experiment = make(stop_in_the_second)
     ledger = ListLedger(experiment)
     with pytest.raises(Stopped):
-        SerialMode().run(sweep_of(experiment, ledger, drain=drain))
+        SerialMode().run(sweep_of(experiment, ledger, drain=drain, commit_seconds=1000))
 
     assert [0, 1] == ledger.indices
 
@@ -279,9 +275,8 @@ def test_a_trial_goes_on_from_its_latest_snapshot():
     assert [0, 1, 2] == steps
 
 
-def test_the_results_of_a_trial_that_just_ended_can_be_read(monkeypatch):
+def test_the_results_of_a_trial_that_just_ended_can_be_read():
     """Though no commit was due yet."""
-    monkeypatch.setattr(commits, "MAX_SECONDS", 1000)
     found = []
 
     def read_the_one_before(configuration, trial_id):
@@ -292,7 +287,7 @@ def test_the_results_of_a_trial_that_just_ended_can_be_read(monkeypatch):
         return {"n": n}
 
     experiment = make(read_the_one_before)
-    run(experiment)
+    run(experiment, commit_seconds=1000)
 
     assert [{"n": 0}, {"n": 1}, {"n": 2}] == found
 
