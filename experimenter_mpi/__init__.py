@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .analysis.frames import (
         to_dataframe,
     )
+    from .database.array_places import (
+        array_path,
+        open_array,
+    )
     from .database.handle import (
         ExperimentDatabase,
         complete_trial,
@@ -177,6 +181,7 @@ __all__ = [
     "Variable",
     "WorkerDiedError",
     "ZippedVariable",
+    "array_path",
     "complete_trial",
     "complete_trial_in_global_database",
     "delete_experiment",
@@ -200,6 +205,7 @@ __all__ = [
     "latest_snapshot",
     "mark_trial_as_incomplete",
     "merge_databases",
+    "open_array",
     "open_db",
     "restore_from_db",
     "save_snapshot",
@@ -223,6 +229,7 @@ _NAMES = {
         get_trials_by_name get_trials_ids_by_name latest_snapshot
         mark_trial_as_incomplete merge_databases open_db restore_from_db
         save_snapshot""",
+    "database.array_places": "array_path open_array",
     "database.stored_array": "StoredArray",
     "analysis.datasets": "to_xarray",
     "analysis.frames": "to_dataframe",

@@ -289,8 +289,14 @@ def decode(
             refer=refer,
         )
     except (PickleRefusedError, CorruptDocumentError) as error:
-        msg = f"{storage.name}: {what}: {error}{_remedy(error, what)}"
-        raise type(error)(msg) from error
+        raise explained(storage, what, error) from error
+
+
+def explained(
+    storage: Storage, what: str, error: PickleRefusedError | CorruptDocumentError
+) -> PickleRefusedError | CorruptDocumentError:
+    """Return the error with where it was met, and what can be done about it."""
+    return type(error)(f"{storage.name}: {what}: {error}{_remedy(error, what)}")
 
 
 def _remedy(error: Exception, what: str) -> str:

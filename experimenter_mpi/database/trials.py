@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,13 +10,14 @@ from sqlalchemy import bindparam, func, null, select, update
 
 from ..experiment.experiment import Trial
 from ..trial.outcome import Status
-from . import documents
+from . import documents, stored_array
 from .deaths import Deaths
 from .file import timestamps
 from .file.rows import all_checked, checked_values, later
 from .file.tables import UNFINISHED, trials
 from .files import remove_unused
 from .garbage import forget_arrays
+from .lazy_results import lazy
 from .lookup import (
     as_id,
     experiment_row,
@@ -197,7 +199,7 @@ class Trials:
             UUID(row.experiment_id),
             row.trial_index,
             self._decode(row, "configuration"),
-            None if row.results is None else self._decode(row, "results"),
+            None if row.results is None else lazy(self._decode(row, "results")),
             row.status,
             row.attempts,
             row.error_type,
@@ -214,7 +216,8 @@ class Trials:
     def _decode(self, row: Row[Any], column: str) -> Any:
         what = f"{column} of trial {row.id}"
         document = getattr(row, column)
-        return documents.decode(self._storage, row.experiment_id, document, what)
+        refer = partial(stored_array.refer, self._storage, row.experiment_id, what)
+        return documents.decode(self._storage, row.experiment_id, document, what, refer)
 
 
 def pages(

@@ -155,8 +155,9 @@ def decode(
     """Return the value that was encoded; executes nothing unless ``allow_pickle``.
 
     ``load`` gives the array of an id, a new one at each call; a KeyError of its says
-    that there is none. With ``refer`` no array is loaded: it gets what the document
-    says of each, and returns what is to be there.
+    that there is none. With ``refer`` an array is loaded only where a value is made of
+    it: elsewhere ``refer`` gets what the document says of it, and returns what is to be
+    there.
 
     Raises:
         CorruptDocumentError: this is not what ``encode`` writes.
@@ -271,8 +272,12 @@ class _Decoder:
             return self._pickle(plain)
         rule = self._rule(tag)
         self._check_keys(plain, rule.fields)
+        refer = self._refer
+        if tag != "tuple":
+            self._refer = None
         payload = self.value(plain[f"${tag}"])
         fields = [self._inside(name, plain.get(name)) for name in rule.fields]
+        self._refer = refer
         try:
             return rule.from_plain(payload, *fields)
         except Exception as error:

@@ -225,7 +225,7 @@ def test_a_missing_file_is_named(db, stored, tmp_path):
     with pytest.raises(
         CorruptDocumentError, match=f"results of trial.*{name}.* missing"
     ):
-        db.get_trial(stored.trial_ids[0])
+        dict(db.get_trial(stored.trial_ids[0]).results)
 
 
 def truncate(path, name):
@@ -298,7 +298,7 @@ def test_a_damaged_file_is_named(db, stored, tmp_path, damage):
     (name,) = files_below(tmp_path / "heat.db.arrays")
     damage(tmp_path / "heat.db.arrays" / name, name)
     with pytest.raises(CorruptDocumentError, match=name) as caught:
-        db.get_trial(stored.trial_ids[0])
+        dict(db.get_trial(stored.trial_ids[0]).results)
 
     assert "\n" not in str(caught.value)
 
@@ -326,7 +326,7 @@ def test_a_folder_that_becomes_a_link_is_refused(db, stored, tmp_path):
     folder.symlink_to(elsewhere)
     before = files_below(elsewhere)
     with pytest.raises(CorruptDocumentError, match="is a link"):
-        db.get_trial(stored.trial_ids[0])
+        dict(db.get_trial(stored.trial_ids[0]).results)
     with pytest.raises(CorruptDocumentError, match="is a link"):
         db.export_db(tmp_path / "copy.db")
     db.delete_experiment(stored.id)
@@ -353,7 +353,7 @@ def test_a_file_name_must_not_lead_out_of_the_folder(db, stored, tmp_path, name)
     plain.commit()
     plain.close()
     with pytest.raises(CorruptDocumentError, match="outside of"):
-        db.get_trial(stored.trial_ids[0])
+        dict(db.get_trial(stored.trial_ids[0]).results)
     db.delete_experiment(stored.id)
 
     assert (tmp_path / "secret.h5").exists()

@@ -51,6 +51,8 @@ def everything(db):
         for trial in db.get_trials_by_name(experiment.name):
             db.get_snapshots(trial.id)
             db.latest_snapshot(trial.id)
+            if trial.has_finished:
+                dict(trial.results)
 
 
 WRONG = [
