@@ -41,6 +41,7 @@ VERBS = {
     "compact": "shrink a database file after deletions",
     "doctor": "check whether a run would work here, and if not, why",
     "job": "write a job script for a scheduler, or submit it",
+    "jobs": "list the jobs submitted for a database, and cancel them",
 }
 
 

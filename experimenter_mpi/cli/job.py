@@ -12,8 +12,9 @@ from ..cluster.job import LONGEST_SECONDS, MOST_RUNS, Job, resubmits
 from ..cluster.launch_lines import LIBRARIES
 from ..cluster.render import JOB_NUMBER, render
 from ..cluster.schedulers import SCHEDULERS
-from ..cluster.submit import by_hand, following, submit
-from ..cluster.write import write
+from ..cluster.submission import submit_all
+from ..cluster.submit import by_hand, following
+from ..cluster.write import files_of, write
 from ..errors import JobScriptError, printable
 from . import run
 from .arguments import Parser, count, seconds, verb_parser
@@ -23,6 +24,8 @@ from .databases import default_database
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
+
+    from ..cluster.records import Record
 
 EXAMPLES = """
   experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 > exp.sh
@@ -90,6 +93,9 @@ def _add_size(add: Callable[..., object]) -> None:
         default=1,
         help="number of cores for each rank (default: %(default)s)",
     )
+    add("--memory", metavar="SIZE", help="memory for each rank, such as 500M or 4G")
+    add("--gpus-per-rank", metavar="N", type=count, help="number of GPUs for each rank")
+    add("--exclusive", action="store_true", help="share no node with other jobs")
 
 
 def _add_kind(add: Callable[..., object]) -> None:
@@ -102,8 +108,7 @@ def _add_kind(add: Callable[..., object]) -> None:
         "--max-runs",
         metavar="N",
         type=count,
-        default=MOST_RUNS,
-        help="maximum number of runs with --resume (default: %(default)s)",
+        help=f"maximum number of runs with --resume (default: {MOST_RUNS})",
     )
     add(
         "--notice",
@@ -121,6 +126,12 @@ def _add_kind(add: Callable[..., object]) -> None:
         ),
     )
     add(
+        "--array-limit",
+        metavar="N",
+        type=count,
+        help="run so many of these tasks at once",
+    )
+    add(
         "--fault-tolerant",
         action="store_true",
         help="continue when ranks die (Open MPI only)",
@@ -132,7 +143,15 @@ def _add_site(add: Callable[..., object]) -> None:
     add("--name", metavar="NAME", help="name of the job (default: name of the script)")
     add("--queue", metavar="NAME", help="queue or partition")
     add("--account", metavar="NAME", help="account, project or bank")
-    add("--pe", metavar="NAME", default="mpi", help="Grid Engine: parallel environment")
+    add("--pe", metavar="NAME", help="Grid Engine: parallel environment (default: mpi)")
+    add("--mail", metavar="ADDRESS", help="where to write when the job has ended")
+    add(
+        "--depends-on",
+        metavar="JOB",
+        action="append",
+        default=[],
+        help="start when this job has ended, in whatever way; several are possible",
+    )
     add(
         "--directive",
         metavar="TEXT",
@@ -145,7 +164,8 @@ def _add_site(add: Callable[..., object]) -> None:
         metavar="LINE",
         action="append",
         default=[],
-        help="a shell line to run first, such as 'module load mpich'",
+        help="a shell line to run first, such as 'module load mpich'; the job ends if "
+        "it fails",
     )
     add("--mpi", metavar="MPI", choices=LIBRARIES, help=f"{_list(LIBRARIES)}")
     add("--launcher", metavar="NAME", help="mpiexec, srun or 'flux run'")
@@ -213,6 +233,11 @@ def _job(given: Namespace, options: list[str]) -> Job:
         queue=given.queue,
         account=given.account,
         parallel_environment=given.pe,
+        memory=given.memory,
+        gpus_per_rank=given.gpus_per_rank,
+        exclusive=given.exclusive,
+        mail=given.mail,
+        depends_on=tuple(given.depends_on),
         directives=tuple(given.directive),
         library=library,
         launcher=given.launcher,
@@ -224,6 +249,7 @@ def _job(given: Namespace, options: list[str]) -> Job:
         max_runs=given.max_runs,
         notice=None if given.notice is None else _whole(given.notice),
         array=given.array,
+        array_limit=given.array_limit,
         fault_tolerant=given.fault_tolerant,
         file=given.output,
     )
@@ -247,37 +273,32 @@ def _library(given: Namespace) -> str:
 
 def _write(job: Job, given: Namespace) -> None:
     """Write the files, and submit them or say how."""
-    if job.file is None:
-        job = replace(job, file=f"{job.called}.{job.scheduler}.sh")
+    if given.submit:
+        _submit(job, force=given.force)
+        return
     script, *follower = write(job, force=given.force)
     _tell(f"wrote {' and '.join([script, *follower])}")
-    if not given.submit:
-        _tell(f"submit it: {by_hand(job.scheduler, script, shares=job.array)}")
-        for file in follower:
-            after = by_hand(job.scheduler, file, after=JOB_NUMBER)
-            _tell(f"then, with its job number: {after}")
-        return
-    numbers: list[str] = []
+    line = by_hand(job.scheduler, script, after=job.depends_on, shares=job.array)
+    _tell(f"submit it: {line}")
+    for file in follower:
+        after = by_hand(job.scheduler, file, after=[JOB_NUMBER])
+        _tell(f"then, with its job number: {after}")
+
+
+def _submit(job: Job, *, force: bool) -> None:
+    job = replace(job, file=job.file or job.default_file)
+    submitted: list[Record] = []
     try:
-        for file, share in _submissions(job, script, follower):
-            first = numbers if file in follower else None
-            number = submit(job.scheduler, file, after=first, share=share)
-            print(number, flush=True)
-            numbers.append(number)
+        for record in submit_all(job, force=force):
+            if not submitted:
+                _tell(f"wrote {' and '.join(files_of(job))}")
+            print(record.job, flush=True)
+            submitted.append(record)
     finally:  # what was submitted runs, also if what should follow it was refused
-        for what, command in following(job.scheduler, numbers):
+        for what, command in following(job.scheduler, [r.job for r in submitted]):
             _tell(f"{what}: {command}")
-    _tell(f"its output: {job.logs}/{job.called}*")
-
-
-def _submissions(
-    job: Job, script: str, follower: list[str]
-) -> list[tuple[str, int | None]]:
-    """Return each file to submit, and the share it takes where no scheduler says it."""
-    shares: list[int | None] = [None]
-    if job.array is not None and job.scheduler == "flux":
-        shares = list(range(1, job.array + 1))
-    return [(script, share) for share in shares] + [(file, None) for file in follower]
+        for record in submitted:
+            _tell(f"its output: {os.path.relpath(record.log)}")
 
 
 def _tell(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..mpi.detection import Environment, environment, init
+    from .submission import SubmittedJob, submit
     from .write import (
         create_flux_template,
         create_lsf_template,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Environment",
+    "SubmittedJob",
     "create_flux_template",
     "create_lsf_template",
     "create_pbs_template",
@@ -27,11 +29,13 @@ __all__ = [
     "create_slurm_template",
     "environment",
     "init",
+    "submit",
 ]
 
 # Which module each name is looked up in.
 _NAMES = {
     "..mpi.detection": "Environment environment init",
+    ".submission": "SubmittedJob submit",
     ".write": """create_flux_template create_lsf_template create_pbs_template
         create_sge_template create_slurm_template""",
 }

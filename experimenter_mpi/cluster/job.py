@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import JobScriptError
+from .job_resources import megabytes, wrong_resources
 from .launch_lines import LIBRARIES
 from .schedulers import SCHEDULERS, described
 
@@ -39,12 +40,18 @@ class Job:
         python: Its path; None for the one that the script's reader puts there.
         directory: Where the job works; None for where it is submitted.
         launcher: mpiexec, srun or "flux run"; None for the surest.
-        parallel_environment: Grid Engine's word for a way to place ranks.
+        parallel_environment: Grid Engine's word for a way to place ranks; None for
+            ``mpi``.
+        memory: How much a rank needs, such as "4G".
+        exclusive: Share no node with other jobs.
+        mail: The address that is told when the job has ended.
+        depends_on: Numbers of jobs that must have ended before.
         directives: More of the scheduler's own options, each a line.
         setup: Lines of shell, such as "module load mpich", run before all else.
         resume: Run again after each walltime, ``max_runs`` times at most, with a
             signal ``notice`` seconds before the end.
         array: How many tasks, each with a share of the trials and its own database.
+        array_limit: How many of them may run at once.
         file: Where the script will stand, for a job that submits itself again.
     """
 
@@ -59,7 +66,12 @@ class Job:
     name: str | None = None
     queue: str | None = None
     account: str | None = None
-    parallel_environment: str = "mpi"
+    parallel_environment: str | None = None
+    memory: str | None = None
+    gpus_per_rank: int | None = None
+    exclusive: bool = False
+    mail: str | None = None
+    depends_on: tuple[str, ...] = ()
     directives: tuple[str, ...] = ()
     library: str = "mpich"
     launcher: str | None = None
@@ -68,9 +80,10 @@ class Job:
     directory: str | None = None
     logs: str = "hpc/logs"
     resume: bool = False
-    max_runs: int = MOST_RUNS
+    max_runs: int | None = None
     notice: int | None = None
     array: int | None = None
+    array_limit: int | None = None
     fault_tolerant: bool = False
     file: str | None = None
 
@@ -92,6 +105,24 @@ class Job:
         if self.notice is not None:
             return self.notice
         return min(NOTICE_SECONDS, self.seconds // _LARGEST_PART)
+
+    def megabytes(self, parts: int = 1) -> int:
+        """Return the memory that each of so many parts of a rank needs."""
+        return -(-megabytes(self.memory or "") // parts)
+
+    @property
+    def default_file(self) -> str:
+        """The name of its script where none is given: each kind of job has its own."""
+        kinds = [
+            kind
+            for kind, chosen in (
+                ("array", self.array is not None),
+                ("resume", self.resume),
+                ("fault-tolerant", self.fault_tolerant),
+            )
+            if chosen
+        ]
+        return f"{'-'.join([self.called, *kinds])}.{self.scheduler}.sh"
 
     @property
     def kind(self) -> str:
@@ -126,9 +157,11 @@ def _problems(job: Job) -> Iterable[str]:
     yield from _wrong_numbers(job)
     yield from _wrong_kinds(job)
     yield from _wrong_words(job)
+    yield from wrong_resources(job)
 
 
-_COUNTS = ("ranks", "nodes", "cpus_per_rank", "max_runs", "array")
+_COUNTS = ("ranks", "nodes", "cpus_per_rank", "max_runs", "array", "array_limit")
+_COUNTS += ("gpus_per_rank",)
 
 
 def _wrong_types(job: Job) -> Iterable[str]:
@@ -137,7 +170,7 @@ def _wrong_types(job: Job) -> Iterable[str]:
         value = getattr(job, name)
         if value is not None and type(value) is not int:
             yield f"{_option(name)} is {value!r}; it must be a whole number"
-    for name in ("options", "directives", "setup"):
+    for name in ("options", "directives", "setup", "depends_on"):
         value = getattr(job, name)
         if isinstance(value, str) or not all(isinstance(each, str) for each in value):
             yield f"{name} is {value!r}; it must be a list of strings"

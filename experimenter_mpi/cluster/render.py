@@ -56,7 +56,7 @@ def render_merge(job: Job, file: str | None = None) -> str:
 
     ``file`` is where it will stand, if not beside the array's own.
     """
-    merge = _follower(job, file or merge_file(job.file or "array.sh"))
+    merge = merging(job, file)
     return _joined(
         _opening(merge, "merge"),
         settings(merge, runs=False),
@@ -65,8 +65,8 @@ def render_merge(job: Job, file: str | None = None) -> str:
     )
 
 
-def _follower(job: Job, file: str) -> Job:
-    """Return the job of one process that merges."""
+def merging(job: Job, file: str | None = None) -> Job:
+    """Return the job of one process that merges what the tasks of an array found."""
     return replace(
         job,
         ranks=1,
@@ -75,8 +75,15 @@ def _follower(job: Job, file: str) -> Job:
         array=None,
         resume=False,
         fault_tolerant=False,
+        max_runs=None,
+        array_limit=None,
+        directives=(),
+        depends_on=(),
+        memory=None,
+        gpus_per_rank=None,
+        exclusive=False,
         name=f"{job.called}-merge",
-        file=file,
+        file=file or merge_file(job.file or "array.sh"),
     )
 
 
@@ -102,6 +109,7 @@ def _opening(job: Job, kind: str) -> str:
         "options that you want. Then:",
         f"    mkdir -p {quote(job.logs)} && {_submission(job, kind, file)}",
     ]
+    lines += scheduler.script.remarks(job)
     if kind == "merge" and job.scheduler == "flux":
         lines.append("with as many of these dependencies as the array has jobs.")
     commented = [f"# {line}" for line in lines]
@@ -109,5 +117,5 @@ def _opening(job: Job, kind: str) -> str:
 
 
 def _submission(job: Job, kind: str, file: str) -> str:
-    after = JOB_NUMBER if kind == "merge" else None
+    after = [JOB_NUMBER] if kind == "merge" else job.depends_on
     return by_hand(job.scheduler, file, after=after, shares=job.array)

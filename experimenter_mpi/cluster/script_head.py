@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 def head(job: Job) -> list[str]:
     """Return the lines of directives, those that are only proposed commented out."""
     words = described(job.scheduler).script
-    asked = [f"{words.sign} {option}" for option in words.directives(job)]
-    asked += [f"{words.sign} {option}" for option in job.directives]
+    first = words.keeps_first
+    leads = [
+        first is not None and option.startswith(first) for option in job.directives
+    ]
+    given = list(zip(leads, job.directives, strict=True))
+    options = [option for leading, option in given if leading]
+    options += words.directives(job)
+    options += [option for leading, option in given if not leading]
+    asked = [f"{words.sign} {option}" for option in options]
     proposed = [
         words.commented.format(option=option)
         for attribute, option in words.proposed

@@ -64,10 +64,13 @@ def _lines(job: Job, library: str) -> list[LaunchLine]:
     lines = launch_lines(
         library, job.scheduler, _RANKS, survive_deaths=job.fault_tolerant
     )
-    if job.cpus_per_rank == 1:
-        return lines
-    cores = f"flux run --cores-per-task={job.cpus_per_rank}"
-    return [line._replace(text=line.text.replace("flux run", cores)) for line in lines]
+    asked = ["flux run"]
+    if job.cpus_per_rank > 1:
+        asked.append(f"--cores-per-task={job.cpus_per_rank}")
+    if job.gpus_per_rank is not None:
+        asked.append(f"--gpus-per-task={job.gpus_per_rank}")
+    run = " ".join(asked)
+    return [line._replace(text=line.text.replace("flux run", run)) for line in lines]
 
 
 def _others(job: Job, taken: LaunchLine) -> list[str]:

@@ -6,6 +6,7 @@ from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from .durations import hours
+from .job import MOST_RUNS
 from .schedulers import described
 from .script_parts import SUCCESSOR
 
@@ -88,7 +89,7 @@ def _chain(job: Job) -> Iterator[str]:
     yield f"logs={quote(job.logs)}"
     yield 'mkdir -p -- "$logs" || exit 3'
     yield f'chain="{words.chain}"'
-    yield f"max_runs={job.max_runs} # no job goes on for ever"
+    yield f"max_runs={job.max_runs or MOST_RUNS} # no job goes on for ever"
     if words.submits_file:
         file = "resume.sh" if job.file is None else quote(job.file)
         yield f"job_script={file} # this file, seen from where it is submitted"
@@ -105,7 +106,7 @@ def surroundings(job: Job, *, runs: bool = True) -> str:
     others = " ".join(f"{name}={cores}" for name in _THREADS)
     lines = [
         _WITH,
-        *(job.setup or ["#module load ..."]),
+        *_setup(job),
         f"python={python}",
         'PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first',
         f"export OMP_NUM_THREADS={cores} # as many threads as a rank has cores; also:",
@@ -115,6 +116,20 @@ def surroundings(job: Job, *, runs: bool = True) -> str:
         *_needed(job),
     ]
     return "\n".join(lines)
+
+
+def _setup(job: Job) -> Iterator[str]:
+    """Load what the run needs, or end: it would start with another Python or MPI."""
+    if not job.setup:
+        yield "#module load ... || exit 3"
+        return
+    yield "failed() { # a line of --setup"
+    yield '    echo "job script: this line of --setup failed: $1"'
+    yield "    exit 3"
+    yield "}"
+    for line in job.setup:
+        yield f"{{ {line}"  # which may end in a comment
+        yield f"}} || failed {quote(line)}"
 
 
 def _needed(job: Job) -> Iterator[str]:

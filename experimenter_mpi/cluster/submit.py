@@ -11,6 +11,8 @@ from ..errors import JobScriptError
 from .schedulers import described
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .schedulers.description import Commands
 
 # A scheduler that is busy may take its time over a submission.
@@ -30,32 +32,31 @@ def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
 
 
 def by_hand(
-    scheduler: str, file: str, *, after: str | None = None, shares: int | None = None
+    scheduler: str,
+    file: str,
+    *,
+    after: Sequence[str] = (),
+    shares: int | None = None,
 ) -> str:
     """Return the shell command that submits a script, for a reader to type.
 
-    ``after`` is the job that must have ended before; ``shares`` how many times Flux,
+    ``after`` are the jobs that must have ended before; ``shares`` how many times Flux,
     which knows no arrays, is given the script.
     """
     commands = described(scheduler).commands
-    if shares is not None and commands.submits_tasks is not None:
-        return commands.submits_tasks.format(shares=shares, file=quote(file))
     words = [word for word in commands.submit if not word.startswith("-")]
-    if after is not None:
-        words += map(quote, _after(commands, after))
+    words += map(quote, commands.after(after) if after else ())
+    if shares is not None and commands.submits_tasks is not None:
+        line = " ".join([*words, '--env="EXPERIMENTER_SHARE=$k"', quote(file)])
+        return commands.submits_tasks.format(shares=shares, line=line)
     return f"{' '.join(words)}{' <' if commands.reads_input else ''} {quote(file)}"
-
-
-def _after(commands: Commands, number: str) -> list[str]:
-    """Return the words that have a job wait for another."""
-    return commands.after.format(id=number).split(" ", 1)
 
 
 def submit(
     scheduler: str,
     file: str,
     *,
-    after: list[str] | None = None,
+    after: Sequence[str] = (),
     share: int | None = None,
 ) -> str:
     """Submit a script from the current folder; give the job's number.
@@ -64,7 +65,7 @@ def submit(
         JobScriptError: there is no such scheduler here, or it refuses.
     """
     commands = described(scheduler).commands
-    command = _command(commands, file, after or [], share)
+    command = _command(commands, file, after, share)
     with open(file, "rb") as script:
         said = _said(command, script if commands.reads_input else None, scheduler)
     found = re.search(commands.number, said.strip(), re.MULTILINE)
@@ -78,9 +79,9 @@ def submit(
 
 
 def _command(
-    commands: Commands, file: str, after: list[str], share: int | None
+    commands: Commands, file: str, after: Sequence[str], share: int | None
 ) -> list[str]:
-    waiting = [word for number in after for word in _after(commands, number)]
+    waiting = commands.after(after) if after else []
     if share is not None:
         waiting.append(f"--env=EXPERIMENTER_SHARE={share}")
     return [*commands.submit, *waiting, *([] if commands.reads_input else [file])]

@@ -1,9 +1,9 @@
 """Submit a job again as it was submitted, where no job can be requeued.
 
 The job script of a chain of runs calls this on its node, with its scheduler, the folder
-it was submitted in, and its file::
+it was submitted in, its file, and the database::
 
-    python -m experimenter_mpi.cluster.successor pbs FOLDER FILE
+    python -m experimenter_mpi.cluster.successor pbs FOLDER FILE DATABASE
 
 The successor gets the options and variables that the job was submitted with, and
 ``EXPERIMENTER_CHAIN`` from this process's environment. What the scheduler prints, and
@@ -17,7 +17,10 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
+
+from . import records
 
 # The name of the chain, which each of its jobs hands on to the next.
 CHAIN = "EXPERIMENTER_CHAIN"
@@ -35,15 +38,28 @@ _OWN_VARIABLES = re.compile(r"PBS_\w*|TMPDIR|NCPUS")
 
 def main(arguments: list[str]) -> int:
     """Submit the successor and return an exit code."""
-    scheduler, folder, file = arguments
-    submit_again = {"pbs": _pbs, "flux": _flux}[scheduler]
+    scheduler, folder, file, database = arguments
+    submit_again, variable = _SCHEDULERS[scheduler]
     try:
-        sys.stdout.write(submit_again(folder, file))
+        said = submit_again(folder, file)
+        sys.stdout.write(said)
+        for successor in said.split()[-1:]:
+            _note(database, os.environ[variable], successor)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         said = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
         sys.stderr.write(f"experimenter_mpi: {said.strip()}\n")
         return 1
     return 0
+
+
+def _note(database: str, job: str, successor: str) -> None:
+    """Note the successor of a job that was noted when it was submitted."""
+    with suppress(OSError):  # it is submitted, and known to its scheduler
+        known = [record for record in records.read(database) if record.job == job]
+        for record in known[:1]:
+            log = record.log.replace(job, successor)
+            after = record._replace(job=successor, log=log, after=job)
+            records.add(database, [after])
 
 
 def _said(
@@ -175,6 +191,11 @@ def again(specification: dict[str, Any], chain: str) -> dict[str, Any]:
     system.pop("dependencies", None)  # of jobs that have ended by now
     return specification
 
+
+_SCHEDULERS = {
+    "pbs": (_pbs, "PBS_JOBID"),
+    "flux": (_flux, "FLUX_ENCLOSING_ID"),
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

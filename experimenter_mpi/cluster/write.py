@@ -77,16 +77,37 @@ def _create(
     logs: str | PathLike[str],
     asked: dict[str, Any],
 ) -> list[str]:
-    chosen = {"python": sys.executable, "file": file, "logs": logs, **asked}
+    chosen = {"file": file, "logs": logs, **asked}
     force = bool(chosen.pop("force", False))
+    return write(asked_job(scheduler, chosen), force=force)
+
+
+def asked_job(scheduler: str, asked: dict[str, Any]) -> Job:
+    """Return the job that was asked for, by default with this Python and its MPI.
+
+    Raises:
+        JobScriptError: there is no such job.
+    """
     chosen = {
         name: os.fspath(value) if isinstance(value, os.PathLike) else value
-        for name, value in chosen.items()
+        for name, value in {"python": sys.executable, **asked}.items()
     }
     if "library" not in chosen and chosen["python"] is not None:
         found = library_installed(chosen["python"])
         chosen |= {} if found is None else {"library": found}
-    return write(Job(scheduler=scheduler, **chosen), force=force)
+    return Job(scheduler=scheduler, **chosen)
+
+
+def files_of(job: Job) -> list[str]:
+    """Return the names of a job's files: of an array also that of the job that merges.
+
+    Raises:
+        JobScriptError: it has none.
+    """
+    if job.file is None:
+        msg = "a job script needs a file name"
+        raise JobScriptError(msg)
+    return [job.file] if job.array is None else [job.file, merge_file(job.file)]
 
 
 def write(job: Job, *, force: bool = False) -> list[str]:
@@ -96,12 +117,8 @@ def write(job: Job, *, force: bool = False) -> list[str]:
         JobScriptError: another file is there and is not to be replaced by ``force``,
             or nothing can be written there.
     """
-    if job.file is None:
-        msg = "a job script needs a file name"
-        raise JobScriptError(msg)
-    texts = {job.file: render(job)}
-    if job.array is not None:
-        texts[merge_file(job.file)] = render_merge(job)
+    kinds = (render, render_merge)
+    texts = {file: kind(job) for file, kind in zip(files_of(job), kinds, strict=False)}
     for path, text in texts.items():
         if not force and _is_other(path, text):
             msg = (

@@ -22,7 +22,7 @@ chain="${EXPERIMENTER_CHAIN:-$FLUX_ENCLOSING_ID}"
 max_runs=20 # no job goes on for ever
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
@@ -138,6 +138,7 @@ fi
 # A Flux job cannot be requeued, so this one submits its successor: its own script, with
 # the options and variables that it was submitted with itself.
 export EXPERIMENTER_CHAIN=$chain
-insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" ||
+insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" \
+    "${shared:-$database}" ||
     end 3 "work is left, but flux refuses; submit this script again"
 exit 0

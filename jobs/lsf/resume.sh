@@ -34,7 +34,7 @@ chain="$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX"
 max_runs=20 # no job goes on for ever
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:

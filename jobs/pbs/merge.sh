@@ -30,7 +30,7 @@ cd -- "$PBS_O_WORKDIR" || exit 3
 database=experiments/experiments.db
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:

@@ -49,7 +49,7 @@ job_script=resume.sh # this file, seen from where it is submitted
 }
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
@@ -163,5 +163,6 @@ fi
 # options and variables that it was submitted with itself.
 export EXPERIMENTER_CHAIN=$chain
 insist "$python" -m experimenter_mpi.cluster.successor pbs "$submitted_in" \
-    "$job_script" || end 3 "work is left, but qsub refuses; submit $job_script again"
+    "$job_script" "${shared:-$database}" ||
+    end 3 "work is left, but qsub refuses; submit $job_script again"
 exit 0

@@ -27,7 +27,7 @@ options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$NSLOTS
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:

@@ -33,7 +33,7 @@ chain="$JOB_NAME-$JOB_ID-$SGE_TASK_ID"
 max_runs=20 # no job goes on for ever
 
 # ---- With what ------------------------------------------------------------------
-#module load ...
+#module load ... || exit 3
 python="$HOME/venv/bin/python"
 PATH="$(dirname -- "$python"):$PATH" # its own mpiexec comes first
 export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:

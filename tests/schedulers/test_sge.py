@@ -10,6 +10,7 @@ import pytest
 
 from support import processes
 from support.jobs import LONG, QUICK, SCRIPT, begun, flavours, runs_ended, steps
+from support.scheduler import FOLLOW
 
 pytestmark = pytest.mark.sge
 
@@ -111,6 +112,22 @@ def test_doctor_says_inside_a_job_and_outside_that_a_run_would_work(sge, folder)
     assert 0 < environment["time_left"] <= 300
     outside = json.loads(sge.run("doctor", "--json"))
     assert outside["works"] and outside["environment"]["scheduler"] in (None, "none")
+
+
+def test_a_job_is_submitted_followed_and_cancelled_from_python(sge, folder):
+    folder.write(LONG, SCRIPT)
+    job = sge.submit_from_python(SCRIPT)
+    job.wait_for(begun(folder), "two trials")
+
+    (told,) = json.loads(sge.run("jobs", str(folder.database), "--json"))
+    assert ("running", job.number) == (told["state"], told["job"])
+    assert "cancelled 1 job" in sge.run("jobs", "cancel", str(folder.database))
+    log = sge.python(FOLLOW.format(str(folder.database)))
+
+    assert "2 trials" in log
+    (told,) = json.loads(sge.run("jobs", str(folder.database), "--json"))
+    assert "ended" == told["state"]
+    assert [("ok",)] == folder.query("PRAGMA integrity_check")
 
 
 def test_an_array_whose_shares_are_merged(sge, folder):

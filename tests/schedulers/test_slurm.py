@@ -14,7 +14,7 @@ import pytest
 
 from experimenter_mpi import get_trials_by_name, open_db
 from support.jobs import LONG, QUICK, SCRIPT, begun, flavours, runs_ended, steps
-from support.scheduler import said
+from support.scheduler import FOLLOW, said
 
 pytestmark = pytest.mark.slurm
 
@@ -148,6 +148,22 @@ def test_a_job_that_is_ended_leaves_a_database_that_goes_on(how, slurm, folder):
     assert "2 finished, 0 failed" in again.output
     # What each saved when it began, or at its end, if there was time to ask it.
     assert {1, 2} >= set(steps(folder))
+
+
+def test_a_job_is_submitted_followed_and_cancelled_from_python(slurm, folder):
+    folder.write(LONG, SCRIPT)
+    job = slurm.submit_from_python(SCRIPT)
+    job.wait_for(begun(folder), "two trials")
+
+    (told,) = json.loads(slurm.run("jobs", str(folder.database), "--json"))
+    assert ("running", job.number) == (told["state"], told["job"])
+    assert "cancelled 1 job" in slurm.run("jobs", "cancel", str(folder.database))
+    log = slurm.python(FOLLOW.format(str(folder.database)))
+
+    assert "2 trials" in log
+    (told,) = json.loads(slurm.run("jobs", str(folder.database), "--json"))
+    assert "ended" == told["state"]
+    assert [("ok",)] == folder.query("PRAGMA integrity_check")
 
 
 def test_doctor_says_inside_a_job_and_outside_that_a_run_would_work(slurm, folder):

@@ -30,6 +30,23 @@ DEADLINE_SECONDS = 180
 _KEPT = ("SLURM_CONF", "SGE_ROOT", "SGE_CELL", "SGE_QMASTER_PORT", "SGE_EXECD_PORT")
 
 
+SUBMIT = """
+from experimenter_mpi import cluster
+job = cluster.submit({!r}, {!r}, ranks=3, time="5:00")
+assert job.state() in ("queued", "running"), job.state()
+print(job.job_id)
+"""
+# Asks every half second, for two minutes at most.
+FOLLOW = """
+from experimenter_mpi import cluster
+from experimenter_mpi.cluster import records
+job = cluster.SubmittedJob({0!r}, records.read({0!r}))
+assert job.wait(timeout=120, poll=0.5), job.state()
+assert job.state() == "ended"
+print(job.log())
+"""
+
+
 class Scheduler(Protocol):
     """What differs between schedulers, for one that runs here."""
 
@@ -214,6 +231,14 @@ class Site:
         command = (str(python_of(library)), "-m", "experimenter_mpi")
         return self._run(*command, *arguments)
 
+    def python(self, code: str) -> str:
+        """Run Python code where the user is, outside of any job; give its output."""
+        return self._run(str(python_of("mpich")), "-c", code, timeout=200)
+
+    def submit_from_python(self, script: str) -> Submitted:
+        """Submit a job by `cluster.submit`."""
+        return self._tracked(self.python(SUBMIT.format(self.scheduler.name, script)))
+
     def submit(self, *arguments: str, library: str = "mpich") -> Submitted:
         """Have `job` submit it."""
         return self._tracked(self.job(*arguments, "--submit", library=library))
@@ -229,7 +254,7 @@ class Site:
         self._submitted.append(job)
         return job
 
-    def _run(self, *command: str) -> str:
+    def _run(self, *command: str, timeout: float = 60) -> str:
         self._mark = uuid.uuid4().hex
         env = {**_environment(), processes.MARK: self._mark}
         self.scheduler.prepare(self.folder, env)
@@ -240,7 +265,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
         assert 0 == done.returncode, done.stdout + done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..job import Job
 
@@ -70,6 +70,8 @@ class ScriptWords(NamedTuple):
         resubmits: Whether a job submits its successor, since it cannot be requeued.
         submits_file: Whether the successor is read from the script's file again.
         begins: Return lines that come before all others.
+        remarks: Return what a reader must know of the directives, a line each.
+        keeps_first: How options begin whose first one counts, not the last.
         staged_python: Commented lines that copy Python to the nodes; None for the
             lines that serve one node.
         exports: Return variables for the launcher, each a line.
@@ -89,6 +91,8 @@ class ScriptWords(NamedTuple):
     resubmits: bool = False
     submits_file: bool = False
     begins: Callable[[Job], Iterator[str]] = lambda _job: iter(())
+    remarks: Callable[[Job], Iterator[str]] = lambda _job: iter(())
+    keeps_first: str | None = None
     staged_python: str | None = None
     exports: Callable[[Job], Iterator[str]] = lambda _job: iter(())
 
@@ -98,24 +102,45 @@ class Commands(NamedTuple):
 
     Attributes:
         submit: The command that submits a script and prints little but its number.
-        after: The option that waits for another job, however that ends.
+        after: Return the option that waits for other jobs, however they end.
+        log: Return where the output of a job of this number goes; a * where each task
+            of an array has its own.
         number: A pattern of the job's number in what is printed; its first group.
         follow: The command that is followed by job numbers to look at them.
         between: What stands between those numbers.
         cancel: The command that ends jobs.
         reads_input: Whether the script is read from standard input.
         submits_tasks: The shell loop that submits an array, where there are none; with
-            ``{shares}`` and ``{file}``.
+            ``{shares}`` and the ``{line}`` that submits task ``$k``.
     """
 
     submit: tuple[str, ...]
-    after: str
+    after: Callable[[Sequence[str]], list[str]]
+    log: Callable[[Job, str], str]
     number: str
     follow: str
     between: str
     cancel: str
     reads_input: bool = False
     submits_tasks: str | None = None
+
+
+class Listing(NamedTuple):
+    """How the scheduler is asked for the states of jobs.
+
+    Attributes:
+        command: Return the command that lists these jobs.
+        pattern: A pattern of a job and its state in what is printed: two groups.
+        queued: A pattern of the states of jobs that wait.
+        ended: A pattern of the states of jobs that have ended; all others run.
+        forgotten: A pattern of what it says where it does not know a job any more.
+    """
+
+    command: Callable[[Sequence[str]], list[str]]
+    pattern: str
+    queued: str
+    ended: str
+    forgotten: str = r"(?!)"
 
 
 class Scheduler(NamedTuple):
@@ -125,3 +150,4 @@ class Scheduler(NamedTuple):
     variables: JobVariables
     script: ScriptWords
     commands: Commands
+    listing: Listing

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..durations import from_now, minutes
-from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
+from .description import (
+    Commands,
+    JobVariables,
+    Listing,
+    Scheduler,
+    ScriptWords,
+    TaskVariables,
+)
 from .reading import number_in, quoted
 
 if TYPE_CHECKING:
@@ -28,6 +35,10 @@ def _directives(job: Job) -> Iterator[str]:
     yield f"--nslots={job.ranks}"
     if job.cpus_per_rank > 1:
         yield f"--cores-per-slot={job.cpus_per_rank}"
+    if job.gpus_per_rank is not None:
+        yield f"--gpus-per-slot={job.gpus_per_rank}"
+    if job.exclusive:
+        yield "--exclusive"
     yield f"--time-limit={minutes(job.seconds)}m"
     yield f"--output={quoted(f'{job.logs}/{job.called}-{{{{id}}}}.out')}"
     if job.queue is not None:
@@ -47,7 +58,8 @@ _AGAIN = r"""
 # A Flux job cannot be requeued, so this one submits its successor: its own script, with
 # the options and variables that it was submitted with itself.
 export EXPERIMENTER_CHAIN=$chain
-insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" ||
+insist "$python" -m experimenter_mpi.cluster.successor flux . "$0" \
+    "${shared:-$database}" ||
     end 3 "work is left, but flux refuses; submit this script again"
 exit 0
 """
@@ -78,14 +90,19 @@ SCHEDULER = Scheduler(
     ),
     Commands(
         submit=("flux", "batch"),
-        after="--dependency=afterany:{id}",
+        after=lambda jobs: [f"--dependency=afterany:{job}" for job in jobs],
+        log=lambda job, number: f"{job.logs}/{job.called}-{number}.out",
         number=r"(\S+)\s*$",
         follow="flux jobs",
         between=" ",
         cancel="flux cancel",
-        submits_tasks=(
-            "for k in $(seq {shares}); do "
-            'flux batch --env="EXPERIMENTER_SHARE=$k" {file}; done'
-        ),
+        submits_tasks="for k in $(seq {shares}); do {line}; done",
+    ),
+    Listing(
+        lambda jobs: ["flux", "jobs", "-n", "-o", "{id.f58} {state}", *jobs],
+        pattern=r"^(\S+) (\w+)",
+        queued="DEPEND|PRIORITY|SCHED",
+        ended="INACTIVE",
+        forgotten="(?i)unknown|not found|no such",
     ),
 )

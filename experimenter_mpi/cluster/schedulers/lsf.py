@@ -6,7 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import minutes
-from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
+from .description import (
+    Commands,
+    JobVariables,
+    Listing,
+    Scheduler,
+    ScriptWords,
+    TaskVariables,
+)
 from .reading import lines, number_in
 
 if TYPE_CHECKING:
@@ -34,12 +41,15 @@ def _ends_at(
 
 def _directives(job: Job) -> Iterator[str]:
     tasks = "" if job.array is None else f"[1-{job.array}]"
+    if job.array_limit is not None:
+        tasks += f"%{job.array_limit}"
     yield f'-J "{job.called}{tasks}"'
     yield f"-n {job.ranks}"
     if job.nodes is not None:
         yield f'-R "span[ptile={job.ranks // job.nodes}]"'
     if job.cpus_per_rank > 1:
         yield f'-R "affinity[core({job.cpus_per_rank})]"'
+    yield from _resources(job)
     yield f"-W {minutes(job.seconds)}"
     yield f'-o "{_log(job, "%J", "%I")}"'
     if job.queue is not None:
@@ -52,6 +62,26 @@ def _directives(job: Job) -> Iterator[str]:
         # Exit code 75 means: run again.
         yield '-Q "75"'
         yield "-r"  # when its host fails
+
+
+def _resources(job: Job) -> Iterator[str]:
+    if job.memory is not None:
+        yield f'-R "rusage[mem={job.megabytes()}MB/task]"'
+    if job.gpus_per_rank is not None:
+        yield f'-gpu "num={job.gpus_per_rank}/task"'
+    if job.exclusive:
+        yield "-x"
+    if job.mail is not None:
+        yield f"-u {job.mail}"
+        yield "-N"
+
+
+def _remarks(job: Job) -> Iterator[str]:
+    if job.cpus_per_rank > 1:
+        yield "The site must have enabled affinity[]: the line schmod_affinity in its"
+        yield "lsb.modules, and AFFINITY for the hosts in its lsb.hosts."
+    if job.memory is not None or job.gpus_per_rank is not None:
+        yield "Memory or GPUs for each task (/task) need LSF 10.1.0.9 or later."
 
 
 def _log(job: Job, number: str, index: str) -> str:
@@ -89,7 +119,7 @@ SCHEDULER = Scheduler(
         proposed=(
             ("queue", "-q NAME"),
             ("account", "-P NAME"),
-            (None, '-R "rusage[mem=2GB]"'),
+            ("memory", '-R "rusage[mem=2GB]"'),
         ),
         in_job="$LSB_JOBID",
         submitted_in="$LS_SUBCWD",
@@ -98,14 +128,23 @@ SCHEDULER = Scheduler(
         chain="$LSB_JOBNAME-$LSB_JOBID-$LSB_JOBINDEX",
         again=_AGAIN,
         begins=_begins,
+        remarks=_remarks,
     ),
     Commands(
         submit=("bsub",),
-        after="-w ended({id})",
+        after=lambda jobs: ["-w", " && ".join(f"ended({job})" for job in jobs)],
+        log=lambda job, number: _log(job, number, "*"),
         number=r"Job <(\d+)>",
         follow="bjobs",
         between=" ",
         cancel="bkill",
         reads_input=True,
+    ),
+    Listing(
+        lambda _jobs: ["bjobs", "-a", "-noheader", "-o", "jobid stat"],
+        pattern=r"^(\d+) +(\w+)",
+        queued="PEND|PSUSP|WAIT",
+        ended="DONE|EXIT",
+        forgotten="No .*job found",
     ),
 )

@@ -6,7 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import hours, seconds
-from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
+from .description import (
+    Commands,
+    JobVariables,
+    Listing,
+    Scheduler,
+    ScriptWords,
+    TaskVariables,
+)
 from .reading import attributes, lines, quoted
 
 if TYPE_CHECKING:
@@ -40,8 +47,14 @@ def _directives(job: Job) -> Iterator[str]:
     chunks = job.nodes or job.ranks
     each = job.ranks // chunks
     cpus = each * job.cpus_per_rank
-    yield f"-l select={chunks}:ncpus={cpus}:mpiprocs={each}"
-    yield f"-l place={'scatter' if job.nodes else 'free'}"
+    more = ""
+    if job.memory is not None:
+        more += f":mem={each * job.megabytes()}mb"
+    if job.gpus_per_rank is not None:
+        more += f":ngpus={each * job.gpus_per_rank}"
+    yield f"-l select={chunks}:ncpus={cpus}:mpiprocs={each}{more}"
+    shared = ":excl" if job.exclusive else ""
+    yield f"-l place={'scatter' if job.nodes else 'free'}{shared}"
     yield f"-l walltime={hours(job.seconds)}"
     yield "-j oe"
     # Directly to the file, as it is written, where the node sees that folder.
@@ -52,7 +65,11 @@ def _directives(job: Job) -> Iterator[str]:
     if job.account is not None:
         yield f"-A {job.account}"
     if job.array is not None:
-        yield f"-J 1-{job.array}"
+        limit = "" if job.array_limit is None else f"%{job.array_limit}"
+        yield f"-J 1-{job.array}{limit}"
+    if job.mail is not None:
+        yield f"-M {job.mail}"
+        yield "-m ae"
     if job.resume:
         yield "-r y"  # when its node fails
 
@@ -82,7 +99,8 @@ _AGAIN = r"""
 # options and variables that it was submitted with itself.
 export EXPERIMENTER_CHAIN=$chain
 insist "$python" -m experimenter_mpi.cluster.successor pbs "$submitted_in" \
-    "$job_script" || end 3 "work is left, but qsub refuses; submit $job_script again"
+    "$job_script" "${shared:-$database}" ||
+    end 3 "work is left, but qsub refuses; submit $job_script again"
 exit 0
 """
 
@@ -109,13 +127,22 @@ SCHEDULER = Scheduler(
         resubmits=True,
         submits_file=True,
         begins=_begins,
+        keeps_first="-l",
     ),
     Commands(
         submit=("qsub",),
-        after="-W depend=afterany:{id}",
+        after=lambda jobs: ["-W", f"depend=afterany:{':'.join(jobs)}"],
+        log=lambda job, number: f"{job.logs}/{number.replace('[]', '[*]')}.OU",
         number=r"^(\d+(?:\[\])?\S*)",
         follow="qstat",
         between=" ",
         cancel="qdel",
+    ),
+    Listing(
+        lambda jobs: ["qstat", "-f", *jobs],
+        pattern=r"^Job Id: (\S+)$(?:(?!^Job Id).)*?^ +job_state = (\w)",
+        queued="[QHWT]",
+        ended="[FXM]",
+        forgotten="Unknown Job Id|has finished",
     ),
 )

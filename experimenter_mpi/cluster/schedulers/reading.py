@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,3 +39,10 @@ def attributes(text: str, sign: str) -> dict[str, str]:
 def quoted(path: str) -> str:
     """Quote a path in a directive if it has spaces."""
     return f'"{path}"' if " " in path else path
+
+
+def user() -> str:
+    """Return the name of this process's user."""
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name

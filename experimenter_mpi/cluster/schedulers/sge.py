@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from .. import processes
 from ..durations import hours, seconds
-from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
-from .reading import attributes, lines, number_in, quoted
+from .description import (
+    Commands,
+    JobVariables,
+    Listing,
+    Scheduler,
+    ScriptWords,
+    TaskVariables,
+)
+from .reading import attributes, lines, number_in, quoted, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +59,11 @@ def _directives(job: Job) -> Iterator[str]:
     yield "-S /bin/bash"
     yield "-cwd"
     yield f"-N {job.called}"
-    yield f"-pe {job.parallel_environment} {job.ranks * job.cpus_per_rank}"
+    yield f"-pe {job.parallel_environment or 'mpi'} {job.ranks * job.cpus_per_rank}"
+    if job.memory is not None:  # of a slot, of which a rank has one for each core
+        yield f"-l h_vmem={job.megabytes(job.cpus_per_rank)}M"
+    if job.exclusive:
+        yield "-l exclusive=true"
     # No s_rt: with both, the last signal comes minutes after h_rt.
     yield f"-l h_rt={hours(job.seconds)}"
     yield "-j y"
@@ -64,6 +75,11 @@ def _directives(job: Job) -> Iterator[str]:
         yield f"-P {job.account}"
     if job.array is not None:
         yield f"-t 1-{job.array}"
+    if job.array_limit is not None:
+        yield f"-tc {job.array_limit}"
+    if job.mail is not None:
+        yield f"-M {job.mail}"
+        yield "-m ae"
     if job.resume:
         # SIGUSR2 comes before the end, by as much as the queue's `notify` says.
         yield "-notify"
@@ -104,7 +120,7 @@ SCHEDULER = Scheduler(
         proposed=(
             ("queue", "-q NAME"),
             ("account", "-P NAME"),
-            (None, "-l h_vmem=2G"),
+            ("memory", "-l h_vmem=2G"),
         ),
         in_job="$JOB_ID",
         submitted_in="$SGE_O_WORKDIR",
@@ -115,10 +131,19 @@ SCHEDULER = Scheduler(
     ),
     Commands(
         submit=("qsub", "-terse"),
-        after="-hold_jid {id}",
+        after=lambda jobs: ["-hold_jid", ",".join(jobs)],
+        log=lambda job, number: (
+            f"{job.logs}/{job.called}-{number}{'' if job.array is None else '.*'}.out"
+        ),
         number=r"^(\d+)",
         follow="qstat -j",
         between=",",
         cancel="qdel",
+    ),
+    Listing(
+        lambda _jobs: ["qstat", "-u", user()],
+        pattern=r"^ *(\d+) +\S+ +\S+ +\S+ +(\w+) ",
+        queued=r"\w*w\w*",
+        ended="(?!)",
     ),
 )

@@ -8,8 +8,15 @@ import time
 from typing import TYPE_CHECKING
 
 from ..durations import from_now, hours
-from .description import Commands, JobVariables, Scheduler, ScriptWords, TaskVariables
-from .reading import number_in, quoted
+from .description import (
+    Commands,
+    JobVariables,
+    Listing,
+    Scheduler,
+    ScriptWords,
+    TaskVariables,
+)
+from .reading import number_in, quoted, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +80,11 @@ def _directives(job: Job) -> Iterator[str]:
     if job.account is not None:
         yield f"--account={job.account}"
     if job.array is not None:
-        yield f"--array=1-{job.array}"
+        limit = "" if job.array_limit is None else f"%{job.array_limit}"
+        yield f"--array=1-{job.array}{limit}"
+    if job.mail is not None:
+        yield f"--mail-user={job.mail}"
+        yield "--mail-type=END,FAIL"
     if job.resume:
         # B: since only the script below knows whom to tell. Slurm may be early by 60 s.
         yield f"--signal=B:USR1@{job.noticed}"
@@ -87,12 +98,25 @@ def _size(job: Job) -> Iterator[str]:
     yield f"--ntasks={job.ranks}"
     if job.cpus_per_rank > 1:
         yield f"--cpus-per-task={job.cpus_per_rank}"
+    if job.memory is not None:
+        yield f"--mem-per-cpu={job.megabytes(job.cpus_per_rank)}M"
+    if job.gpus_per_rank is not None:
+        yield f"--gpus-per-task={job.gpus_per_rank}"
+    if job.exclusive:
+        yield "--exclusive"
 
 
 def _exports(job: Job) -> Iterator[str]:
     """Have srun give each rank its cores: since Slurm 22.05 it asks for them anew."""
     if job.cpus_per_rank > 1:
         yield f"export SRUN_CPUS_PER_TASK={job.cpus_per_rank} # else srun gives one"
+    if job.gpus_per_rank is not None:
+        # mpiexec starts one process on each node by srun, which then starts the ranks.
+        yield "unset SLURM_GPUS_PER_TASK # so that a launcher gets all GPUs of its node"
+
+
+def _log(job: Job, number: str, task: str) -> str:
+    return f"{job.logs}/{job.called}-{number}{'' if job.array is None else task}.out"
 
 
 _AGAIN = r"""
@@ -144,7 +168,7 @@ SCHEDULER = Scheduler(
         proposed=(
             ("queue", "--partition=NAME"),
             ("account", "--account=NAME"),
-            (None, "--mem-per-cpu=2G"),
+            ("memory", "--mem-per-cpu=2G"),
         ),
         in_job="$SLURM_JOB_ID",
         submitted_in="$SLURM_SUBMIT_DIR",
@@ -158,10 +182,19 @@ SCHEDULER = Scheduler(
     ),
     Commands(
         submit=("sbatch", "--parsable"),
-        after="--dependency=afterany:{id}",
+        after=lambda jobs: [f"--dependency=afterany:{':'.join(jobs)}"],
+        log=lambda job, number: _log(job, number, "_*"),
         number=r"^(\d+)",
         follow="squeue --jobs",
         between=",",
         cancel="scancel",
+    ),
+    Listing(
+        # All of the user's: of one that it does not know any more it prints an error.
+        lambda _jobs: ["squeue", "--noheader", "--user", user(), "--format", "%F %T"],
+        pattern=r"^(\d+) (\w+)$",
+        queued="PENDING|CONFIGURING|REQUEUED|REQUEUE_FED|REQUEUE_HOLD|RESV_DEL_HOLD",
+        ended="BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|"
+        "TIMEOUT",
     ),
 )

@@ -202,9 +202,9 @@ def test_a_submitted_job_gives_its_number_and_how_to_follow_it(scheduler, job, h
 @pytest.mark.parametrize(
     ("scheduler", "waits"),
     [
-        ("slurm", "--dependency=afterany:17 exp.slurm-merge.sh"),
-        ("pbs", "-W depend=afterany:17.server exp.pbs-merge.sh"),
-        ("sge", "-hold_jid 17 exp.sge-merge.sh"),
+        ("slurm", "--dependency=afterany:17 exp-array.slurm-merge.sh"),
+        ("pbs", "-W depend=afterany:17.server exp-array.pbs-merge.sh"),
+        ("sge", "-hold_jid 17 exp-array.sge-merge.sh"),
         ("lsf", "-w ended(17)"),
         ("flux", "--dependency=afterany:f17Abc --dependency=afterany:f17Abc exp"),
     ],
@@ -287,12 +287,62 @@ def test_all_that_was_submitted_is_followed_and_ended(
 def test_what_is_to_be_typed_is_understood_by_a_shell(scheduler, here):
     install(here, SUBMITS[scheduler][0], "")
     (here / "a b.sh").write_text("#script\n")
-    line = by_hand(scheduler, "a b.sh", after="(17)[]", shares=2)
+    line = by_hand(scheduler, "a b.sh", after=["(17)[]", "18"], shares=2)
 
     subprocess.run(["sh", "-c", line], check=True)
 
     arguments, _, read = (here / "asked.txt").read_text().partition("\n")
     assert ("a b.sh" in arguments) != ("#script" in read)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_after_a_refusal_the_corrected_command_works(scheduler, job, here):
+    name, does = SUBMITS[scheduler]
+    install(here, name, "exit 7")
+    ask = (scheduler, *ASK, "--array", "2", "--submit")
+    before = sorted(os.listdir(here))
+    refused, _, _ = job(*ask, "--queue", "lnog")
+    left = sorted(set(os.listdir(here)) - {"asked.txt", "hpc"})
+
+    install(here, name, does)
+    corrected, _, _ = job(*ask, "--queue", "long")
+
+    assert [3, 0] == [refused, corrected]
+    assert before == left
+
+
+LOGS = {
+    "slurm": "hpc/logs/exp-17_*.out",
+    "pbs": "hpc/logs/17.server.OU",
+    "sge": "hpc/logs/exp-17.*.out",
+    "lsf": "hpc/logs/exp-17.*.out",
+    "flux": "hpc/logs/exp-f17Abc.out",
+}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_the_logs_are_announced_by_their_true_names(scheduler, job, here):
+    install(here, *SUBMITS[scheduler])
+
+    _, _, one = job(scheduler, *ASK, "--submit")
+    _, _, array = job(scheduler, *ASK, "--array", "2", "--submit")
+
+    assert f"its output: {LOGS[scheduler].replace('_*', '').replace('.*', '')}\n" in one
+    assert f"its output: {LOGS[scheduler]}\n" in array
+    if scheduler != "pbs":  # which names them by their numbers alone
+        number = "f17Abc" if scheduler == "flux" else "17"
+        assert f"its output: hpc/logs/exp-merge-{number}.out\n" in array
+
+
+def test_jobs_that_must_have_ended_are_named_to_the_scheduler(job, here):
+    install(here, *SUBMITS["slurm"])
+
+    job("slurm", *ASK, "--depends-on", "3", "--depends-on", "4", "--submit")
+    _, _, err = job("slurm", *ASK, "--depends-on", "3", "--output", "x.sh")
+
+    asked = (here / "asked.txt").read_text()
+    assert "--parsable --dependency=afterany:3:4 exp.slurm.sh" in asked
+    assert "submit it: sbatch --dependency=afterany:3 x.sh" in err
 
 
 # --- from Python

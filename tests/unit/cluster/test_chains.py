@@ -180,6 +180,7 @@ def test_a_script_that_could_not_submit_itself_again_does_not_begin(stage):
     (stage.folder / "sub" / "mine.sh").touch()
     assert 0 == stage.run("pbs", file="sub/mine.sh")[0]
     call = f"-m experimenter_mpi.cluster.successor pbs {stage.folder} sub/mine.sh"
+    call += " experiments/experiments.db"
     assert [f"again {call}, chain exp-7.x"] == stage.asked("again")
 
 

@@ -1,0 +1,100 @@
+"""``jobs DB`` and ``jobs cancel DB``: what was submitted for a database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ..cluster import records
+from ..cluster.states import states
+from ..cluster.submission import cancel
+from ..errors import JobScriptError, NotFoundError, counted, printable
+from .arguments import add_json, verb_parser
+from .table import print_table
+
+if TYPE_CHECKING:
+    from ..cluster.records import Record
+
+EXAMPLES = """
+  experimenter-mpi jobs experiments/experiments.db
+      each job that was submitted for it: queued, running or ended, and its log
+  experimenter-mpi jobs cancel experiments/experiments.db
+      end those that have not ended; what is finished or saved is kept
+  experimenter-mpi jobs cancel experiments/experiments.db 17
+      this one alone"""
+USAGE = """experimenter-mpi jobs DB [--json]
+       experimenter-mpi jobs cancel DB [JOB ...]"""
+UNKNOWN = "unknown"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["cancel"]:
+        return _cancel(arguments[1:])
+    parser = verb_parser(
+        "jobs",
+        "List the jobs that `job --submit` and cluster.submit have submitted for a "
+        "database. 'jobs cancel DB' ends them.",
+        EXAMPLES,
+    )
+    parser.usage = USAGE
+    parser.add_argument("database", metavar="DB")
+    add_json(parser)
+    given = parser.parse_args(arguments)
+    known = _known(given.database)
+    told = _states(known)
+    rows = [{**record._asdict(), "state": told[record.job]} for record in known]
+    if given.json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        shown = [[r["job"], r["name"], r["state"], _near(r["log"])] for r in rows]
+        print_table(("job", "name", "state", "log"), shown)
+    return 0
+
+
+def _known(database: str) -> list[Record]:
+    """Return the jobs of a database, which need not be there before the first runs."""
+    known = records.read(database)
+    if not known and not os.path.exists(database):
+        msg = f"no such database: {database}, and no job was submitted for it"
+        raise NotFoundError(msg)
+    if not known:
+        print(f"no job was submitted for {printable(database)}", file=sys.stderr)
+    return known
+
+
+def _states(known: list[Record]) -> dict[str, str]:
+    """Return each job's state, "unknown" where its scheduler cannot be asked."""
+    told = {record.job: UNKNOWN for record in known}
+    for scheduler in dict.fromkeys(record.scheduler for record in known):
+        jobs = [record.job for record in known if record.scheduler == scheduler]
+        try:
+            told |= states(scheduler, jobs)
+        except JobScriptError as error:
+            print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
+    return told
+
+
+def _near(path: str) -> str:
+    """Return a path as seen from here, if that is shorter."""
+    return min(path, os.path.relpath(path), key=len)
+
+
+def _cancel(arguments: list[str]) -> int:
+    parser = verb_parser(
+        "jobs cancel",
+        "End the jobs of a database that have not ended, or those that are named.",
+        EXAMPLES,
+    )
+    parser.add_argument("database", metavar="DB")
+    parser.add_argument("jobs", metavar="JOB", nargs="*")
+    given = parser.parse_args(arguments)
+    known = _known(given.database)
+    for job in given.jobs:
+        if job not in [record.job for record in known]:
+            msg = f"no job {job} was submitted for {given.database}; 'jobs' lists them"
+            raise NotFoundError(msg)
+    left = cancel([r for r in known if not given.jobs or r.job in given.jobs])
+    print(f"cancelled {counted(len(left), 'job')}")
+    return 0

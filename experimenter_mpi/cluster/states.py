@@ -1,0 +1,74 @@
+"""How submitted jobs are: queued, running or ended, as their scheduler says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from shlex import join
+from typing import TYPE_CHECKING
+
+from ..errors import JobScriptError
+from .schedulers import described
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .schedulers.description import Listing
+
+QUEUED, RUNNING, ENDED = "queued", "running", "ended"
+ANSWER_SECONDS = 60
+
+
+def states(scheduler: str, jobs: Sequence[str]) -> dict[str, str]:
+    """Return the state of each job; one that the scheduler has forgotten has ended.
+
+    Of an array that has tasks in several states, the one that is furthest from its end
+    of those that began counts: it is running while one of them runs.
+
+    Raises:
+        JobScriptError: there is no such scheduler here, or it does not answer.
+    """
+    listing = described(scheduler).listing
+    found = re.findall(
+        listing.pattern, _listed(listing, jobs), re.MULTILINE | re.DOTALL
+    )
+    told: dict[str, set[str]] = {job: set() for job in jobs}
+    for job, word in found:
+        if job in told:
+            told[job].add(_state(listing, word))
+    order = (RUNNING, QUEUED, ENDED)
+    return {
+        job: next((each for each in order if each in words), ENDED)
+        for job, words in told.items()
+    }
+
+
+def _state(listing: Listing, word: str) -> str:
+    if re.fullmatch(listing.ended, word):
+        return ENDED
+    return QUEUED if re.fullmatch(listing.queued, word) else RUNNING
+
+
+def _listed(listing: Listing, jobs: Sequence[str]) -> str:
+    command = listing.command(jobs)
+    try:
+        done = subprocess.run(  # noqa: S603 - a scheduler's own command
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        msg = f"cannot ask for the state of jobs: there is no {command[0]} here"
+        raise JobScriptError(msg) from None
+    except subprocess.TimeoutExpired:
+        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s; try again later"
+        raise JobScriptError(msg) from None
+    said = done.stderr.strip()
+    if done.returncode != 0 and not re.search(listing.forgotten, said):
+        msg = f"'{join(command)}' failed: {said or f'exit code {done.returncode}'}"
+        raise JobScriptError(msg)
+    return done.stdout
