@@ -13,7 +13,7 @@ from ..cluster.launch_lines import LIBRARIES
 from ..cluster.render import JOB_NUMBER, render
 from ..cluster.schedulers import SCHEDULERS
 from ..cluster.submission import submit_all
-from ..cluster.submit import by_hand, following
+from ..cluster.submitting import by_hand, following
 from ..cluster.write import files_of, write
 from ..errors import JobScriptError, printable
 from . import run

@@ -160,8 +160,15 @@ def _problems(job: Job) -> Iterable[str]:
     yield from wrong_resources(job)
 
 
-_COUNTS = ("ranks", "nodes", "cpus_per_rank", "max_runs", "array", "array_limit")
-_COUNTS += ("gpus_per_rank",)
+_COUNTS = (
+    "ranks",
+    "nodes",
+    "cpus_per_rank",
+    "gpus_per_rank",
+    "max_runs",
+    "array",
+    "array_limit",
+)
 
 
 def _wrong_types(job: Job) -> Iterable[str]:

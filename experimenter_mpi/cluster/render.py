@@ -14,7 +14,7 @@ from .schedulers import described
 from .script_head import head
 from .script_launch import launching
 from .script_settings import settings, surroundings
-from .submit import by_hand
+from .submitting import by_hand
 
 if TYPE_CHECKING:
     from .job import Job

@@ -18,7 +18,7 @@ from .durations import seconds
 from .records import Record
 from .schedulers import described
 from .states import ENDED, QUEUED, RUNNING, states
-from .submit import submit as submit_file
+from .submitting import submit as submit_file
 from .write import asked_job, files_of, write
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cluster.installed import family_of, library_installed
 from experimenter_mpi.cluster.job import Job
 from experimenter_mpi.cluster.schedulers import SCHEDULERS
-from experimenter_mpi.cluster.submit import by_hand
+from experimenter_mpi.cluster.submitting import by_hand
 from experimenter_mpi.cluster.write import write
 
 SUBMITS = {
