@@ -191,8 +191,10 @@ def say(text: str) -> None:
 def say_at_once(text: str) -> None:
     """Print a line where Python's streams may be in use: in a signal's handler."""
     if sys.__stderr__ is not None:  # else it is somebody's file by now
+        left = f"{text}\n".encode(errors="backslashreplace")
         with suppress(OSError):
-            os.write(STREAMS["stderr"], f"{text}\n".encode())
+            while left:
+                left = left[os.write(STREAMS["stderr"], left) :]
 
 
 def flush() -> None:

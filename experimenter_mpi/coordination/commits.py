@@ -8,8 +8,9 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import ExperimenterError, pickle_warning, rebuilt
+from ..errors import ExperimenterError, counted, pickle_warning, rebuilt
 from ..trial.outcome import Status
+from . import trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -105,6 +106,8 @@ class GroupedCommits:
             if entries or running:
                 self._ledger.record(entries, running)
                 self._waiting, self._bytes = [], 0
+                made = counted(len(entries), "outcome")
+                trail.decided("commit: %s, %s begun", made, len(running))
             self._last = time.monotonic()
             self._cost = self._last - began
             if entries:

@@ -11,7 +11,7 @@ from ..errors import ProtocolError, rebuilt
 from ..trial import timed as overdue
 from ..trial.attempt import trial_error
 from ..trial.outcome import Entry, RunningTrial, Status
-from . import deaths
+from . import deaths, trail
 from . import messages as m
 from .answers import Answers
 from .batch_size import BATCHES_HELD, LARGEST_BATCH
@@ -19,6 +19,7 @@ from .commits import GroupedCommits
 from .deadlines import Deadlines
 from .dispatch import Blame, Dispatcher, Instruction, Record, Send
 from .drain import Excuse
+from .whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ class Coordinator:
     """Rank 0's loop over one sweep; ``commits`` are the outcomes it has received.
 
     Where trials run in the loop's own thread, it cannot ``run`` meanwhile: then it is
-    told by ``take``, asked by ``answer``, and ``commits`` go on in the background.
+    told by ``take``, asked by ``reply``, and ``commits`` go on in the background.
     """
 
     def __init__(self, port: Port, sweep: Sweep, batch_size: int | None = None) -> None:
@@ -139,6 +140,7 @@ class Coordinator:
         # Workers that may run another trial than at the last commit: not all are looked
         # at for each, of which there may be a hundred thousand.
         self._changed: set[int] = set()
+        self._runs = Whereabouts(self._dispatcher.workers, self._places)
 
     def run(self) -> BaseException | None:
         """Run the trials; return when all workers are released.
@@ -203,6 +205,7 @@ class Coordinator:
         for rank, seconds in deadlines.look(running).items():
             index, place = workers[rank].unreported()[0], self._places[rank]
             self._note(overdue.notice(index, place, limit))
+            trail.tell(f"trial {index} is overdue")
             lost = overdue.outcome_of(index, seconds, limit)
             self._commit()  # which says that it runs, before it says that it failed
             self._carry_out(dispatcher.expire(rank, lost))
@@ -218,8 +221,9 @@ class Coordinator:
     def take(self, rank: int, message: m.Message) -> None:
         """Take in a message of a worker, and do what follows from it."""
         if type(message) is not m.Finished and isinstance(message, m.Question):
-            self._port.send(rank, self.answer(message))
+            self._port.send(rank, self.reply(rank, message))
             return
+        trail.received(rank, message)
         self._changed.add(rank)
         match message:
             case m.Finished(outcomes) if self._limit is not None:
@@ -233,16 +237,20 @@ class Coordinator:
             case _:
                 msg = f"rank {rank} sent {type(message).__name__} to the coordinator"
                 raise ProtocolError(msg)
+        self._runs.look(rank)
 
-    def answer(self, question: m.Question) -> m.Answer:
-        """Answer what a trial asks.
+    def reply(self, rank: int, question: m.Question) -> m.Answer:
+        """Return the answer to what a trial on this rank asks.
 
         What was finished before must be part of it, and a trial be marked as running
         before the snapshot that shows how far it got.
         """
+        trail.received(rank, question)
         if not isinstance(question, _TOLD_AT_ONCE):
             self._commit()
-        return self._answers.to(question)
+        answer = self._answers.to(question)
+        trail.sent(rank, answer)
+        return answer
 
     def _judged(self, outcome: Outcome) -> Outcome:
         # Ctrl-C is no reason to count a trial as late.
@@ -268,7 +276,7 @@ class Coordinator:
                     if marked or rank in self._waiting:  # nothing may overtake that
                         self._waiting.setdefault(rank, []).append(message)
                     else:
-                        self._port.send(rank, message)
+                        self._send(rank, message)
                 case Record(rank, outcomes):
                     place = self._places[rank]
                     entries = [Entry(outcome, place) for outcome in outcomes]
@@ -301,7 +309,12 @@ class Coordinator:
         waiting, self._waiting = self._waiting, {}
         for rank, messages in waiting.items():
             for message in messages:
-                self._port.send(rank, message)
+                self._send(rank, message)
+
+    def _send(self, rank: int, message: m.Message) -> None:
+        trail.sent(rank, message)
+        self._runs.look(rank)
+        self._port.send(rank, message)
 
     def _newly_running(self) -> list[RunningTrial]:
         """Return the trials that have begun to run since the last commit.

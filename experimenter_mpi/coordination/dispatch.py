@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ProtocolError
 from ..trial.outcome import Status
+from . import trail
 from .batch_size import BATCHES_HELD, Pace
 from .messages import (
     Assign,
@@ -58,6 +59,8 @@ class Blame(NamedTuple):
 
 
 Instruction = Send | Record | Blame
+# How many ranks or trials a decision is noted with.
+SHOWN = 5
 _WORKING = (Stage.READY, Stage.DRAINING)
 
 
@@ -129,6 +132,9 @@ class Dispatcher:
                 return self._on_ready(rank)
             case Stage.STARTING, Unable():
                 self.unable[rank] = message
+                trail.decided(
+                    "rank %s cannot work: %s", rank, message.error, level=trail.WARNING
+                )
                 return [*self._release(rank), *self._close()]
             case ((Stage.READY | Stage.DRAINING), Begun(index)):
                 self.workers[rank].begin(rank, index)
@@ -152,6 +158,7 @@ class Dispatcher:
         if self.draining:
             return []
         self.draining = True
+        trail.decided("drain: %s", reason, level=trail.INFO)
         order = StopWork(reason, seconds)
         return [
             self._ask_to_drain(rank, order) for rank in self.workers.at(Stage.READY)
@@ -165,6 +172,8 @@ class Dispatcher:
             self.workers[rank].stage = Stage.GONE
             self.workers.noted(rank)
         self.lost.update(fresh)
+        if fresh:
+            trail.decided("dead ranks: %s", tuple(fresh[:SHOWN]), level=trail.WARNING)
         instructions: list[Instruction] = []
         for rank in fresh:
             instructions += self._blame(rank)
@@ -187,6 +196,7 @@ class Dispatcher:
             return []
         running = held[:1] if self._pace.reports_singly else held
         fatal = self._suspects.blame(running)
+        trail.decided("trials that ran on it: %s", tuple(running[:SHOWN]))
         worker.drop(fatal)
         instructions: list[Instruction] = [Blame(rank, tuple(running), tuple(fatal))]
         if fatal and self._stop_on_failure:
@@ -196,6 +206,7 @@ class Dispatcher:
     def expire(self, rank: int, outcome: Outcome) -> list[Instruction]:
         """Count the trial that a rank runs as failed; it goes on if it comes back."""
         self.workers[rank].overdue = True
+        trail.decided("overdue: trial %s", outcome.index, level=trail.WARNING)
         instructions: list[Instruction] = [Record(rank, (outcome,))]
         if self._stop_on_failure:
             instructions += self.drain("a failed trial")

@@ -11,6 +11,8 @@ import time
 from math import inf
 from typing import TYPE_CHECKING
 
+from . import trail
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -69,6 +71,9 @@ class Drain:
             grace = inf if for_ever else self.grace_after(reason)
             self._ends = min(time.monotonic() + grace, self._last)
             self.reason = reason
+            # In a signal's handler, perhaps.
+            text = "stop: %s; running trials have %.3g s"
+            trail.decided(text, reason, grace, level=None)
 
     def grace_after(self, reason: str) -> float:
         """Return the seconds that running trials have when the run drains for this."""
@@ -100,6 +105,9 @@ class Drain:
         left = self.time_left()
         if expected is None or left is None or expected <= left:
             return False
+        trail.decided(
+            "start no trial: %.3g s are left, one takes %.3g s", left, expected
+        )
         self.shortage = f"too little time left for trials of about {expected:.0f} s"
         return True
 

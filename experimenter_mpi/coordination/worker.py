@@ -12,6 +12,7 @@ from ..errors import ProtocolError, rebuilt
 from ..trial.attempt import message_of
 from ..trial.signals import deferred
 from . import messages as m
+from . import trail
 from .questions import Questions
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Line(Questions):
     Trials on several threads may share it: one asks at a time.
     """
 
+    # Whether its messages are noted here, and not at the other end in this process.
+    keeps_trail = True
+
     def __init__(self, transport: Connection, time_left: float | None = None) -> None:
         self._transport = transport
         self._inbox: deque[m.Message] = deque()
@@ -50,7 +54,7 @@ class Line(Questions):
 
     def send(self, message: m.Message) -> None:
         with self._in_use:
-            self._transport.send(0, message)
+            self._send(message)
 
     def receive(self) -> m.Message:
         """Return the next order, waiting for it."""
@@ -60,7 +64,7 @@ class Line(Questions):
     def ask(self, question: m.Question, expected: Any) -> Any:
         """Send a question and give its answer; orders that come between are kept."""
         with deferred(), self._in_use:
-            self._transport.send(0, question)
+            self._send(question)
             while True:
                 message = self._next()
                 if isinstance(message, m.Refused):
@@ -68,6 +72,11 @@ class Line(Questions):
                 if isinstance(message, expected):
                     return message
                 self._inbox.append(message)
+
+    def _send(self, message: m.Message) -> None:
+        if self.keeps_trail:
+            trail.sent(0, message)
+        self._transport.send(0, message)
 
     def _next(self) -> m.Message:
         arrival = self._transport.receive()
@@ -77,6 +86,8 @@ class Line(Questions):
         return self._noticed(arrival[1])
 
     def _noticed(self, message: m.Message) -> m.Message:
+        if self.keeps_trail:
+            trail.received(0, message)
         if isinstance(message, m.StopWork):
             self.draining = True
             self._deadline = _deadline(message.seconds)
@@ -230,7 +241,7 @@ def run_batch(
         if announced:
             line.send(m.Begun(index))
             announced = False
-        reports.add(attempts.run(index))
+        reports.add(trail.run(attempts, index))
 
 
 class Outgoing:

@@ -25,7 +25,7 @@ from ..trial.attempt import InProcess, message_of
 from ..trial.briefing import experiment_of, unpack
 from ..trial.context import Context
 from ..trial.functions import prepare
-from ..trial.signals import Handlers, deferred
+from ..trial.signals import Handlers, deferred, tell_on_quit
 from . import child_messages as m
 from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 
@@ -194,5 +194,6 @@ def _outlive_signals(wire: Wire) -> None:
         faulthandler.unregister(TELL_AND_DIE)
 
     Handlers(lambda _number, _frame: None, on_forked=stay_silent).install()
+    tell_on_quit()
     # Writing to the terminal is no reason to stop, though the group is another.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -20,6 +20,7 @@ from ..errors import (
     TrialTimeoutError,
     rebuilt,
 )
+from ..trial import stacks
 from ..trial.attempt import Attempt
 from ..trial.briefing import origin_of, require_remakable, script_of
 from ..trial.outcome import Failure, Outcome, Status, iso
@@ -78,6 +79,7 @@ class IsolatedAttempts:
         self._watch = watch
         self._idle: deque[Child] = deque()
         self._busy: set[Child] = set()
+        stacks.on_quit.append(self._have_told)
 
     def warm_up(self) -> None:
         self._idle.append(self._new_child())
@@ -110,11 +112,17 @@ class IsolatedAttempts:
             )
         return _failed(index, failure, started_at, start)
 
+    def _have_told(self) -> None:
+        """Have the children that run trials tell where they are as well."""
+        for child in list(self._busy):
+            child.tell()
+
     def close(self) -> None:
         """End all children, and what they have started.
 
         One that runs a trial of another thread is killed: the run was interrupted.
         """
+        stacks.on_quit.remove(self._have_told)
         for child in list(self._busy):
             child.knock_down()
         while self._idle:

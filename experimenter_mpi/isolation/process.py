@@ -94,6 +94,11 @@ class Child:
             os.kill(self.pid, TELL_AND_DIE)
         return self.kill(_WORDS_SECONDS)
 
+    def tell(self) -> None:
+        """Have the child print where it is; it goes on, once it runs trials."""
+        if not self.has_ended():
+            os.kill(self.pid, signal.SIGQUIT)
+
     def knock_down(self) -> None:
         """Kill the child and what it has started, for whoever talks to it to notice."""
         with suppress(ProcessLookupError, PermissionError):

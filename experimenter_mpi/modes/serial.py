@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ..coordination import messages as m
+from ..coordination import trail
 from ..coordination.coordinator import Coordinator
 from ..coordination.questions import Questions
 from ..errors import rebuilt
@@ -59,7 +60,12 @@ def _watched(
     limit = sweep.trial_timeout
     if limit is None:
         return attempts, nullcontext()
-    watched = Watched(attempts, limit, lambda i: sweep.note(notice(i, place, limit)))
+
+    def say(index: int) -> None:
+        sweep.note(notice(index, place, limit))
+        trail.tell(f"trial {index} is overdue")
+
+    watched = Watched(attempts, limit, say)
     return watched, watched.looking()
 
 
@@ -112,7 +118,7 @@ class InlinePort(Questions):
         enough_at = time.monotonic() + m.HOLD_SECONDS
         while self._given and not self._drain.requested():
             self._drain.in_trial = self._in_process
-            outcome, _ = self.attempts.run(self._given.popleft())
+            outcome, _ = trail.run(self.attempts, self._given.popleft())
             self._drain.in_trial = False
             with self._guard:
                 self._held.append(outcome)
@@ -145,7 +151,7 @@ class InlinePort(Questions):
         with deferred():
             self.deliver()
             with self._guard:
-                answer = self.loop.answer(question)
+                answer = self.loop.reply(THIS, question)
         if isinstance(answer, m.Refused):
             raise rebuilt(answer.error, answer.message)
         return answer

@@ -121,6 +121,8 @@ class ThreadPort:
 class ThreadLine(Line):
     """A thread's line, which need not be told of a drain of its own process."""
 
+    keeps_trail = False
+
     def __init__(self, connection: ThreadConnection, drain: Drain) -> None:
         super().__init__(connection)
         self._drain = drain

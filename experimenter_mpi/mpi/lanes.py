@@ -8,7 +8,7 @@ and its line to rank 0 for what trials ask.
 from __future__ import annotations
 
 import threading
-from contextvars import ContextVar
+from _contextvars import ContextVar  # as in trial.context
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..coordination import messages as m

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ..coordination import trail
 from ..exit_codes import EXIT_STOPPED
 from ..output import say_at_once
 from ..trial.signals import SIGNALS, Handlers
@@ -236,6 +237,8 @@ class _Watchdog:
                 return
         if _is_debugged():  # somebody looks at a trial, and takes all the time
             return
+        if self._drain.is_over() and self._drain.reason != "SIGINT":
+            trail.tell("trials still run at the end of the grace period")
         self._interrupt()
         while not self._over.wait(HEED_SECONDS):
             if self._drain.in_trial and self._may_end_process:

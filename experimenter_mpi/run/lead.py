@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..coordination import messages as m
+from ..coordination import trail
 from ..database.handle import ExperimentDatabase, session_of
 from ..errors import (
     ConfigurationError,
@@ -22,6 +23,8 @@ from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from ..trial import script as scripts
 from ..trial.briefing import Briefing, origin_of, pack_if_possible, script_of
 from ..trial.functions import working_in
+from ..trial.outcome import Place
+from ..trial.signals import telling_on_quit
 from .campaign import Campaign
 from .progress import Progress
 from .terminal import is_interactive
@@ -70,9 +73,11 @@ class Lead:
     ) -> RunSummary:
         """Run the experiment; whatever happens, no worker is left waiting."""
         self._experiment = experiment
+        place = None if self.transport is None else self.transport.place
+        trail.begin(place or Place(0, os.uname().nodename))
         try:
             self._session = _session_of(database)
-            with output.safe(), working_in(self._directory):
+            with output.safe(), telling_on_quit(), working_in(self._directory):
                 summary = self._run(experiment, self._session)
         except BaseException as error:
             self._tell(error)
@@ -112,6 +117,7 @@ class Lead:
     ) -> Iterator[None]:
         order = m.Begin(self._job(sweep)._replace(**facts).pack())
         for rank in ranks:
+            trail.sent(rank, order)
             transport.send(rank, order)
         self._workers = WORKING
         yield

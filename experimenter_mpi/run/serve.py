@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ..coordination import messages as m
+from ..coordination import trail
 from ..coordination.worker import Line, report_unable, work
 from ..errors import (
     ExperimenterError,
@@ -26,6 +27,7 @@ from ..trial.signals import outliving_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from ..experiment.experiment import Experiment
     from ..mpi.transport import Transport
@@ -99,6 +101,8 @@ def _order(transport: Transport) -> m.Message:
     if transport.leave is not None:  # which a script may have caught
         return transport.leave
     arrival = transport.receive()
+    if arrival is not None:
+        trail.received(*arrival)
     if arrival is None or not isinstance(arrival[1], (m.Begin, m.Dismiss, m.Leave)):
         msg = f"rank 0 sent {arrival} to a rank without an experiment"
         raise ProtocolError(msg)
@@ -110,6 +114,7 @@ def _order(transport: Transport) -> m.Message:
 def _work_at(transport: Transport, job: Briefing, local: Experiment | None) -> None:
     launch.take_place(transport, job.workers)
     transport.is_needed = True
+    trail.begin(transport.place)
     line = Line(transport, job.time_left)
     try:
         with (
@@ -119,9 +124,10 @@ def _work_at(transport: Transport, job: Briefing, local: Experiment | None) -> N
             outliving_signals(),
             line.watching(),
         ):
-            attempts = _attempts(line, job, local)
+            attempts, looking = _watched(_attempts(line, job, local), job)
             try:
-                _work(line, transport, job, attempts)
+                with looking:
+                    _work(line, transport, job, attempts)
             finally:
                 attempts.close()
     except ProtocolError:
@@ -138,6 +144,19 @@ def _work(line: Line, transport: Transport, job: Briefing, attempts: Attempts) -
     from ..mpi.lanes import work_in_lanes
 
     work_in_lanes(line, transport, attempts, job.lanes)
+
+
+def _watched(
+    attempts: Attempts, job: Briefing
+) -> tuple[Attempts, AbstractContextManager[None]]:
+    """Show where this rank is when a trial is overdue that nothing can stop."""
+    if job.trial_timeout is None or job.isolate:
+        return attempts, nullcontext()
+    from ..trial.timed import Watched
+
+    limit = job.trial_timeout
+    watched = Watched(attempts, limit, lambda i: trail.tell(f"trial {i} is overdue"))
+    return watched, watched.looking()
 
 
 def _attempts(line: Line, job: Briefing, local: Experiment | None) -> Attempts:

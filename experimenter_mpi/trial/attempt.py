@@ -162,7 +162,9 @@ def _meaning_of(
         return Status.FINISHED, None
     if isinstance(exception, TrialInterrupted):
         return Status.PENDING, None
-    if signals.stepped_back(exception, handlers, watch):
+    from .stepping_back import stepped_back  # which most workers never need
+
+    if stepped_back(exception, handlers, watch):
         return Status.PENDING, None
     full = _what_ends_the_run(exception)
     failure = describe(exception)

@@ -6,8 +6,8 @@ own, so that trials on several threads never see each other's.
 
 from __future__ import annotations
 
+from _contextvars import ContextVar  # contextvars is one more file to read
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 

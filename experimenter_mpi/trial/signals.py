@@ -1,5 +1,6 @@
 """Signals where trials run: a run's handlers are its own, and last as long as it does.
 
+Some make the run stop, and SIGQUIT has it say where it is, after which it goes on.
 A trial may put handlers of its own in their place, until it ends. What it forks is a
 stranger to the run: it gets the handlers from before, and may ask rank 0 for nothing.
 """
@@ -9,20 +10,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from _signal import getsignal  # type: ignore[import-not-found] # signal's is slow
 from _thread import get_ident
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from . import stacks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .context import StopInfo
-
-# How long a trial that has left waits for rank 0 to hear of the same signal.
-NEWS_SECONDS = 1.0
-LOOK_SECONDS = 0.01
 _NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 # Those that make a run drain.
 SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -89,6 +86,8 @@ def _expect() -> None:
     if _installed:
         _expected.extend((number, _installed[-1].handler) for number in _NUMBERS)
         _expected.append((int(signal.SIGALRM), _alarm_before))
+        if stacks.is_listening():
+            _expected.append((stacks.QUIT, stacks.on_signal))
 
 
 def _or_default(handler: Any) -> Any:
@@ -105,12 +104,13 @@ _main_thread = 0
 def outliving_signals() -> Iterator[None]:
     """Leave the decision to rank 0: a signal to the whole job reaches it as well."""
     handlers = Handlers(lambda _number, _frame: None)
-    with suppress(ValueError):  # not the main thread
-        handlers.install()
-    try:
-        yield
-    finally:
-        handlers.remove()
+    with telling_on_quit():
+        with suppress(ValueError):  # not the main thread
+            handlers.install()
+        try:
+            yield
+        finally:
+            handlers.remove()
 
 
 def are_untouched() -> bool:
@@ -136,6 +136,7 @@ def put_back(trials: dict[int, Any]) -> None:
         _installed[-1].on_replaced()
     if getsignal(signal.SIGALRM) is not _alarm_before:
         signal.setitimer(signal.ITIMER_REAL, 0)  # it would end another trial
+    stacks.listen_again()
 
 
 @contextmanager
@@ -163,7 +164,11 @@ class _Recorder:
     def begin(self) -> None:
         if _installed and get_ident() == _main_thread:  # elsewhere none is called
             ours = _installed[-1].handler
-            self._handlers = {n: h for n, h in _handlers().items() if h is not ours}
+            self._handlers = {
+                n: h
+                for n, h in python_handlers().items()
+                if h is not ours and h is not stacks.on_signal
+            }
         for number in self._handlers:
             signal.signal(number, self.on_signal)
 
@@ -187,27 +192,6 @@ class _Recorder:
             raise
 
 
-def stepped_back(error: BaseException, trials: dict[int, Any], watch: StopInfo) -> bool:
-    """Whether a trial has left since the run is to stop, and not since it failed.
-
-    ``trials`` are the handlers that it had put in the place of the run's. One of them
-    may have been called before rank 0 has said anything.
-    """
-    taken = [n for n, handler in trials.items() if _came_from(error, handler)]
-    has_left = isinstance(error, (SystemExit, KeyboardInterrupt))
-    present = _handlers().values()
-    if not (taken or has_left or any(_came_from(error, h) for h in present)):
-        return False
-    for number in taken:
-        _pass_on(number)
-    deadline = time.monotonic() + NEWS_SECONDS
-    while not watch.requested():
-        if not trials or time.monotonic() >= deadline:
-            return bool(taken)
-        time.sleep(LOOK_SECONDS)
-    return True
-
-
 def deafen() -> None:
     """Call no handler any more: this process ends."""
     if get_ident() != _main_thread:
@@ -218,39 +202,35 @@ def deafen() -> None:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def _pass_on(number: int) -> None:
+def pass_on(number: int) -> None:
     """Let the run know of a signal that a trial's own handler has taken."""
     if _installed:
         _installed[-1].handler(number, None)
 
 
-def _handlers() -> dict[int, Any]:
+def python_handlers() -> dict[int, Any]:
+    """Return all handlers that are Python's, the run's own among them."""
     return {n: found for n in _ALL if callable(found := getsignal(n))}
 
 
-def _came_from(error: BaseException | None, handler: Any) -> bool:
-    """Whether a signal handler raised this exception, or one before it."""
-    if handler is signal.default_int_handler:
-        return isinstance(error, KeyboardInterrupt)
-    code = _code_of(handler)
-    seen: set[int] = set()
-    while code is not None and error is not None and id(error) not in seen:
-        seen.add(id(error))
-        frames = error.__traceback__
-        while frames is not None:
-            if frames.tb_frame.f_code is code:
-                return True
-            frames = frames.tb_next
-        error = error.__cause__ or error.__context__
-    return False
+@contextmanager
+def telling_on_quit() -> Iterator[None]:
+    """Have SIGQUIT print where this process is; what runs goes on."""
+    listens = tell_on_quit()
+    try:
+        yield
+    finally:
+        if listens:
+            stacks.leave()
+            _expect()
 
 
-def _code_of(handler: Any) -> Any:
-    """Return the code that a handler runs, None where that is not Python's."""
-    handler = getattr(handler, "func", handler)  # functools.partial
-    if not hasattr(handler, "__code__"):
-        handler = getattr(type(handler), "__call__", None)  # noqa: B004 - or a class's
-    return getattr(handler, "__code__", None)
+def tell_on_quit() -> bool:
+    """Do so from now on; False if this is not the main thread."""
+    look_at_forks()
+    listens = stacks.listen()
+    _expect()
+    return listens
 
 
 # --- what is forked
@@ -329,7 +309,7 @@ def _block() -> None:
     has started them would wait for ever for one that has heard nothing of it.
     """
     _masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, stacks.QUIT))
 
 
 def _unblock() -> None:
@@ -347,6 +327,7 @@ def _become_stranger() -> None:
         handlers = _installed.pop()
         handlers.give_way()
         handlers.on_forked()
+    stacks.forget()
     _expect()
     # Python would raise KeyboardInterrupt here, where nothing hears of it.
     if signal.SIGINT in signal.sigpending():

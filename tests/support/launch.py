@@ -33,6 +33,8 @@ T = TypeVar("T")
 # Deadlines are for hangs. They are given for an idle machine, and a busy one may take
 # this many times as long for what comes in the end.
 PATIENCE = 4
+# How the report of a rank begins that was sent SIGQUIT.
+TRAIL = "after its start:"
 
 
 def wait_until(
@@ -168,6 +170,7 @@ class Running:
 
     def dump_stacks(self) -> None:
         """Make every Python process print its stacks to stderr; all of them end."""
+        self.show_trails()
         alive = self.processes()
         launchers = [p for p in alive if not p.is_python]
         pythons = [p for p in alive if p.is_python]
@@ -180,6 +183,17 @@ class Running:
         # Long enough for the launcher to pass on what the ranks said.
         processes.gone(self._mark, timeout=3 * PATIENCE)
         self.kill_tree()
+
+    def show_trails(self) -> None:
+        """Have the ranks that run a sweep say what happened to them last."""
+        pythons = [p for p in self.processes() if p.is_python]
+        listening = [p for p in pythons if processes.handles(p.pid, signal.SIGQUIT)]
+        processes.send(listening, signal.SIGQUIT)
+        deadline = time.monotonic() + 2 * PATIENCE  # what is stuck says nothing
+        while self.stderr.count(TRAIL) < len(listening):
+            if time.monotonic() > deadline or self.poll() is not None:
+                return
+            time.sleep(0.01)
 
     def kill_tree(self) -> None:
         """Kill whatever is left of the launch, and see it gone."""

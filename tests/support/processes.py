@@ -8,6 +8,7 @@ environment, which all its processes inherit and `/proc` shows.
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,16 @@ def gone(mark: str, timeout: float, *, only_python: bool = False) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def handles(pid: int, signal_number: int) -> bool:
+    """Whether a process would not die of this signal, but call a handler."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    [mask] = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE) or ["0"]
+    return bool(int(mask, 16) >> (signal_number - 1) & 1)
 
 
 def _read(folder: Path, mark: str) -> Process | None:
