@@ -1,4 +1,4 @@
-"""``status DB [NAME]``: how far the experiments of a database are."""
+"""``status DB... [NAME]``: how far the experiments of a database are."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import printable
 from ..program import program
 from ..run.progress import duration
+from . import running
 from .arguments import add_json, open_existing, verb_parser
-from .databases import add_database, parse
+from .databases import add_database, is_database, parse
 from .layout import hint
 from .table import print_table
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
     from ..database.session import Session
+    from .arguments import Parser
 
 WATCH_SECONDS = 2.0
 LOOK_SECONDS = 0.25
@@ -29,6 +34,10 @@ FAILURES_SHOWN = 10
 EXAMPLES = """
   experimenter-mpi status experiments/experiments.db
   experimenter-mpi status experiments/experiments.db heat --watch
+  experimenter-mpi status experiments/experiments.db --verbose
+      also what each rank runs now, and the last messages and decisions of rank 0
+  experimenter-mpi status shares/*.db
+      the parts of a job array
   experimenter-mpi status experiments/experiments.db --json"""
 
 COLUMNS = ("finished", "failed", "running", "pending")
@@ -38,37 +47,74 @@ def main(arguments: list[str]) -> int:
     parser = verb_parser(
         "status",
         "Show how many trials of each experiment are in which state and, during a "
-        "run, its rate and the time left. With NAME, also list the trials that failed.",
+        "run, its rate and the time left. With NAME, also list the trials that failed. "
+        "Several databases may be named.",
         EXAMPLES,
     )
     add_database(parser)
-    parser.add_argument("name", metavar="NAME", nargs="?")
+    parser.add_argument("words", metavar="NAME", nargs="*")
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="refresh every 2 s until Ctrl-C; waits until the database exists",
+        help="refresh every 2 s until Ctrl-C, with what each rank runs; waits until "
+        "the database exists",
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="with what each rank runs, and the last messages and decisions of rank 0",
     )
     add_json(parser)
-    given = parse(parser, arguments, most=1)
+    given = parse(parser, arguments, names_database=_begins_with_database)
+    asked = _asked(parser, given)
     if given.watch:
         with suppress(KeyboardInterrupt):
-            _watch(given.database, given.name)
+            _watch(asked)
         return 0
-    with open_existing(given.database) as session:
+    with _opened(asked) as sessions:
         if given.json:
-            print(json.dumps(_states(session, given.name), indent=2))
+            print(json.dumps(_states(sessions, asked), indent=2))
         else:
-            _print(session, given.name)
+            _print(sessions, asked)
     return 0
 
 
-def _watch(path: str, name: str | None) -> NoReturn:
-    _wait_for(path)
-    with open_existing(path) as session:
+class Asked(NamedTuple):
+    """What is to be shown, of which databases."""
+
+    paths: list[str]
+    name: str | None
+    ranks: bool
+    verbose: bool
+
+
+def _begins_with_database(words: list[str]) -> bool:
+    return len(words) > 1 or is_database(words[0])
+
+
+def _asked(parser: Parser, given: Namespace) -> Asked:
+    paths = [given.database, *filter(is_database, given.words)]
+    names = [word for word in given.words if not is_database(word)]
+    if len(names) > 1:
+        parser.error(f"one NAME at a time, not {' and '.join(names)}")
+    name = names[0] if names else None
+    return Asked(paths, name, given.watch or given.verbose, given.verbose)
+
+
+@contextmanager
+def _opened(asked: Asked) -> Iterator[list[Session]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_existing(path)) for path in asked.paths]
+
+
+def _watch(asked: Asked) -> NoReturn:
+    for path in asked.paths:
+        _wait_for(path)
+    with _opened(asked) as sessions:
         while True:
             if sys.stdout.isatty():
                 print("\x1b[H\x1b[2J", end="")
-            _print(session, name)
+            _print(sessions, asked)
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
 
@@ -88,13 +134,22 @@ def _is_made(path: str) -> bool:
         return os.path.exists(path)
 
 
-def _states(session: Session, name: str | None) -> list[dict[str, Any]]:
-    rows = (
-        session.reports.overview()
-        if name is None
-        else [session.reports.overview_of(name)]
-    )
-    return [_state(row) for row in rows]
+def _states(sessions: list[Session], asked: Asked) -> list[dict[str, Any]]:
+    """Return the state of each experiment of each database."""
+    states = []
+    for session in sessions:
+        path, reports = session.storage.path or "", session.reports
+        rows = (
+            reports.overview()
+            if asked.name is None
+            else [reports.overview_of(asked.name)]
+        )
+        found = running.look(path, is_locked=any(row["is_locked"] for row in rows))
+        for row in rows:
+            mine = found if found and found.said.experiment == row["name"] else None
+            live = running.for_programs(mine, verbose=asked.verbose)
+            states.append({"database": path, **_state(row), "live": live})
+    return states
 
 
 def _state(row: dict[str, Any]) -> dict[str, Any]:
@@ -121,15 +176,26 @@ def _seconds_since(started_at: str) -> float:
         return 0.0
 
 
-def _print(session: Session, name: str | None) -> None:
-    states = _states(session, name)
+def _print(sessions: list[Session], asked: Asked) -> None:
+    states = _states(sessions, asked)
     if not states:
         print("no experiments yet")
         return
-    header = ("experiment", "trials", *COLUMNS, "last run")
-    print_table(header, [_row(state) for state in states])
-    if name is not None:
-        _print_failures(session, name)
+    header = ["experiment", "trials", *COLUMNS, "last run"]
+    rows = [_row(state) for state in states]
+    if len(sessions) > 1:
+        header = ["database", *header]
+        rows = [
+            [os.path.relpath(state["database"]), *row]
+            for state, row in zip(states, rows, strict=True)
+        ]
+    print_table(header, rows)
+    for state in states:
+        if asked.ranks and state["live"] is not None:
+            running.show(state["live"])
+    if asked.name is not None:
+        for session in sessions:
+            _print_failures(session, asked.name)
 
 
 def _row(state: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from ..trial.arrays import SharedArrays
 from ..trial.briefing import require_remakable
 from ..trial.functions import find_functions
 from ..trial.outcome import Status
-from . import provenance
+from . import live, provenance
 from .interruption import draining_on_signals
 from .recording import recorded_run
 from .resumption import Resumption, notice_of_results
@@ -114,7 +114,8 @@ class Campaign:
             bounded=workforce.may_be_left or not is_interactive(),
             may_end_process=not is_interactive(),
         )
-        with recorded as run_id, stoppable, progress:
+        shown = live.shown(self._session.storage, experiment.name, progress)
+        with recorded as run_id, stoppable, progress, shown:
             yield self._sweep(stored, workforce, run_id)
 
     def summary(self, stored: Stored) -> RunSummary:

@@ -27,6 +27,7 @@ LONGEST_SILENCE_SECONDS = 60.0
 # Rates are of the last commits: a slow start must not spoil the time left for hours.
 RATE_SECONDS = 30.0
 KEPT_SAMPLES = 2
+LONGEST_ERROR = 200
 # Where the next larger unit says it better: 100 s, 100 min, 48 h.
 MINUTES_FROM, HOURS_FROM, DAYS_FROM = 100, 100, 48
 
@@ -90,6 +91,8 @@ class Progress:
         self._task: Any = None
         self._name = ""
         self._total = self.done = self.failed = 0
+        self._last_error: str | None = None
+        self._rate = Rate()
 
     def start(self, name: str, total: int, where: str) -> None:
         """Say what begins: ``total`` trials on, say, "4 ranks"."""
@@ -122,7 +125,9 @@ class Progress:
         """Count what was committed, and show it."""
         statuses = [entry.outcome.status for entry in entries]
         self.done += len(statuses) - statuses.count(Status.PENDING)
-        self.failed += statuses.count(Status.FAILED)
+        if Status.FAILED in statuses:
+            self.failed += statuses.count(Status.FAILED)
+            self._last_error = _last_error(entries)
         self._rate.sample(self.done)
         if self._notebook is not None:
             self._notebook.show(self.done, self.line())
@@ -131,6 +136,16 @@ class Progress:
         elif self._style == "log" and self._line_due():
             self._last_line = time.monotonic()
             self._print(self.line())
+
+    def state(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        return {
+            "total": self._total,
+            "done": self.done,
+            "failed": self.failed,
+            "rate": self._rate.per_second(),
+            "last_error": self._last_error,
+        }
 
     def line(self) -> str:
         """Return the state of the run as one line of a log."""
@@ -186,6 +201,15 @@ class Progress:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
             output.say(text)
+
+
+def _last_error(entries: Sequence[Entry]) -> str:
+    """Return the last failure among these in a line."""
+    outcome = [e.outcome for e in entries if e.outcome.status == Status.FAILED][-1]
+    text = f"trial {outcome.index}"
+    if (failure := outcome.failure) is not None:
+        text += f": {failure.type}: {failure.message[:LONGEST_ERROR]}"
+    return " ".join(text.split())
 
 
 def pace(per_second: float) -> str:

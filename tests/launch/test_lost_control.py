@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from support.experiments import PACKAGE
+from support.launch import wait_until
 from support.ways import WAYS
 
 LIBRARIES = ["mpich", "openmpi"]
@@ -146,7 +147,7 @@ def test_what_comes_between_two_trials_ends_the_job_and_is_said(
 
     assert "Stop(late) was raised between two trials" in done.stderr
     assert "rerun the same command to continue" in done.stderr
-    assert [] == running.processes()
+    wait_until(lambda: not running.processes(), what="the end of all processes")
 
 
 FINALIZING = """
@@ -177,7 +178,7 @@ def test_a_trial_that_ends_mpi_ends_the_job_and_is_said(
     done = running.wait().expect(3)
 
     assert "a trial called MPI.Finalize()" in done.stderr
-    assert [] == running.processes()
+    wait_until(lambda: not running.processes(), what="the end of all processes")
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

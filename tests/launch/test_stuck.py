@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -258,3 +259,102 @@ def test_a_closed_standard_error_stops_nothing(folder, launches):
 
     running.wait().expect(0)
     assert {"finished": 4} == folder.statuses()
+
+
+# --- what ``status`` says of it
+
+
+def status(serial, *options):
+    done = serial("-m", "experimenter_mpi", "status", *options).expect(0)
+    return done.stdout
+
+
+def live_of(serial, *options):
+    [state] = json.loads(status(serial, "--json", *options))
+    return state["live"]
+
+
+@pytest.mark.launches
+@pytest.mark.parametrize(
+    ("name", "library", "trials"),
+    [
+        ("serial", "mpich", 1),
+        ("coordinated", "mpich", 2),
+        ("coordinated", "openmpi", 2),
+    ],
+)
+def test_status_says_what_each_rank_runs_now(
+    name, library, trials, waiting, folder, serial
+):
+    running = waiting(name, library, trials)
+
+    def shows_all():
+        live = live_of(serial)
+        return live is not None and len(live["running"]) == trials
+
+    running.wait_for(shows_all)
+    live = live_of(serial, "--verbose")
+    printed = status(serial, "--verbose")
+    plain = status(serial)
+    let_go(folder)
+    running.wait().expect(0)
+
+    assert live["is_on"]
+    ranks = [0] if name == "serial" else [1, 2]
+    assert ranks == sorted(each["rank"] for each in live["running"])
+    assert (0, 4, 0) == (live["done"], live["total"], live["failed"])
+    assert any("SaveSnapshot" in line for line in live["trail"])
+    assert re.search(r"waiting: what runs, as rank 0 wrote .* ago \(0 of 4", printed)
+    assert re.search(rf"^ +{ranks[0]} +\S+ +0 +\S+ ", printed, re.MULTILINE)
+    assert "SaveSnapshot" in printed
+    assert "what runs" not in plain
+    assert live_of(serial) is None
+    assert [] == list(folder.database.parent.glob("*.trail*"))
+
+
+def test_of_a_run_that_died_status_says_what_it_ran(waiting, folder, serial):
+    running = waiting("serial", "mpich", 1)
+    running.wait_for(lambda: (live_of(serial) or {}).get("running"))
+
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+
+    assert "waiting: the run died; what it ran" in status(serial, "--verbose")
+    assert not live_of(serial)["is_on"]
+    let_go(folder)
+    serial("-m", "experimenter_mpi", "run", "exp.py").expect(0)
+    assert live_of(serial) is None
+
+
+def test_watching_shows_each_rank(waiting, folder, start_serial):
+    waiting("serial", "mpich", 1)
+    watching = start_serial("-m", "experimenter_mpi", "status", "--watch")
+
+    watching.wait_for("waiting: what runs, as rank 0 wrote")
+    watching.wait_for("rank")
+
+    watching.send_signal(signal.SIGINT)
+    watching.wait(30).expect(0)
+
+
+def test_several_databases_are_shown_together(serial, folder):
+    folder.write(WAITING)
+    let_go(folder)
+    for k in (1, 2):
+        share = ("--share", f"{k}/2", "--db", f"share-{k}.db")
+        serial("-m", "experimenter_mpi", "run", "exp.py", *share).expect(0)
+
+    printed = status(serial, "share-1.db", "share-2.db")
+    states = json.loads(status(serial, "share-1.db", "share-2.db", "waiting", "--json"))
+
+    assert re.search(r"^share-1\.db +waiting +4 +2 ", printed, re.MULTILINE)
+    assert re.search(r"^share-2\.db +waiting +4 +2 ", printed, re.MULTILINE)
+    assert ["share-1.db", "share-2.db"] == [
+        os.path.basename(state["database"]) for state in states
+    ]
+
+
+def test_more_than_one_name_is_refused(serial):
+    done = serial("-m", "experimenter_mpi", "status", "a.db", "heat", "cold").expect(2)
+
+    assert "one NAME at a time, not heat and cold" in done.stderr
