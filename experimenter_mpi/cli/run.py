@@ -32,6 +32,7 @@ from .arguments import (
 from .choosing import load_experiments, parsed, read_script
 from .databases import default_database
 from .layout import hint, say
+from .logs import add_log, begun
 from .overwriting import add_what_is_kept, confirm_overwriting, require_whole
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
         action="store_true",
         help="load pickled values; only for databases that you trust",
     )
+    add_log(add)
     add("--dry-run", action="store_true", help="print what would be run, and stop")
 
 
@@ -240,6 +242,7 @@ def main(arguments: list[str]) -> int:
     require_whole(made, given)
     if given.share is not None:
         given.share = as_share(given.share)
+    given.log = begun(given)
     # One limit for all experiments of the script, from now on.
     limit = given.time_limit
     given.ends = None if limit is None else time.monotonic() + limit
@@ -353,6 +356,7 @@ def _options(given: Namespace) -> Options:
         share=given.share,
         keep_snapshots=given.keep_snapshots,
         keep_diff=given.keep_diff,
+        log=given.log,
     )
 
 

@@ -156,6 +156,7 @@ class GroupedCommits:
         for path, kind in encoded.pickled:
             if (path, kind) not in self._warned:
                 self._warned.add((path, kind))
+                trail.log(trail.WARNING, "%s", pickle_warning(path, kind))
                 warnings.warn(pickle_warning(path, kind), stacklevel=2)
 
 

@@ -214,6 +214,7 @@ class Dispatcher:
 
     def _on_ready(self, rank: int) -> list[Instruction]:
         self.workers[rank].stage = Stage.READY
+        trail.log(trail.INFO, "rank %s is ready", rank)
         if self.draining:
             return [self._ask_to_drain(rank, StopWork("the run is stopping"))]
         return self._assign(rank) or self._close()

@@ -7,6 +7,7 @@ words, never what a message carries, and becomes a line when it is printed.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from _thread import get_ident
 from collections import deque
@@ -39,7 +40,8 @@ _LONGEST_LINE, _LONGEST_NAME, _RANGES = 160, 60, 3
 _RECEIVES, _SENDS, _DECIDES = "receives from", "sends to", "decides"
 _BEGINS, _ENDS = "begins", "ends"
 # Levels of ``logging``, which no worker imports for their sake.
-DEBUG, INFO, WARNING = 10, 20, 30
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
+LOGGER = "experimenter_mpi"
 
 _began = time.monotonic()
 _numbers = count(1)
@@ -57,12 +59,23 @@ class _Here:
     has_told = False
 
 
-def begin(place: Place, log: Callable[..., object] | None = None) -> None:
-    """Take note of where this is; ``log`` is called with level and text of decisions.
+def begin(place: Place) -> None:
+    """Take note of where this is, and whether decisions are to be logged.
 
     Nothing of an earlier run of this process is shown as if it went on.
     """
-    _Here.place, _Here.log, _Here.runs, _Here.has_told = place, log, None, False
+    _Here.place, _Here.runs, _Here.has_told = place, None, False
+    if (logging := sys.modules.get("logging")) is not None:
+        logger = logging.getLogger(LOGGER)
+        if not logger.handlers:  # else warnings would be printed by default
+            logger.addHandler(logging.NullHandler())
+        _Here.log = logger.log
+
+
+def log(level: int, text: str, *values: object) -> None:
+    """Log what is no entry of the trail, if anybody may read it."""
+    if _Here.log is not None:
+        _Here.log(level, text, *values)
 
 
 def watch(runs: Callable[[], Iterable[Runs]]) -> None:
@@ -90,8 +103,8 @@ def decided(text: str, *values: object, level: int | None = DEBUG) -> None:
     In a signal's handler it is noted with no ``level``, and so not logged.
     """
     _entries.append((next(_numbers), time.monotonic(), _DECIDES, None, text, values))
-    if _Here.log is not None and level is not None:
-        _Here.log(level, text, *values)
+    if level is not None:
+        log(level, text, *values)
 
 
 def run(attempts: Attempts, index: int) -> Attempt:
@@ -112,8 +125,7 @@ def _note_trial(began: float, outcome: Outcome) -> None:
     short = outcome.index, outcome.status, outcome.duration
     _entries.append((next(_numbers), began, _BEGINS, None, None, short))
     _entries.append((next(_numbers), time.monotonic(), _ENDS, None, None, short))
-    if _Here.log is not None:
-        _Here.log(DEBUG, "trial %s: %s after %.3g s", *short)
+    log(DEBUG, "trial %s: %s after %.3g s", *short)
 
 
 # --- what is kept of a message: by default its type alone, since it may be large

@@ -82,6 +82,7 @@ class Lead:
         except BaseException as error:
             self._tell(error)
             raise
+        trail.decided("end: %s", str(summary), level=trail.INFO)
         self._dismiss(m.Dismiss(summary.packed()))
         return summary
 
@@ -158,6 +159,7 @@ class Lead:
             reseed=experiment.reseed,
             seed=experiment.seed,
             bar_on=self._progress.bar_on,
+            log=self._options.log and self._options.log[:],  # a plain tuple
         )
 
     # --- the end
@@ -168,6 +170,7 @@ class Lead:
 
     def _tell(self, error: BaseException) -> None:
         """Let no worker wait for a rank 0 that has stopped, and no thread hold it."""
+        trail.log(trail.ERROR, "stopped by %s: %s", type(error).__name__, error)
         busy = self._workers == WORKING or self._threads_busy
         if self.transport is not None and busy:
             end_all(error, self.transport.abort)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from .. import output
+from ..coordination import trail
 from ..errors import ConfigurationError, counted
 from ..trial.outcome import Status
 from . import bar
@@ -99,11 +100,14 @@ class Progress:
         self._name, self._total = name, total
         self._rate = Rate()
         self._started = self._last_line = time.monotonic()
+        what = counted(total, "trial")
+        trail.decided("begin: %s, %s on %s", name, what, where, level=trail.INFO)
         if self._style == "log":
             self._print(f"{name}: {counted(total, 'trial')} to run on {where}")
 
     def note(self, text: str) -> None:
         """Print a line for people, above the bar if there is one."""
+        trail.log(trail.WARNING, "%s", text)
         self._print(f"experimenter_mpi: {text}")
 
     def on_drain(self, reason: str, seconds: float | None) -> None:
@@ -128,6 +132,7 @@ class Progress:
         if Status.FAILED in statuses:
             self.failed += statuses.count(Status.FAILED)
             self._last_error = _last_error(entries)
+            trail.log(trail.WARNING, "failed: %s", self._last_error)
         self._rate.sample(self.done)
         if self._notebook is not None:
             self._notebook.show(self.done, self.line())

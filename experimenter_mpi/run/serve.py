@@ -17,7 +17,7 @@ from ..errors import (
     rebuilt,
 )
 from ..mpi import launch
-from ..output import above_bar, safe
+from ..output import above_bar, safe, say
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess
 from ..trial.briefing import Briefing, unpack
@@ -86,6 +86,15 @@ def serve(transport: Transport) -> None:
                 _work_at(transport, Briefing.unpack(order.job), None)
 
 
+def _begin_log(job: Briefing, transport: Transport) -> None:
+    from . import log  # not on workers that nobody asked to
+
+    try:
+        log.begin(log.Log(*job.log or ()), transport.place)
+    except ExperimenterError as error:  # no reason to run no trials
+        say(f"experimenter_mpi: rank {transport.rank}: {error}")
+
+
 @contextmanager
 def _never_in_silence(transport: Transport) -> Iterator[None]:
     """End the job where this rank cannot go on: rank 0 would wait for it for ever."""
@@ -114,6 +123,8 @@ def _order(transport: Transport) -> m.Message:
 def _work_at(transport: Transport, job: Briefing, local: Experiment | None) -> None:
     launch.take_place(transport, job.workers)
     transport.is_needed = True
+    if job.log is not None:
+        _begin_log(job, transport)
     trail.begin(transport.place)
     line = Line(transport, job.time_left)
     try:

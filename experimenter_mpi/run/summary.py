@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from ..experiment.share import Share
+    from .log import Log
 
 
 class RunSummary(NamedTuple):
@@ -75,7 +76,7 @@ class Options(NamedTuple):
     ``only`` are the indices of the trials to run, None for all, and ``share`` is the
     part of them that is this run's. ``keep_snapshots`` is how many of a trial's newest
     snapshots are kept, None for all. ``keep_diff`` is whether the run keeps how its
-    code differs from the commit.
+    code differs from the commit. ``log`` is what each rank logs where to.
     """
 
     force_overwrite: bool = False
@@ -89,3 +90,4 @@ class Options(NamedTuple):
     share: Share | None = None
     keep_snapshots: int | None = None
     keep_diff: bool = False
+    log: Log | None = None

@@ -52,7 +52,7 @@ class Briefing(NamedTuple):
     is how many ranks work, None where all but rank 0 do. Random streams of trials
     follow from ``seed``; ``reseed`` says that it seeds the global generators too.
     ``bar_on`` names the standard streams that end on the terminal where rank 0 draws a
-    bar.
+    bar. ``log`` are level and file of ``run.log.Log``.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Briefing(NamedTuple):
     reseed: bool = True
     seed: int | None = None
     bar_on: tuple[str, ...] = ()
+    log: tuple[str, str | None] | None = None
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
 import sys
 import threading
 import weakref
@@ -74,7 +75,7 @@ def test_the_last_hundred_are_kept_and_numbered_without_gaps():
     assert list(range(numbers[0], numbers[0] + 100)) == numbers
 
 
-@pytest.mark.parametrize("kind", m.TYPES.values(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", m.TYPES, ids=lambda kind: kind.__name__)
 def test_no_message_is_kept_with_what_it_carries(kind):
     class Payload(dict):
         """Can be looked for, and answers to what is asked of any field."""
@@ -189,15 +190,33 @@ def test_it_may_be_read_while_others_write():
             thread.join()
 
 
-def test_decisions_are_logged_but_not_from_a_signals_handler():
-    logged = []
-    trail.begin(Place(0, ""), lambda *given: logged.append(given))
+def test_decisions_are_logged_but_not_from_a_signals_handler(caplog):
+    caplog.set_level(logging.DEBUG, logger="experimenter_mpi")
 
     trail.decided("drain: %s", "SIGTERM", level=trail.INFO)
     trail.decided("stop: %s", "SIGTERM", level=None)
+    trail.log(trail.WARNING, "rank %s died", 3)
+    trail.run(Trials(0.5), 7)
 
-    assert [(logging.INFO, "drain: %s", "SIGTERM")] == logged
-    assert 2 == len(trail.lines())
+    assert [
+        ("experimenter_mpi", logging.INFO, "drain: SIGTERM"),
+        ("experimenter_mpi", logging.WARNING, "rank 3 died"),
+        ("experimenter_mpi", logging.DEBUG, "trial 7: finished after 0.5 s"),
+    ] == caplog.record_tuples
+    assert 4 == len(trail.lines())
+
+
+def test_nobody_who_has_not_asked_for_a_log_sees_one():
+    code = """
+import logging, sys
+from experimenter_mpi.coordination import trail
+from experimenter_mpi.trial.outcome import Place
+trail.begin(Place(0, ""))
+trail.log(trail.ERROR, "%s", "unseen")
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ("", "") == (done.stdout, done.stderr)
 
 
 def test_it_is_printed_with_the_stacks_once_in_a_run(capfd):
