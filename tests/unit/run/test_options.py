@@ -18,4 +18,4 @@ def test_its_defaults_are_those_of_execute():
 
     shared["keep_snapshots"] = kept_snapshots(shared["keep_snapshots"])
 
-    assert {**shared, "only": None} == Options()._asdict()
+    assert {**shared, "only": None, "log": None} == Options()._asdict()
