@@ -19,6 +19,7 @@ from ..errors import (
     pickle_warning,
 )
 from ..experiment.derived import DerivedVariable
+from ..experiment.filters import KeptVariable
 from ..experiment.variables import (
     IntegerVariable,
     IterableVariable,
@@ -56,8 +57,8 @@ _SELECT = select(arrays)
 _LARGEST_INTEGER = (1 << 63) - 1  # of SQLite
 
 
-# Arguments that name keys of the configuration.
-_PATHS = {"names", "of"}
+# Arguments that are lists in JSON, of keys of the configuration or of ranges.
+_PATHS = {"names", "of", "paths", "kept"}
 
 
 def _rule(variable: type[Variable]) -> codec.Rule:
@@ -95,6 +96,7 @@ VARIABLE_RULES = tuple(
         MatchIterableVariable,
         ZippedVariable,
         DerivedVariable,
+        KeptVariable,
     )
 )
 

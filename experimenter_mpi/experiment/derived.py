@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from .paths import entry_at, with_entry
 from .tabulation import Lookup, steps_of, tabulated
 from .variables import Variable
 
@@ -87,29 +88,13 @@ def resolved(configuration: dict[str, Any], paths: list[Path]) -> dict[str, Any]
     for number, path in enumerate(paths):
         above = configuration
         for other in paths[number:]:
-            above = _changed(above, other, None)
-        function = _at(configuration, path).function
+            above = with_entry(above, other, None)
+        function = entry_at(configuration, path).function
         what = f"configuration: '{'.'.join(path)}'"
         of, entries = tabulated(what, function, Expansion(above))
         variable = DerivedVariable(source_text(function), of, entries)
-        configuration = _changed(configuration, path, variable)
+        configuration = with_entry(configuration, path, variable)
     return configuration
-
-
-def _at(configuration: Any, path: Path) -> Any:
-    for key in path:
-        configuration = configuration[key]
-    return configuration
-
-
-def _changed(value: dict[str, Any], path: Path, new: Any) -> dict[str, Any]:
-    """Return a dict with a new entry at a path, or without it if that is None."""
-    key, *rest = path
-    if rest:
-        return {**value, key: _changed(value[key], tuple(rest), new)}
-    if new is None:
-        return {name: entry for name, entry in value.items() if name != key}
-    return {**value, key: new}
 
 
 def attach(

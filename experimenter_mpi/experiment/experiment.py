@@ -156,6 +156,10 @@ class Experiment:
     Names are looked up in ``include_file`` (relative to ``execute``'s ``directory``)
     or, without it, in the file that creates the experiment.
 
+    ``where(configuration)`` says which points of the product are trials; it is called
+    on rank 0, once for each combination of the parameters that it looks at. The others
+    keep their order.
+
     Each trial has a stream of random numbers of its own, which follows from ``seed``
     and the trial's index: see ``get_rng``. Without a ``seed``, that is a function of
     the experiment's id, and is stored with it at the first run. Before each trial the
@@ -182,6 +186,7 @@ class Experiment:
         init_store_function_name: str | None = None,
         init_store: Callable[..., Any] | None = None,
         id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
+        where: Callable[[dict[str, Any]], Any] | None = None,
         seed: int | None = None,
         reseed: bool = True,
     ) -> None:
@@ -197,7 +202,10 @@ class Experiment:
             msg = f"experiment '{name}' needs function= or function_name="
             raise ConfigurationError(msg)
         # As it is now: a trial, or the rest of the script, may change what it holds.
-        self._expansion = Expansion(configuration)
+        if where is not None and not callable(where):
+            msg = f"where must be a function of the configuration, not {where!r}"
+            raise ConfigurationError(msg)
+        self._expansion = Expansion(configuration, where)
         self.given_seed = None if seed is None else _checked_seed(seed)
         self.reseed = reseed
         self.has_given_id = id is not None

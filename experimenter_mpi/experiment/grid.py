@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..encoding.rules import IMMUTABLE
@@ -60,7 +59,7 @@ class Level(NamedTuple):
 
 def longest_range(configuration: Any) -> int:
     """Return the largest number of values of a variable, without making them."""
-    found = _variables(configuration, ())
+    found = variables_in(configuration, ())
     return max((getattr(variable, "n", 0) for _, variable in found), default=0)
 
 
@@ -70,6 +69,8 @@ class Expansion:
     Later keys vary fastest. Variables may stand at the top level or inside nested
     dictionaries; everything else is the same in every trial.
 
+    ``where`` says of a trial's configuration whether there is such a trial.
+
     ``configuration`` is kept as it is now: each trial gets a copy of that state of
     whatever can be changed, so neither the script nor another trial can change it.
 
@@ -78,7 +79,11 @@ class Expansion:
             length is not the number of trials, or a value that cannot be copied.
     """
 
-    def __init__(self, configuration: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        configuration: dict[str, Any],
+        where: Callable[[Any], Any] | None = None,
+    ) -> None:
         if not isinstance(configuration, dict):
             kind = type(configuration).__name__
             msg = f"configuration must be a dict of names and values, not {kind}"
@@ -86,15 +91,18 @@ class Expansion:
         _check_names(configuration, ())
         self._changeable: set[Path] = set()
         captured = self._captured(configuration, (), {})
-        found = list(_variables(captured, ()))
+        found = list(variables_in(captured, ()))
         derived = [(path, each) for path, each in found if each.is_derived]
         found = [(path, each) for path, each in found if not each.is_derived]
         axes = _axes((p, v) for p, v in found if not _is_matched(v))
         matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
-        self.size = _count(axes, matched)
-        self._unresolved = captured, [path for path, _ in derived]
-        if any(hasattr(each, "function") for _, each in derived):
+        size = _count(axes, matched)
+        self._unresolved = captured, [path for path, _ in derived], where
+        if where is not None:
             return  # the rest is made when it is first asked for: see __getattr__
+        self.size = size
+        if any(hasattr(each, "function") for _, each in derived):
+            return
         if derived:
             from .derived import attach  # which most configurations need not
 
@@ -108,13 +116,21 @@ class Expansion:
         self._root = self._level(self.configuration, (), places)
 
     def __getattr__(self, name: str) -> Any:
-        """Resolve what is derived: rank 0 calls the functions, and others seldom."""
-        if name not in ("configuration", "axes", "matched", "_root"):
+        """Call the user's functions: rank 0 does, and others seldom."""
+        if name not in ("size", "configuration", "axes", "matched", "_root"):
             raise AttributeError(name)
-        from .derived import resolved
+        configuration, derived, where = self._unresolved
+        if where is not None:
+            from .filters import filtered
 
-        vars(self).update(vars(Expansion(resolved(*self._unresolved))))
-        return vars(self)[name]
+            configuration = filtered(configuration, where, Expansion(configuration))
+            made = Expansion(configuration)
+        else:
+            from .derived import resolved
+
+            made = Expansion(resolved(configuration, derived))
+        vars(self).update(vars(made))
+        return getattr(made, name)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the configuration of trial ``index`` alone, without the others."""
@@ -155,25 +171,10 @@ class Expansion:
         return level
 
     def documents(self, encode: Callable[[Any], str]) -> Iterator[str]:
-        """Give every trial's configuration as JSON text, in order.
+        """Give every trial's configuration as JSON text, in order; see ``texts``."""
+        from .texts import documents  # which no worker needs
 
-        Each value is encoded once, and each trial only joins the texts: a grid of a
-        million trials would otherwise be encoded a million times. So ``encode`` gives
-        parts of documents, and these have to be made whole: see ``codec``.
-        """
-        slots: list[Path] = []
-        template = _template(self.configuration, (), slots, encode)
-        order = {path: place for place, path in enumerate(slots)}
-        axes = [*self.axes, *self.matched]
-        texts = [_texts(axis, encode) for axis in axes]
-        combinations = _combinations(texts, len(self.axes), self.size)
-        if any(axis.others for axis in axes):
-            combinations = map(_flat, combinations)
-        columns = [order[each.path] for axis in axes for each in axis.columns]
-        if columns != sorted(columns):
-            columns_of = sorted(range(len(columns)), key=columns.__getitem__)
-            combinations = map(operator.itemgetter(*columns_of), combinations)
-        return map(template.__mod__, combinations)
+        return documents(self, encode)
 
 
 def _count(axes: list[Axis], matched: list[Axis]) -> int:
@@ -198,23 +199,22 @@ def _axes(found: Iterable[tuple[Path, Variable]]) -> list[Axis]:
     axes: dict[Any, Axis] = {}
     for path, variable in found:
         own = Axis(path, variable.values)
-        names: tuple[str, ...] | None = getattr(variable, "names", None)
-        key = path if names is None else (path[:-1], names)
+        key = variable.together(path) or path
         first = axes.setdefault(key, own)
         if first is not own:
             axes[key] = first._replace(others=(*first.others, own))
     for key, axis in axes.items():
         if axis.path != key:
-            _require_whole(axis, key[1])
+            _require_whole(axis, key)
     return list(axes.values())
 
 
-def _require_whole(axis: Axis, names: tuple[str, ...]) -> None:
+def _require_whole(axis: Axis, paths: tuple[Path, ...]) -> None:
     """Refuse a part of what ``zipped`` made, or of what a database says."""
-    found = {each.path[-1] for each in axis.columns}
-    if found != set(names):
+    if {each.path for each in axis.columns} != set(paths):
+        names = [repr(".".join(path)) for path in paths]
         msg = (
-            f"configuration: {' and '.join(map(repr, names))} move together, so all of "
+            f"configuration: {' and '.join(names)} move together, so all of "
             f"them must be in one dict, under these names; write **zipped(...) there"
         )
         raise ConfigurationError(msg)
@@ -224,51 +224,18 @@ def _require_whole(axis: Axis, names: tuple[str, ...]) -> None:
         raise ConfigurationError(msg)
 
 
-def texts_of(values: Sequence[Any], encode: Callable[[Any], str]) -> Sequence[str]:
-    """Return the text of each value; what is looked up in a table is encoded once."""
-    if hasattr(values, "mapped"):
-        looked_up: Sequence[str] = values.mapped(encode)
-        return looked_up
-    return tuple(map(encode, values))
-
-
-def _texts(axis: Axis, encode: Callable[[Any], str]) -> Sequence[Any]:
-    """Return the text of each value, or of each row where several move together."""
-    texts = [texts_of(each.values, encode) for each in axis.columns]
-    return tuple(zip(*texts, strict=True)) if axis.others else texts[0]
-
-
-def _flat(combination: tuple[Any, ...]) -> tuple[str, ...]:
-    found: list[str] = []
-    for each in combination:
-        if type(each) is tuple:
-            found += each
-        else:
-            found.append(each)
-    return tuple(found)
-
-
-def _combinations(
-    texts: list[Sequence[Any]], products: int, size: int
-) -> Iterator[tuple[Any, ...]]:
-    grid: Any = product(*texts[:products]) if products else ((),) * size
-    if products == len(texts):
-        return iter(grid)
-    matched = zip(*texts[products:], strict=True)
-    return (chosen + match for chosen, match in zip(grid, matched, strict=True))
-
-
 def _is_matched(variable: Variable) -> bool:
     return isinstance(variable, MatchIterableVariable)
 
 
-def _variables(value: Any, path: Path) -> Iterator[tuple[Path, Variable]]:
+def variables_in(value: Any, path: Path) -> Iterator[tuple[Path, Variable]]:
+    """Yield each variable of a configuration with its path."""
     if isinstance(value, Variable):
         _refuse_hidden(value.entries_given(), path, type(value).__name__)
         yield path, value
     elif isinstance(value, dict):
         for key, entry in value.items():
-            for found in _variables(entry, (*path, key)):
+            for found in variables_in(entry, (*path, key)):
                 _check_names(value, path)
                 yield found
     else:
@@ -308,7 +275,12 @@ def _copied_from(path: Path, value: Any, memo: dict[int, Any]) -> Any:
     try:
         from .copies import copied
 
-        own = [copied(part, memo) for part in parts]
+        own = [
+            _copied_from(path, part, memo)
+            if isinstance(part, Variable)
+            else copied(part, memo)
+            for part in parts
+        ]
         if all(map(operator.is_, own, parts)):
             return value
         return type(value)(*own) if isinstance(value, Variable) else own[0]
@@ -319,27 +291,3 @@ def _copied_from(path: Path, value: Any, memo: dict[int, Any]) -> Any:
             "in init_store"
         )
         raise ConfigurationError(msg) from error
-
-
-def _template(
-    value: dict[Any, Any], path: Path, slots: list[Path], encode: Callable[[Any], str]
-) -> str:
-    """Write the configuration's JSON text with a ``%s`` where a variable stands."""
-    parts = []
-    for key, entry in value.items():
-        here = (*path, key)
-        if isinstance(entry, Variable):
-            slots.append(here)
-            text = "%s"
-        elif isinstance(entry, dict) and _holds_variables(entry):
-            text = _template(entry, here, slots, encode)
-        else:
-            text = encode(entry).replace("%", "%%")
-        # The key's own escaping is the codec's: take it from a one-entry document.
-        name = encode({key: None})[1 : -len(":null}")].replace("%", "%%")
-        parts.append(f"{name}:{text}")
-    return "{" + ",".join(parts) + "}"
-
-
-def _holds_variables(value: dict[Any, Any]) -> bool:
-    return next(_variables(value, ("",)), None) is not None

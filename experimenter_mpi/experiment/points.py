@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding import codec
 from .blocks import Table
-from .grid import texts_of
+from .texts import texts_of
 from .variables import Variable
 
 if TYPE_CHECKING:

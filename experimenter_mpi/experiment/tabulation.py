@@ -7,12 +7,13 @@ those, not for each trial; which ones they are is seen while they are called.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from copy import copy
 from itertools import product
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from .noting import Noting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,14 +101,14 @@ def _by_axes(
     needs = _needs(expansion)
     read: set[int] = set()
     while _ALL not in read:
-        chosen, seen, entries = sorted(read), set(read), []
-        for index in _indices(expansion, chosen):
-            entries.append(function(_Reading(expansion[index], (), needs, seen)))
-            if seen != read:
+        chosen, noted, entries = sorted(read), set(read), []
+        for point in _points(expansion, needs, chosen, noted):
+            entries.append(function(point))
+            if noted != read:
                 break
         else:
             return chosen, entries
-        read = seen
+        read = noted
     return None, []
 
 
@@ -123,38 +124,53 @@ def _needs(expansion: Expansion) -> dict[Path, set[int]]:
     return needs
 
 
-def _indices(expansion: Expansion, chosen: list[int]) -> Iterator[int]:
-    """Yield a trial for each combination; the other axes stay at their first place."""
-    steps = steps_of(expansion.axes, chosen)
-    ranges = [range(0, stride * length, stride) for stride, length in steps]
-    return map(sum, product(*ranges))
+def _points(
+    expansion: Expansion,
+    needs: dict[Path, set[int]],
+    chosen: list[int],
+    noted: set[int],
+) -> Iterator[dict[str, Any]]:
+    """Yield a point, each time the same object, for each combination of chosen axes.
+
+    It lacks the parameters of the others, which stay at their first place.
+    """
+    lacking = {path: of for path, of in needs.items() if not of <= set(chosen)}
+    point = _noting(expansion[0], (), lacking, noted)
+    slots = [
+        [(_inner(point, each.path), each.path[-1], each.values) for each in columns]
+        for columns in (expansion.axes[place].columns for place in chosen)
+    ]
+    looked_up = [
+        (_inner(point, path), path[-1], values)
+        for path, values, _ in expansion.matched
+        if path not in lacking
+    ]
+    strides = [stride for stride, _ in steps_of(expansion.axes, chosen)]
+    lengths = (range(len(expansion.axes[place].values)) for place in chosen)
+    for places in product(*lengths):
+        for place, columns in zip(places, slots, strict=True):
+            for inner, key, values in columns:
+                inner[key] = values[place]
+        if looked_up:
+            trial = sum(map(mul, strides, places))
+            for inner, key, values in looked_up:
+                inner[key] = values[trial]
+        yield point
 
 
-class _Reading(Mapping[str, Any]):
-    """A configuration that notes which axes are looked at."""
+def _noting(
+    value: dict[str, Any], path: Path, lacking: dict[Path, set[int]], noted: set[int]
+) -> dict[str, Any]:
+    for key, entry in value.items():
+        here = (*path, key)
+        if type(entry) is dict and any(each[: len(here)] == here for each in lacking):
+            value[key] = _noting(entry, here, lacking, noted)
+    heres = {key: (*path, key) for key in value}
+    needs = {key: lacking[here] for key, here in heres.items() if here in lacking}
+    return Noting(value, needs, noted)
 
-    __slots__ = ("_needs", "_path", "_seen", "_value")
 
-    def __init__(
-        self,
-        value: dict[str, Any],
-        path: Path,
-        needs: dict[Path, set[int]],
-        seen: set[int],
-    ) -> None:
-        self._value, self._path = value, path
-        self._needs, self._seen = needs, seen
-
-    def __getitem__(self, key: str) -> Any:
-        value, path = self._value[key], (*self._path, key)
-        if path in self._needs:
-            self._seen |= self._needs[path]
-        elif type(value) is dict:
-            return _Reading(value, path, self._needs, self._seen)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
-
-    def __len__(self) -> int:
-        return len(self._value)
+def _inner(point: Any, path: Path) -> Any:
+    for key in path[:-1]:
+        point = point[key]
+    return point

@@ -24,6 +24,13 @@ class Variable:
     # Whether it follows from others, and is no axis of its own.
     is_derived = False
 
+    def together(
+        self,
+        path: tuple[str, ...],  # noqa: ARG002
+    ) -> tuple[tuple[str, ...], ...] | None:
+        """Return the paths of what moves together with it, its own among them."""
+        return None
+
     @property
     def values(self) -> tuple[Any, ...]:
         raise NotImplementedError

@@ -28,6 +28,9 @@ class ZippedVariable(Variable):
     def __init__(self, names: Iterable[str], iter: Iterable[Any]) -> None:  # noqa: A002
         self._set(names=tuple(names), entries=entries_of("zipped", iter))
 
+    def together(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        return tuple((*path[:-1], name) for name in self.names)
+
     def entries_given(self) -> tuple[Any, ...]:
         return self.entries
 

@@ -28,6 +28,12 @@ for name, configuration in {
     },
 }.items():
     Experiment(name, function=trial, configuration=configuration)
+Experiment("where", function=trial, where=lambda c: c["a"] < c["inner"]["b"],
+    configuration={
+        "a": IterableVariable([1, 2]), "inner": {"b": IterableVariable([1, 2, 3])},
+        "sum": Derived(lambda c: c["a"] + c["inner"]["b"]),
+    },
+)
 """
 KINDS = {
     "zipped": [
@@ -43,6 +49,9 @@ KINDS = {
         {"a": a, "b": b, "square": a * a, "inner": {"sum": a * a + b}}
         for a in (1, 2)
         for b in (3, 4)
+    ],
+    "where": [
+        {"a": a, "inner": {"b": b}, "sum": a + b} for a, b in ((1, 2), (1, 3), (2, 3))
     ],
 }
 SEEN = """SELECT results ->> '$.seen' FROM trials JOIN experiments

@@ -192,7 +192,7 @@ def a_named_one(c):
     [
         (
             a_named_one,
-            'def a_named_one(c):\n    """Follow from a."""\n    return c["a"]',
+            'def a_named_one(c):\n    return c["a"]',
         ),
         (len, "len"),
         (eval("lambda c: 1"), "<lambda>"),  # noqa: S307 - it has no text
