@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   experimenter-mpi merge experiments.db other-machine.db
-      add new experiments, and the results of trials that are finished only there
+      add new experiments, and the results of trials finished only there
   experimenter-mpi merge all.db share-*.db
       combine the shares of a job array; all.db is created if it does not exist"""
 

@@ -101,7 +101,7 @@ def test_what_is_no_message_is_neither_waited_for_nor_taken_for_the_end(garbage)
     os.write(sink, garbage)
     wire = Wire(source, sink)
 
-    with pytest.raises(ProtocolError, match="no message"):
+    with pytest.raises(ProtocolError, match="not a message"):
         wire.receive()
     wire.close()
 

@@ -374,7 +374,7 @@ def test_a_module_is_found_as_python_m_finds_it(name, package, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("no_such_module", "no module no_such_module here"),
+        ("no_such_module", "no module no_such_module in this folder"),
         ("no_such.exp", "No module named 'no_such'"),
         ("pack_h.exp", "ZeroDivisionError"),
         ("", "cannot find module"),
