@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import join, quote
 from typing import TYPE_CHECKING
 
+from .. import threads
 from .durations import hours
 from .job import MOST_RUNS
 from .schedulers import described
@@ -103,7 +104,7 @@ def surroundings(job: Job, *, runs: bool = True) -> str:
     """
     python = _PYTHON if job.python is None else quote(job.python)
     cores = job.cpus_per_rank
-    others = " ".join(f"{name}={cores}" for name in _THREADS)
+    others = " ".join(f"{name}={cores}" for name in threads.ALSO_COMMON)
     lines = [
         _WITH,
         *_setup(job),
@@ -143,7 +144,3 @@ def _needed(job: Job) -> Iterator[str]:
     yield '        "not run again: put its folder on PATH, or leave --resume out"'
     yield "    exit 3"
     yield "done"
-
-
-# Not every numerical library heeds OpenMP's variable.
-_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

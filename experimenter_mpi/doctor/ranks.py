@@ -11,9 +11,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import __version__
+from .. import __version__, threads
 from ..errors import counted
-from ..mpi import launch
 from .findings import NOTE, OK, PROBLEM, Finding
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def _cores() -> set[int]:
 
 def threads_per_rank(variables: Mapping[str, str]) -> int | None:
     """Return how many threads linear algebra was told to take, None if nothing was."""
-    told = [variables.get(name, "").partition(",")[0] for name in launch.THREADS]
+    told = [variables.get(name, "").partition(",")[0] for name in threads.VARIABLES]
     return max((int(text) for text in told if text.isdecimal()), default=None)
 
 

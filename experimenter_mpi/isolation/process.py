@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..cluster.inherited import without_launcher
+from ..cluster.restart import calling, interpreter
 from ..errors import IsolationError
 from . import exit_status as endings
 from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
@@ -25,10 +26,6 @@ from .pipe import LAST_WORDS, LIFELINE, SINK, SOURCE, TELL_AND_DIE, Wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BOOT = (
-    "import sys; sys.path[:] = {path!r}; "
-    "from experimenter_mpi.isolation.child import main; main()"
-)
 # How often to look whether the child lives, where no descriptor says so.
 _LOOK_SECONDS = 0.05
 # How long a child may take to say where it is, before it is killed.
@@ -191,7 +188,8 @@ def _spawn(descriptors: list[int]) -> int:
         ]
         # It must not compete for the terminal, which would stop it.
         nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        command = [*interpreter(), "-c", _BOOT.format(path=_search_path())]
+        boot = calling("isolation.child", "main", path=_search_path())
+        command = [*interpreter(), *boot]
         return os.posix_spawn(
             sys.executable,
             command,
@@ -222,16 +220,3 @@ def _death_descriptor(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, an old one, or a strict sandbox
         return None
-
-
-def interpreter() -> list[str]:
-    """Return the command that starts a Python like this one, with its flags."""
-    flags = sys.flags
-    letters = {
-        "B": flags.dont_write_bytecode,
-        "E": flags.ignore_environment,
-        "O": flags.optimize,
-        "s": flags.no_user_site,
-    }
-    chosen = [f"-{letter * level}" for letter, level in letters.items() if level]
-    return [sys.executable, *chosen, *(f"-W{option}" for option in sys.warnoptions)]

@@ -11,7 +11,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import output
+from .. import output, threads
 from ..errors import LaunchError, SaidByRank0, marked
 
 if TYPE_CHECKING:
@@ -48,16 +48,6 @@ _LOCAL_SIZES = (
     "MV2_COMM_WORLD_LOCAL_SIZE",
     "JSM_NAMESPACE_LOCAL_SIZE",
     "PALS_LOCAL_SIZE",
-)
-# What libraries that compute on threads read when they are loaded; OMP_NUM_THREADS
-# speaks for all of them.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
 )
 # Whose children inherit it: a rank's process, and what tells its launch from others.
 _MARK = "EXPERIMENTER_RANK"
@@ -121,11 +111,13 @@ def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
     Each rank's linear algebra would else take all cores. Slurm's ``--cpus-per-task``
     says how many are a rank's own. Comes too late for what is loaded already.
     """
-    if told_local_size(environment) == 1 or any(n in environment for n in THREADS):
+    if told_local_size(environment) == 1 or any(
+        n in environment for n in threads.VARIABLES
+    ):
         return
-    threads = environment.get("SLURM_CPUS_PER_TASK", "1")
-    for name in THREADS:
-        environment[name] = threads
+    cores = environment.get("SLURM_CPUS_PER_TASK", "1")
+    for name in threads.VARIABLES:
+        environment[name] = cores
 
 
 def _sizes(environment: Mapping[str, str]) -> list[int]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import processes
+from ..cluster.restart import calling, interpreter
 from ..coordination.messages import Dismiss
 from ..errors import LaunchError, WorkerDiedError
 from ..exit_codes import EXIT_WRONG
@@ -215,7 +216,7 @@ def apart(module: str, function: str, patience: float) -> ProcessEnd:
 
     # A session of its own: an MPI that gives up may kill the whole process group.
     child = subprocess.Popen(  # noqa: S603 - this Python, with text of ours
-        [*_python(), _program(module, function)],
+        [*interpreter(), *calling(module, function)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -253,9 +254,8 @@ def _start(mpi: Any, workers: int) -> Any:
     deadline = threading.Timer(PATIENCE_SECONDS, _give_up)
     deadline.daemon = True
     deadline.start()
-    command, *arguments = _python()
     place = f"{os.getpid()}, {os.uname().nodename!r}"
-    arguments.append(_program("run.spawned", "main", place))
+    command, *arguments = [*interpreter(), *calling("run.spawned", "main", place)]
     try:
         with _apart():
             return mpi.COMM_SELF.Spawn(command, arguments, workers)
@@ -328,21 +328,3 @@ def _wrapper(mpiexec: str) -> str:
     )
     python = quote(sys.executable)
     return f'#!/bin/sh\nexec {python} -ISc {quote(become)} {quote(mpiexec)} "$@"\n'
-
-
-def _python() -> list[str]:
-    """Return the command that starts a Python such as this one."""
-    from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
-
-    return [sys.executable, *_args_from_interpreter_flags(), "-c"]
-
-
-def _program(module: str, function: str, given: str = "") -> str:
-    """Return the text of a program; this package is where it was found here."""
-    package, folder = __name__.partition(".")[0], os.path.abspath(__file__)
-    for _ in range(3):
-        folder = os.path.dirname(folder)
-    return (
-        f"import sys; sys.path.append({folder!r}); "
-        f"from {package}.{module} import {function}; sys.exit({function}({given}))"
-    )

@@ -152,11 +152,13 @@ def test_what_users_need_of_the_environment_stays():
     assert needed == {"PMI": "", **kept}
 
 
-@pytest.mark.parametrize("flags", [[], ["-O"], ["-B", "-OO", "-s", "-Wignore"]])
+@pytest.mark.parametrize(
+    "flags", [[], ["-O"], ["-B", "-OO", "-s", "-Wignore"], ["-I", "-Xutf8"]]
+)
 def test_a_child_gets_the_flags_of_the_interpreter(flags):
     code = (
         "import os, sys\n"
-        "from experimenter_mpi.isolation.process import interpreter\n"
+        "from experimenter_mpi.cluster.restart import interpreter\n"
         "if len(sys.argv) > 1: print(sys.flags, sys.warnoptions); sys.exit()\n"
         "command = interpreter()\n"
         "print(sys.flags, sys.warnoptions, flush=True)\n"
