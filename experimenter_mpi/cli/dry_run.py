@@ -23,7 +23,7 @@ def describe(experiments: list[Experiment], given: Namespace) -> int:
     if os.path.exists(given.db):
         with open_existing(given.db) as session:
             rows = [_row(experiment, session, given) for experiment in experiments]
-            lost = stored(experiments, session) if given.overwrite else []
+            lost = stored(experiments, session, given.share) if given.overwrite else []
     else:
         rows = [_row(experiment, None, given) for experiment in experiments]
         lost = []

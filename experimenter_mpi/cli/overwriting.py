@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..database.handle import session_of
 from ..errors import NotFoundError, counted
 from ..program import program
+from ..run.overwriting import indices_of
 from ..trial.outcome import Status
 from .arguments import add_kept_snapshots, confirm
 from .outline import Outline
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..database.handle import ExperimentDatabase
     from ..database.session import Session
     from ..experiment.experiment import Experiment
+    from ..experiment.share import Share
     from .arguments import Parser
 
 
@@ -26,15 +28,19 @@ class StoredExperiment(NamedTuple):
     """What is stored by the name of an experiment."""
 
     name: str
+    share: Share | None
     trials: int
     finished: int
     snapshots: int
 
     def __str__(self) -> str:
         finished = f"{self.finished} of {counted(self.trials, 'trial')} finished"
+        name = f"'{self.name}'"
+        if self.share is not None:
+            name = f"share {self.share} of {name}"
         if not self.snapshots:
-            return f"'{self.name}' ({finished})"
-        return f"'{self.name}' ({finished}, {counted(self.snapshots, 'snapshot')})"
+            return f"{name} ({finished})"
+        return f"{name} ({finished}, {counted(self.snapshots, 'snapshot')})"
 
 
 def add_what_is_kept(add: Callable[..., object]) -> None:
@@ -43,8 +49,8 @@ def add_what_is_kept(add: Callable[..., object]) -> None:
         "--overwrite",
         action="store_true",
         help=(
-            "first delete stored experiments of the same name; asks if trials have "
-            "finished"
+            "first delete stored experiments of the same name, with --share the trials "
+            "of the share; asks if trials have finished"
         ),
     )
     add(
@@ -66,18 +72,23 @@ def require_whole(made: Parser, given: Namespace) -> None:
 
 
 def stored(
-    experiments: Iterable[Experiment], session: Session
+    experiments: Iterable[Experiment], session: Session, share: Share | None = None
 ) -> list[StoredExperiment]:
-    """Return what overwriting these experiments deletes."""
+    """Return what overwriting these experiments deletes, or a share of them."""
     found = []
     for experiment in experiments:
         try:
             there = Outline(session, experiment.name)
         except NotFoundError:
             continue
-        finished = there.counts[Status.FINISHED]
-        snapshots = session.upkeep.count_snapshots(there.id)
-        found.append(StoredExperiment(experiment.name, len(there), finished, snapshots))
+        trials, chosen = len(there), None
+        if share is not None:
+            trials, chosen = share.size(trials), indices_of(share, trials)
+        finished = session.trials.counts(there.id, share)[Status.FINISHED]
+        snapshots = session.upkeep.count_snapshots(there.id, chosen)
+        found.append(
+            StoredExperiment(experiment.name, share, trials, finished, snapshots)
+        )
     return found
 
 
@@ -87,7 +98,7 @@ def confirm_overwriting(
     """Ask where work would be lost: finished trials, or what others have saved."""
     if not given.overwrite:
         return
-    there = stored(experiments, session_of(database))
+    there = stored(experiments, session_of(database), given.share)
     if any(each.finished or each.snapshots for each in there):
         names = ", ".join(map(str, there))
         confirm(f"Delete {names} from {given.db}?", yes=given.yes)

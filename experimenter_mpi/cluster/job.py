@@ -52,6 +52,7 @@ class Job:
             signal ``notice`` seconds before the end.
         array: How many tasks, each with a share of the trials and its own database.
         array_limit: How many of them may run at once.
+        merges: How many tasks the array has whose databases the job merges.
         file: Where the script will stand, for a job that submits itself again.
     """
 
@@ -85,6 +86,7 @@ class Job:
     array: int | None = None
     array_limit: int | None = None
     fault_tolerant: bool = False
+    merges: int | None = None
     file: str | None = None
 
     def __post_init__(self) -> None:

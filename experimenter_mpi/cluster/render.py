@@ -73,6 +73,7 @@ def merging(job: Job, file: str | None = None) -> Job:
         nodes=None,
         cpus_per_rank=1,
         array=None,
+        merges=job.array,
         resume=False,
         fault_tolerant=False,
         max_runs=None,

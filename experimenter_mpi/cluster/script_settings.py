@@ -30,6 +30,8 @@ def settings(job: Job, *, runs: bool = True) -> str:
     if runs:
         lines.append(f"script={quote(job.script)}")
     lines.append(f"database={quote(job.database)}")
+    if job.merges is not None:
+        lines.append(f"shares={job.merges} # as many as the array has tasks")
     if runs:
         options = join([*_limit(job), *job.options])
         lines.append(f"options=({options}) # of `run`; more: --grace 2:00 --isolate")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JobScriptError
+from ..output import say
 from .installed import library_installed
 from .job import Job
 from .render import merge_file, render, render_merge
@@ -133,7 +134,25 @@ def write(job: Job, *, force: bool = False) -> list[str]:
     except OSError as error:
         msg = f"cannot write {error.filename or job.file}: {error.strerror}"
         raise JobScriptError(msg) from error
+    if left := parts_left_over(job):
+        say(
+            f"experimenter_mpi: {', '.join(left)} in {job.database}.parts are left "
+            f"over from an array with more than {job.array} tasks: their trials run "
+            "again, as each task has its own part, and the merge takes both"
+        )
     return list(texts)
+
+
+def parts_left_over(job: Job) -> list[str]:
+    """Return the names of the parts that belong to no task of an array."""
+    if job.array is None:
+        return []
+    folder = os.path.join(job.directory or ".", f"{job.database}.parts")
+    with suppress(OSError):
+        names = [name for name in os.listdir(folder) if name.endswith(".db")]
+        own = {f"{number}.db" for number in range(1, job.array + 1)}
+        return sorted(set(names) - own, key=lambda name: (len(name), name))
+    return []
 
 
 def _is_other(path: str, text: str) -> bool:

@@ -18,6 +18,7 @@ from ..trial.functions import find_functions
 from ..trial.outcome import Status
 from . import live, provenance
 from .interruption import draining_on_signals
+from .overwriting import reset_own_share
 from .recording import recorded_run
 from .resumption import Resumption, notice_of_results
 from .selection import notice_of_suspects, of_share, selected
@@ -144,9 +145,10 @@ class Campaign:
     def _enrol(self) -> None:
         # First of all: what a run left that met a full disk may be what fills it.
         self._session.sweep_leftovers()
+        overwrites = reset_own_share(self._experiment, self._session, self._options)
         self._session.experiments.enrol(
             self._experiment,
-            force_overwrite=self._options.force_overwrite,
+            force_overwrite=overwrites,
             id_by_content=self._options.share is not None,
         )
 

@@ -17,6 +17,7 @@
 exec >>"$LS_SUBCWD/hpc/logs/exp-merge-$LSB_JOBID.out" 2>&1
 cd -- "$LS_SUBCWD" || exit 3
 database=experiments/experiments.db
+shares=8 # as many as the array has tasks
 
 # ---- With what ------------------------------------------------------------------
 #module load ... || exit 3
@@ -28,9 +29,12 @@ export OMP_NUM_THREADS=1 # as many threads as a rank has cores; also:
 
 # ---- Merge: what is there already is left alone, so it may be run again -------------
 parts=()
+left_over=() # of an array with another number of tasks
 for part in "$database".parts/*.db; do
+    number=$(basename -- "$part" .db)
     if [ -s "$part" ]; then
         parts+=("$part")
+        [ "$number" -le "$shares" ] 2>/dev/null || left_over+=("$part")
     elif [ -e "$part" ]; then
         echo "job script: $part is empty; its task ended before it began"
     fi
@@ -39,7 +43,15 @@ if [ "${#parts[@]}" -eq 0 ]; then
     echo "job script: the tasks left no database in $database.parts"
     exit 3
 fi
-"$python" -m experimenter_mpi merge "$database" "${parts[@]}"
-code=$?
-"$python" -m experimenter_mpi status "$database"
-exit "$code"
+if [ "${#left_over[@]}" -gt 0 ]; then
+    echo "job script: the array has $shares tasks; these parts are left over from one" \
+        "with more, and are merged, too: ${left_over[*]}"
+fi
+"$python" -m experimenter_mpi merge "$database" "${parts[@]}" || exit
+"$python" -m experimenter_mpi status "$database" || exit
+if "$python" -m experimenter_mpi status "$database" --json |
+    grep -qE '^    "(pending|running)": [1-9]'; then
+    echo "job script: trials are pending; submit the array again, then this"
+    exit 75
+fi
+exit 0

@@ -345,6 +345,19 @@ def test_jobs_that_must_have_ended_are_named_to_the_scheduler(job, here):
     assert "submit it: sbatch --dependency=afterany:3 x.sh" in err
 
 
+def test_parts_of_an_array_with_another_number_of_tasks_are_named(job, here):
+    (here / "x.db.parts").mkdir()
+    for name in ("1.db", "2.db", "9.db", "10.db", "9.db-wal"):
+        (here / "x.db.parts" / name).touch()
+
+    ask = ("slurm", *ASK, "--db", "x.db", "--output", "x.sh")
+    _, _, err = job(*ask, "--array", "2")
+    _, _, none = job(*ask, "--array", "10", "--force")
+
+    assert "9.db, 10.db in x.db.parts are left over" in err
+    assert "left over" not in none
+
+
 # --- from Python
 
 

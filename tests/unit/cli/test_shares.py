@@ -126,6 +126,40 @@ def test_more_shares_than_trials_leave_some_with_nothing_to_do(folder):
     assert 0 == code and "0 finished, 0 failed" in out
 
 
+def test_a_share_that_is_overwritten_leaves_the_others_alone(folder):
+    for share in ("1/2", "2/2"):
+        folder.run(share, db="one.db")
+    (folder.path / "exp.py").write_text(SOURCE.replace("2 * ", "3 * "))
+
+    asked, _, err = folder.run("2/2", "--overwrite", db="one.db")
+    before = [trial.results for trial in folder.trials("one.db")]
+    code, _, _ = folder.run("2/2", "--overwrite", "--yes", db="one.db")
+
+    assert 3 == asked
+    assert "Delete share 2/2 of 'heat' (5 of 5 trials finished) from one.db?" in err
+    assert 0 == code
+    after = [trial.results for trial in folder.trials("one.db")]
+    assert before[::2] == after[::2]
+    assert [3 * n for n in range(1, 10, 2)] == [each["double"] for each in after[1::2]]
+
+
+def test_a_share_with_another_configuration_does_not_overwrite_the_others(folder):
+    folder.run("1/2", db="one.db")
+    (folder.path / "exp.py").write_text(SOURCE.replace("(0, 9)", "(0, 3)"))
+
+    refused, _, err = folder.run("2/2", "--overwrite", "--yes", db="one.db")
+    kept = len(folder.trials("one.db"))
+    own, _, _ = folder.run("1/2", "--overwrite", "--yes", db="one.db")
+
+    assert 3 == refused and "with another configuration" in err
+    assert 10 == kept
+    assert 0 == own and 4 == len(folder.trials("one.db"))
+
+
+def test_a_share_overwrites_what_is_not_there(folder):
+    assert 0 == folder.run("2/2", "--overwrite")[0]
+
+
 def test_a_share_that_ran_anew_counts_in_a_new_merged_database_alone(folder):
     """As the help of merge says: what is finished there keeps its results."""
     folder.run("1/3")
