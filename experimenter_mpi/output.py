@@ -65,7 +65,7 @@ def _wait_for(number: int) -> None:
 
 
 def make_safe(*, strict: bool = False) -> None:
-    """Have nothing that is printed fail in this process, up to Python's last flush.
+    """Ignore failures of printing in this process, up to Python's last flush.
 
     When ``strict``, what standard output does not take raises OutputError, once.
     """
@@ -80,7 +80,7 @@ def make_safe(*, strict: bool = False) -> None:
 
 @contextmanager
 def safe() -> Iterator[None]:
-    """Have nothing that is printed fail until the end of the block."""
+    """Ignore failures of printing until the end of the block."""
     before = {}
     for name, number in STREAMS.items():
         stream = getattr(sys, name)
@@ -100,7 +100,7 @@ def safe() -> Iterator[None]:
 
 @contextmanager
 def above_bar(names: Iterable[str]) -> Iterator[None]:
-    """Have lines that are printed to these streams stand above another process's bar.
+    """Print lines of these streams above the bar of another process.
 
     The line of a bar has no end, so what is printed next would continue it: each line
     erases it first, and the bar is drawn again below. What is not printed by Python's
@@ -172,7 +172,7 @@ def _safe(stream: Any, number: int, *, strict: bool = False) -> TextIOWrapper:
 
 
 def _fill_gaps() -> None:
-    """Let no file or socket be opened as a standard stream that was closed."""
+    """Prevent files and sockets from taking the number of a closed standard stream."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -198,7 +198,7 @@ def say_at_once(text: str) -> None:
 
 
 def flush() -> None:
-    """Let out what was printed, as far as it can be."""
+    """Flush what was printed, as far as possible."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(*TROUBLE):
             stream.flush()

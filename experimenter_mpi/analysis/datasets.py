@@ -150,7 +150,7 @@ class _Dataset:
                 data = stacked(placed, arrays[0], shape)
                 return (*dimensions, *own), data
         if name in self._dims:
-            msg = f"dims: '{name}' is no array of one shape in all trials"
+            msg = f"dims: '{name}' is not an array of one shape in all trials"
             raise ConfigurationError(msg)
         return dimensions, self._values(placed).reshape(shape)
 

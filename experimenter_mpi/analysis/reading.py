@@ -90,7 +90,7 @@ class _Decode:
             self._storage, self._experiment_id, row[part], what, self._refer
         )
         if not isinstance(value, dict):
-            msg = f"{self._storage.name}: {what} is no object; run the trial again"
+            msg = f"{self._storage.name}: {what} is not a JSON object; rerun the trial"
             raise CorruptDocumentError(msg)
         return value
 

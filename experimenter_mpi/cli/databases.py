@@ -83,7 +83,7 @@ def _the_database() -> str:
 
 
 def _places_of_words(parser: Parser, arguments: list[str]) -> Iterator[int]:
-    """Yield the place of each argument that is no option, nor the value of one."""
+    """Yield the place of each argument that is not an option or the value of one."""
     only_words, values = False, 0
     for place, argument in enumerate(arguments):
         if values:

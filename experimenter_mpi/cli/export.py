@@ -14,7 +14,7 @@ EXAMPLES = """
 
 
 def _names_database(words: list[str]) -> bool:
-    """Whether DB comes before OUT, which is no file yet and not followed by another."""
+    """Whether DB comes before OUT, which does not exist yet and is the last word."""
     return os.path.isfile(words[0]) or any(map(is_database, words[1:2]))
 
 

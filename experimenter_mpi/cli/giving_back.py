@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def give_room_back(session: Session, experiment_id: UUID | None = None) -> None:
-    """Give room back after something was deleted, which it cannot undo any more."""
+    """Shrink the file after a deletion, which is committed already."""
     try:
         left = session.upkeep.tidy(experiment_id)
     except (DatabaseError, KeyboardInterrupt) as error:

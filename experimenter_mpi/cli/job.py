@@ -302,5 +302,5 @@ def _submit(job: Job, *, force: bool) -> None:
 
 
 def _tell(text: str) -> None:
-    """Say to the reader what is no part of the script or of its number."""
+    """Print to stderr what is not part of the script or of the job's number."""
     print(printable(text), file=sys.stderr)

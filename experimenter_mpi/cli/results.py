@@ -123,7 +123,7 @@ def _quoted(cell: str) -> str:
 
 @contextmanager
 def _of_trial(row: dict[str, Any]) -> Iterator[None]:
-    """Say which trial's documents are not what they should be."""
+    """Raise an error that names the trial whose documents are damaged."""
     try:
         yield
     except CorruptDocumentError as error:

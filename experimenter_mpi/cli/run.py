@@ -263,7 +263,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_functions(experiments: list[Experiment], directory: str | None) -> None:
-    """Look up every function before a database is opened or made for them."""
+    """Look up every function before a database is opened or created."""
     with working_in(directory):
         for experiment in experiments:
             find_functions(experiment, scripts.read_include(experiment))

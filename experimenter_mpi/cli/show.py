@@ -127,7 +127,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _again(row: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    """Say how to run the trial again: from its latest snapshot, or from scratch."""
+    """Yield the commands that rerun the trial, from a snapshot or from scratch."""
     run = _rerun(row, path)
     name, database = shlex.quote(row["experiment"]), shlex.quote(path)
     anew = f"{program()} reset {database} {name} {row['index']} --yes && {run}"

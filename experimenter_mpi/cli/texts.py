@@ -34,7 +34,7 @@ def short(value: Any, *, allow_pickle: bool = False) -> str:
 
 
 def find_classes() -> None:
-    """Let pickles find the classes of a script in the current folder."""
+    """Make the classes of scripts in the current folder available to pickles."""
     sys.path.append(os.getcwd())
 
 

@@ -48,7 +48,7 @@ class Pace:
         self._longest = max(longest, self._longest * LONGEST_KEPT)
 
     def size(self, left: int, workers: int) -> int:
-        """Give short trials by the hundred, long ones one by one, the last finely."""
+        """Return how many trials to assign: hundreds of short ones, or one long one."""
         if self._fixed is not None:
             return self._fixed
         if self._mean is None:

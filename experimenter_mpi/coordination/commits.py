@@ -120,7 +120,7 @@ class GroupedCommits:
     def in_background(
         self, before: Callable[[], object] = lambda: None
     ) -> Iterator[None]:
-        """Let nothing wait for long while the calling thread is busy with a trial.
+        """Commit in the background while the calling thread is busy with a trial.
 
         ``before`` is called before each look, and may add entries.
         """

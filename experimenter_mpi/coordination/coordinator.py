@@ -93,7 +93,7 @@ def _freeze() -> None:
 
 @contextmanager
 def _older_objects_left_alone() -> Iterator[None]:
-    """Let the garbage collector look only at what is made from now on.
+    """Make the garbage collector look only at objects created from now on.
 
     Each trial leaves a few objects that live until the next commit: enough for it to go
     through all that the imports have made, again and again.
@@ -253,7 +253,7 @@ class Coordinator:
         return answer
 
     def _judged(self, outcome: Outcome) -> Outcome:
-        # Ctrl-C is no reason to count a trial as late.
+        # Ctrl-C is not a reason to count a trial as late.
         if isinstance(self._port.exception_of(outcome.index), KeyboardInterrupt):
             return outcome
         return overdue.judged(outcome, self._limit)

@@ -24,7 +24,7 @@ def entry_of(index: int, place: Place) -> Entry:
 
 
 def news(rank: int, place: Place | None, blame: Blame | None, left: int) -> str:
-    """Say in a line that a rank died, what of, and how many workers are left."""
+    """Return the line that says that a rank died, of what, and how many are left."""
     where = f"rank {rank}" + (f" on {place.hostname}" if place else "")
     running, fatal = (blame.indices, blame.fatal) if blame else ((), ())
     others = f"{left} workers continue" if left > 1 else "1 worker continues"

@@ -237,7 +237,7 @@ class Dispatcher:
         return instructions
 
     def _assign(self, rank: int) -> list[Instruction]:
-        """Give a worker what it should hold."""
+        """Assign to a worker what it should hold."""
         if self._takes_suspect(rank):
             index = self._suspects.take()
             self._give(rank, [index])

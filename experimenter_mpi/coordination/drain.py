@@ -46,7 +46,7 @@ class Drain:
     ) -> None:
         now = time.monotonic()
         self.reason: str | None = None
-        # Whether a trial runs on the main thread, which it may hold for ever.
+        # Whether a trial runs on the main thread, which it may hold forever.
         self.in_trial = False
         # Why no trial starts although the run does not drain yet.
         self.shortage: str | None = None

@@ -73,7 +73,7 @@ def begin(place: Place) -> None:
 
 
 def log(level: int, text: str, *values: object) -> None:
-    """Log what is no entry of the trail, if anybody may read it."""
+    """Log what is not an entry of the trail, if anybody may read it."""
     if _Here.log is not None:
         _Here.log(level, text, *values)
 

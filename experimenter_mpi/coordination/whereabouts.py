@@ -25,7 +25,7 @@ class Whereabouts:
         trail.watch(self.now)
 
     def look(self, worker: int) -> None:
-        """See whether a worker runs another trial than when it was last looked at."""
+        """Check whether a worker runs another trial than at the last check."""
         index = self._workers[worker].current
         known = self._since.get(worker)
         if known is None or known[0] != index:

@@ -120,7 +120,7 @@ class Line(Questions):
     # What a trial may know about the end of the run (see context.StopInfo).
 
     def glance(self) -> bool:
-        """Say whether the run drains, as far as was known a moment ago.
+        """Return whether the run drains, as known a moment ago.
 
         Between short trials, where looking at MPI each time would be felt.
         """
@@ -219,7 +219,7 @@ def _about_bytes(outcome: Outcome) -> int:
 
 
 def report_unable(line: Line, place: Place, error: Exception) -> None:
-    """Tell rank 0 that this rank cannot work, and why; returns when released."""
+    """Tell rank 0 why this rank cannot work; return when released."""
     line.send(m.Unable(place, type(error).__name__, message_of(error)))
     while not isinstance(line.receive(), m.Release):
         pass
@@ -293,7 +293,7 @@ class Outgoing:
             return held, self._sent
 
     def close(self) -> None:
-        """Let the thread end; what is still held is not sent."""
+        """End the thread; what it still holds is not sent."""
         with self._guard:
             self._held = []
             self._closed = True

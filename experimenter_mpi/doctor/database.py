@@ -34,7 +34,7 @@ def folder_of(path: str) -> str:
 
 
 def database(path: str) -> Finding:
-    """Say whether there is a database of ours, and whether a run is writing to it."""
+    """Report whether the database exists, and whether a run is writing to it."""
     if not os.path.exists(os.path.abspath(path)):  # which makes this folder of ""
         return Finding("database", OK, f"{path} does not exist yet; a run makes it")
     if os.path.isfile(path) and not os.access(path, os.W_OK):
@@ -47,7 +47,7 @@ def database(path: str) -> Finding:
 
 
 def _opened(path: str) -> Finding:
-    """Say what reading the database shows."""
+    """Report what reading the database shows."""
     folder, name = os.path.split(os.path.abspath(path))
     try:
         with open_db(name, folder, create_folder=False, read_only=True) as opened:
@@ -72,7 +72,7 @@ def _opened(path: str) -> Finding:
 
 
 def file_system(path: str) -> Iterator[Finding]:
-    """Say what the file system is, and what follows for the database on it."""
+    """Report the kind of file system, and what it means for a database on it."""
     folder = folder_of(path)
     kind = filesystem.kind_of(folder)
     if kind in filesystem.LOCAL:
@@ -92,7 +92,7 @@ def file_system(path: str) -> Iterator[Finding]:
 
 
 def room(path: str) -> Finding:
-    """Say how much is free."""
+    """Report the free space."""
     free = shutil.disk_usage(folder_of(path)).free
     text = f"{free / (1 << 30):.1f} GiB free"
     if free < LITTLE_BYTES:

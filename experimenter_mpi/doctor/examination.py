@@ -48,7 +48,7 @@ class Report(NamedTuple):
 
 
 def examine(path: str, *, needs_mpi: bool = False) -> Report | None:
-    """Look at everything that a run with its database at ``path`` needs.
+    """Check everything that a run with its database at ``path`` needs.
 
     A process by itself can run serially without MPI; ``needs_mpi`` wants it there, too.
 
@@ -151,7 +151,7 @@ def _of_ranks(
 
 
 def _warn(found: Environment, version: str) -> None:
-    """Say beforehand what may end this process: a library its launcher cannot start."""
+    """Warn beforehand of an MPI library that the launcher may be unable to start."""
     launcher, family = launchers.launcher_of(), library_of(version)
     if launcher is None or not launcher.families or family in launcher.families:
         return
@@ -166,7 +166,7 @@ def _warn(found: Environment, version: str) -> None:
 
 @contextmanager
 def _mark(path: str, communicator: Any) -> Iterator[str | None]:
-    """Have rank 0 make a file where the database is to be, and tell all its name."""
+    """Create a file in the database's folder on rank 0, and tell all ranks its name."""
     made = None
     if communicator.rank == 0:
         try:

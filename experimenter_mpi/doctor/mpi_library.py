@@ -56,7 +56,7 @@ def short(version: str) -> str:
 
 
 def threads(level: str) -> Finding:
-    """Say what the thread level means."""
+    """Report the thread level and what it allows."""
     if level == "multiple":
         return Finding("threads", OK, "several threads of a rank may use MPI at once")
     text = f"one thread of a rank at a time (level {level})"
@@ -65,7 +65,7 @@ def threads(level: str) -> Finding:
 
 
 def fault_tolerance(family: str, *, enabled: bool, is_launched: bool) -> Finding:
-    """Say what the death of a rank does to a run."""
+    """Report what the death of a rank does to a run."""
     if enabled:
         text = "enabled: when a rank dies, the run continues with the others"
         return Finding("rank deaths", OK, text)
@@ -78,7 +78,7 @@ def fault_tolerance(family: str, *, enabled: bool, is_launched: bool) -> Finding
 
 
 def spawn(obstacle: str | None) -> Finding:
-    """Say whether DistributedMode can start workers by itself."""
+    """Report whether DistributedMode can start workers by itself."""
     if obstacle is None:
         return Finding("spawn", OK, "MPI can start workers from a single process")
     text = f"MPI cannot start workers from a single process: {obstacle}"

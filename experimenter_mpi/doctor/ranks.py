@@ -59,7 +59,7 @@ def threads_per_rank(variables: Mapping[str, str]) -> int | None:
 
 
 def seen(ranks: Sequence[Rank], promised: int) -> Finding:
-    """Say how many ranks there are, and on which hosts."""
+    """Report the number of ranks and their hosts."""
     hosts = Counter(rank.host for rank in ranks)
     shown = ", ".join(f"{host} ({n})" for host, n in list(hosts.items())[:_SHOWN])
     more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
@@ -95,7 +95,7 @@ def alike(ranks: Sequence[Rank]) -> Iterator[Finding]:
 
 
 def cores(ranks: Sequence[Rank]) -> Iterator[Finding]:
-    """Say where ranks, or their threads, share cores."""
+    """Report hosts with more ranks than cores."""
     for host, of_host in _by_host(ranks):
         there = len(frozenset().union(*(rank.cores for rank in of_host)))
         if len(of_host) > there:
@@ -112,7 +112,7 @@ def cores(ranks: Sequence[Rank]) -> Iterator[Finding]:
 
 
 def blas(ranks: Sequence[Rank]) -> Iterator[Finding]:
-    """Say where linear algebra takes more threads than there are cores."""
+    """Report where linear algebra starts more threads than there are cores."""
     for host, of_host in _by_host(ranks):
         there = len(frozenset().union(*(rank.cores for rank in of_host)))
         wanted = sum(rank.threads or len(rank.cores) for rank in of_host)
@@ -129,7 +129,7 @@ def blas(ranks: Sequence[Rank]) -> Iterator[Finding]:
 
 
 def sight(ranks: Sequence[Rank], folder: str) -> Iterator[Finding]:
-    """Say whether all hosts see the database's folder, where arrays go."""
+    """Report whether all hosts see the database's folder, where arrays are written."""
     blind = {rank.host for rank in ranks if rank.sees_folder is False}
     if blind:
         hosts = ", ".join(sorted(blind)[:_SHOWN])

@@ -27,7 +27,7 @@ def scheduler(found: Environment) -> Finding:
 
 
 def time_left(found: Environment) -> Iterator[Finding]:
-    """Say how long the job has, if this is one and its rank 0 is the one to ask."""
+    """Report the time left of a job, on its rank 0."""
     if found.scheduler == NONE:
         return
     if found.time_left is None:
@@ -58,7 +58,7 @@ def launcher(found: Environment) -> Finding:
 
 
 def start(slots: int, lines: str) -> Finding:
-    """Say how to start ranks where nothing has been launched."""
+    """Report how to start ranks if none were launched."""
     if slots > 1:
         text = f"the job was asked for {slots} ranks, and this is one process"
         return Finding("ranks", NOTE, text, f"launch with {lines}")

@@ -85,7 +85,7 @@ class ArrayFiles:
                 raise CorruptDocumentError(msg) from error
 
     def copy(self, file: str, source: ArrayFiles) -> None:
-        """Have the same file as another database's folder, unless it is there."""
+        """Copy a file from another database's folder, unless it is here already."""
         target = self._path(file)
         if os.path.exists(target):
             return
@@ -149,7 +149,7 @@ class ArrayFiles:
         """Open a file that is there already.
 
         Raises:
-            CorruptDocumentError: it is missing, or is no plain file.
+            CorruptDocumentError: it is missing, or is not a plain file.
         """
         path = self._path(file)
         try:
@@ -185,7 +185,7 @@ class ArrayFiles:
             self._let_appear(path)
 
     def _let_appear(self, path: str) -> None:
-        """Give a file its name, once it is on the disk, and have that there too."""
+        """Rename a file once it is synced to disk, and sync its folder."""
         _sync(path + _TEMPORARY, forget=True)
         os.rename(path + _TEMPORARY, path)
         folder = os.path.dirname(path)
@@ -250,7 +250,7 @@ def _elsewhere(record: ArrayRecord, file: str, dataset: str) -> ArrayRecord:
 
 
 def _datasets(records: list[ArrayRecord]) -> list[str]:
-    """Give each array a name in its file that says where it stood in the document."""
+    """Name each array in its file after its place in the document."""
     names: dict[str, None] = {}
     for record in records:
         plain = record.path.encode("utf-8", "backslashreplace").decode()
@@ -280,7 +280,7 @@ def _copy_bytes(source: BufferedReader, path: str) -> None:
 
 
 def _sync(path: str, *, forget: bool = False) -> None:
-    """Have a file, or the names in a folder, on the disk, and ``forget`` it in memory.
+    """Sync a file, or the names in a folder, to disk, and ``forget`` it in memory.
 
     Nobody reads it soon, and a node's memory is what trials need.
     """

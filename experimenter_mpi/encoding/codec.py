@@ -103,7 +103,7 @@ def _encoded(value: Any, hash_up_to: int | None, extra: Iterable[Rule]) -> Encod
 
 
 def owned(encoded: Encoded, owner: str) -> Encoded:
-    """Give the arrays ids that equal arrays of other owners do not have.
+    """Give the arrays ids that differ from those of equal arrays of other owners.
 
     So those can be deleted together with what their owner no longer needs.
     """

@@ -128,7 +128,7 @@ class Parent(Questions):
 
 
 def die_with_parent(lifeline: int) -> None:
-    """Have the kernel kill this process group when the pipe's other end is closed.
+    """Make the kernel kill this process group when the pipe's other end is closed.
 
     Also in the middle of a call into C that never lets Python run. Where the kernel
     cannot, a thread does it.
@@ -145,7 +145,7 @@ def die_with_parent(lifeline: int) -> None:
 
 
 def _leave_if_closed(lifeline: int) -> None:
-    """Look once: a parent that died before we asked the kernel says no more."""
+    """Check once for a parent that died before the kernel was asked to watch it."""
     os.set_blocking(lifeline, False)
     with suppress(BlockingIOError):
         os.read(lifeline, 1)
@@ -163,7 +163,7 @@ def _watch(lifeline: int) -> None:
 
 
 def _leave_last_words(descriptor: int) -> None:
-    """Have the stacks written there in a crash, and when the parent asks for them."""
+    """Write the stacks there in a crash, and when the parent asks for them."""
     # A dying process must not wait for a reader.
     os.set_blocking(descriptor, False)
     faulthandler.enable(descriptor)
@@ -195,5 +195,5 @@ def _outlive_signals(wire: Wire) -> None:
 
     Handlers(lambda _number, _frame: None, on_forked=stay_silent).install()
     tell_on_quit()
-    # Writing to the terminal is no reason to stop, though the group is another.
+    # Writing to the terminal is not a reason to stop, though the group is another.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -113,7 +113,7 @@ class IsolatedAttempts:
         return _failed(index, failure, started_at, start)
 
     def _have_told(self) -> None:
-        """Have the children that run trials tell where they are as well."""
+        """Make the children that run trials print their stacks as well."""
         for child in list(self._busy):
             child.tell()
 
@@ -131,7 +131,7 @@ class IsolatedAttempts:
     def _child(self) -> Child:
         """Return a child that waits for a trial, a new one if there is none.
 
-        One may have died while it waited: that is no trial's fault.
+        One may have died while it waited: that is not the fault of a trial.
         """
         while True:
             try:
@@ -168,7 +168,7 @@ class IsolatedAttempts:
             self._busy.discard(child)
 
     def _talk(self, child: Child, index: int) -> m.TrialEnded:
-        """Let the child run a trial and answer what it asks until it has ended."""
+        """Run a trial in the child, and answer its questions until it has ended."""
         child.wire.send(m.RunTrial(index))
         while True:
             match child.wire.receive():

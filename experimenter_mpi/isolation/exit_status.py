@@ -18,7 +18,7 @@ UNKILLABLE = "its process cannot be killed: it waits for a device or a file syst
 
 
 def describe(status: int) -> str:
-    """Say how a process ended, from what ``waitpid`` gave."""
+    """Describe how a process ended, from its ``waitpid`` status."""
     if not os.WIFSIGNALED(status):
         code = os.WEXITSTATUS(status)
         return (

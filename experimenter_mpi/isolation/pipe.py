@@ -59,7 +59,7 @@ class Wire:
 
         Raises:
             EOFError: the other end has gone, perhaps in the middle of a message.
-            ProtocolError: what came is no message.
+            ProtocolError: what arrived is not a message.
         """
         head = self._read(len(MARK) + LENGTH_BYTES)
         if not head.startswith(MARK):

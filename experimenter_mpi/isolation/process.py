@@ -81,7 +81,7 @@ class Child:
             return True
 
     def leave(self) -> None:
-        """Let the child end by itself, and then whatever it has started."""
+        """Wait until the child has ended by itself, then end what it has started."""
         self.wire.close()
         self.kill(_LEAVE_SECONDS)
 
@@ -92,7 +92,7 @@ class Child:
         return self.kill(_WORDS_SECONDS)
 
     def tell(self) -> None:
-        """Have the child print where it is; it goes on, once it runs trials."""
+        """Make the child print its stacks; it continues if it already runs trials."""
         if not self.has_ended():
             os.kill(self.pid, signal.SIGQUIT)
 
@@ -163,7 +163,7 @@ class Child:
             poll.register(descriptor, event)
         if self._death is not None:
             poll.register(self._death, select.POLLIN)
-        # Rounded up: poll() rounds down, and would be called in vain.
+        # Rounded up: poll() rounds down, and would be called for nothing.
         milliseconds = None if seconds is None else math.ceil(seconds * 1000)
         return [ready for ready, _ in poll.poll(milliseconds)]
 

@@ -61,18 +61,18 @@ class LeadingRank(Protocol):
         """How to reach the other ranks; None where there are none."""
 
     def note(self, text: str) -> None:
-        """Tell people."""
+        """Print a line for people."""
 
     def say_busy(self, busy: bool) -> None:
         """Keep in mind whether trials run on threads, which nobody can stop."""
 
     def isolated(self, sweep: Sweep) -> Sweep:
-        """Have trials of this process run in children of it, if they are to."""
+        """Run the trials of this process in child processes, if they are isolated."""
 
     def working(
         self, sweep: Sweep, transport: Transport, ranks: Iterable[int], **facts: Any
     ) -> AbstractContextManager[object]:
-        """Have ranks begin, who are released inside; ``facts`` are those of ``Job``."""
+        """Make ranks begin, released at the end; ``facts`` are those of ``Job``."""
 
     def script_of_workers(self) -> Script | None:
         """Return what workers load that were not started with the script.

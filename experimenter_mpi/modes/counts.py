@@ -19,7 +19,7 @@ def checked_count(what: str, value: object, largest: float = inf) -> int:
     """Return a number of threads or workers.
 
     Raises:
-        ConfigurationError: it is no whole number from 1 to ``largest``.
+        ConfigurationError: it is not a whole number from 1 to ``largest``.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         msg = f"{what} must be a whole number of 1 or more, not {value!r}"

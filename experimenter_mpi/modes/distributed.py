@@ -28,8 +28,8 @@ class HeterogeneousMode:
     otherwise so many are started, one per core unless given.
 
     Raises:
-        ConfigurationError: a number is no whole number >= 1, or there are more than
-            256 threads.
+        ConfigurationError: a number is not a whole number of 1 or more, or there
+            are more than 256 threads.
     """
 
     needs_ranks = False
@@ -114,7 +114,7 @@ class DistributedMode(HeterogeneousMode):
     otherwise so many are started, one per core unless given.
 
     Raises:
-        ConfigurationError: ``workers`` is no whole number >= 1.
+        ConfigurationError: ``workers`` is not a whole number of 1 or more.
     """
 
     def __init__(self, workers: int | None = None) -> None:

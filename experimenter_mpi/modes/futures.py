@@ -89,7 +89,7 @@ def _gather(
 
 
 def _require_all(transport: Transport) -> None:
-    """Go on only while all ranks live: mpi4py.futures waits for the dead for ever.
+    """Go on only while all ranks live: mpi4py.futures waits forever for the dead.
 
     Raises:
         WorkerDiedError: one has died.
@@ -242,7 +242,7 @@ class FuturesPort:
             self._arrivals.append((worker.number, m.WorkStopped()))
 
     def _take(self, rank: int, message: m.Message) -> None:
-        """Tell what a rank says in a worker's name."""
+        """Handle what a rank says in a worker's name."""
         match message:
             case m.Begun(index):
                 # Where its batch has ended by now, the executor was faster.

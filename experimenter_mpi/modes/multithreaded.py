@@ -23,7 +23,7 @@ class MultithreadedMode:
     of mpi4py.futures where an MPI library loads, else Python's own.
 
     Raises:
-        ConfigurationError: ``threads`` is no whole number >= 1.
+        ConfigurationError: ``threads`` is not a whole number of 1 or more.
     """
 
     needs_ranks = False

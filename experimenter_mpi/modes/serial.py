@@ -56,7 +56,7 @@ def run_serially(sweep: Sweep) -> None:
 def _watched(
     sweep: Sweep, attempts: Attempts, place: Place
 ) -> tuple[Attempts, AbstractContextManager[None]]:
-    """Have people told of overdue trials while they run."""
+    """Report overdue trials while they run."""
     limit = sweep.trial_timeout
     if limit is None:
         return attempts, nullcontext()
@@ -126,7 +126,7 @@ class InlinePort(Questions):
                 return  # the loop may have no more run after a failure
 
     def deliver(self) -> None:
-        """Give the loop what has ended; also called by another thread."""
+        """Pass what has ended to the loop; also called by another thread."""
         with self._guard:
             held, self._held = self._held, []
             if held:
@@ -147,7 +147,7 @@ class InlinePort(Questions):
         return self._trials.exceptions.get(index)
 
     def ask(self, question: m.Question, expected: Any) -> Any:  # noqa: ARG002
-        """Have the loop answer; threads of a trial ask one at a time."""
+        """Ask the loop and return its answer; threads of a trial ask one at a time."""
         with deferred():
             self.deliver()
             with self._guard:

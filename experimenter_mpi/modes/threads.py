@@ -87,7 +87,7 @@ class ThreadPort:
         """Wait for a message.
 
         Raises:
-            BaseException: a thread has ended by it, which is a mistake of ours.
+            BaseException: a thread has ended by it, which is a bug of this package.
         """
         try:
             worker, message = self._arrivals.get(timeout=timeout)
@@ -113,7 +113,7 @@ class ThreadPort:
             self._arrivals.put((0, error))
 
     def close(self) -> None:
-        """Let threads end that wait for something, now or later."""
+        """End threads that wait for something, now or later."""
         for each in self.connections.values():
             each.close()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What `mpirun --with-ft ulfm` sets for every rank.
+# What `mpirun --with-ft ulfm` sets forevery rank.
 _SWITCH = "OMPI_MCA_mpi_ft_enable"
 
 
@@ -36,7 +36,7 @@ class Survival:
         self.untold: list[int] = []
 
     def notice(self, error: Any) -> None:
-        """Learn who has died from an error of MPI; raise it if it is another one.
+        """Take note of the dead ranks in an MPI error; raise it if it is another error.
 
         Acknowledges the deaths, without which no receive from any source goes on.
         """
@@ -45,7 +45,7 @@ class Survival:
         self.look()
 
     def look(self) -> None:
-        """Learn who has died since; asks this rank's own MPI only."""
+        """Take note of who has died since; asks only this rank's own MPI."""
         if not self.enabled:
             return
         failed, everyone = (

@@ -68,7 +68,7 @@ class Environment(NamedTuple):
 
 
 def detect(variables: Mapping[str, str]) -> Environment:
-    """Tell from variables alone; MPI and the scheduler are not asked."""
+    """Find out from variables alone, without asking MPI or the scheduler."""
     launcher = launchers.launcher_of(variables)
     return Environment(
         launcher=None if launcher is None else launcher.name,
@@ -95,7 +95,7 @@ def _slots(
 
 
 def environment() -> Environment:
-    """Tell what launched this process, without starting MPI."""
+    """Return what launched this process, without starting MPI."""
     launch.leave_parents_launch()
     found = detect(os.environ)
     rank = launch.rank_hint() if found.launcher else None
@@ -127,7 +127,7 @@ def init(*, quiet: bool = False) -> Environment:
 
 
 def _unused(found: Environment) -> str:
-    """Say that a job was asked for more ranks than were started."""
+    """Return a warning if the job asked for more ranks than were started."""
     if found.launcher is not None or (found.slots or 1) == 1:
         return ""
     return (

@@ -30,7 +30,7 @@ WORD_SECONDS = 1.5
 
 
 def end_job(transport: Transport, error: BaseException) -> NoReturn:
-    """Say what this rank met outside of any trial, and end all ranks.
+    """Print what this rank met outside of any trial, and end all ranks.
 
     An exception that is an error is shown with its traceback, as if nobody had caught
     it; ``SystemExit`` and its like come from a trial's code, most often from a handler.
@@ -76,7 +76,7 @@ def leave_without_rank_0(transport: Transport) -> None:
 def say_uncaught(
     communicator: Any, error: BaseException, hook: Callable[..., object]
 ) -> int:
-    """Say what nobody has caught, a bug by ``hook``; return the exit code for it."""
+    """Print an uncaught error, a bug by ``hook``; return its exit code."""
     if _is_users(error):
         output.say(f"experimenter_mpi: {printable(str(error))}")
     else:
@@ -97,7 +97,7 @@ def _say_place(communicator: Any) -> None:
 
 
 def let_words_out() -> None:
-    """Let what was printed reach the launcher, which on Abort drops what has not."""
+    """Wait until what was printed has reached the launcher, which drops it on Abort."""
     output.flush()
     time.sleep(ABORT_SECONDS)
 

@@ -36,7 +36,7 @@ def lanes(world: Any, ranks: Sequence[int], count: int) -> Iterator[list[Any]]:
 
 
 def lead_pool(communicator: Any, on_each_rank: Callable[[], object]) -> Executor:
-    """Give rank 0 an executor over the other ranks, which are in ``serve_pool``.
+    """Return an executor on rank 0 over the other ranks, which are in ``serve_pool``.
 
     Each of them calls ``on_each_rank`` once, before its first task. Returns when all
     are there.

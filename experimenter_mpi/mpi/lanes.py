@@ -62,7 +62,7 @@ def run_batch_here(ranges: m.Ranges) -> BatchEnd:
 
 
 def say_opened() -> None:
-    """Let the next lane open: rank 0 opens them one after the other, too."""
+    """Open the next lane: rank 0 opens them one after the other, too."""
     _lane.get().opened.set()
 
 

@@ -1,4 +1,4 @@
-"""Whether this process is one of several ranks, asked without importing MPI in vain.
+"""Whether this process is one of several ranks, asked without importing MPI.
 
 The environment only says whether it is worth asking MPI: a laptop run never imports
 it. Which rank this is, and of how many, comes from ``COMM_WORLD`` alone.
@@ -106,7 +106,7 @@ def crowding(environment: Mapping[str, str] = os.environ) -> float:
 
 
 def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let a rank that shares its host compute on one thread, unless told otherwise.
+    """Limit a rank that shares its host to one thread, unless told otherwise.
 
     Each rank's linear algebra would else take all cores. Slurm's ``--cpus-per-task``
     says how many are a rank's own. Comes too late for what is loaded already.
@@ -139,10 +139,10 @@ def _number(text: str) -> int:
 def leave_parents_launch(
     environment: MutableMapping[str, str] = os.environ,
 ) -> None:
-    """Let a process that a rank has started be what it is: one started by itself.
+    """Make a process that a rank has started count as started alone.
 
     A trial may start a program that uses this package. With the rank's variables MPI
-    would abort there, or wait for ever for the other ranks to start once more.
+    would abort there, or wait forever for the other ranks to start once more.
     """
     parent, _, launch = environment.get(_MARK, "").partition(" ")
     is_rank = parent in ("", str(os.getpid())) or "mpi4py.MPI" in sys.modules
@@ -200,7 +200,7 @@ def connect(*, even_alone: bool = False) -> Transport | None:
 
 
 def take_place(transport: Transport | None, workers: int | None = None) -> None:
-    """Have this process know its number among its node's workers, and how many work.
+    """Set this process's number among the workers of its node, and how many there are.
 
     Those are the ranks from 1 to ``workers``, all unless told; rank 0 has number 0. A
     process by itself is the only one, unless a trial started it: a sweep within a
@@ -252,7 +252,7 @@ def _require_one_world(transport: Any) -> None:
 
 
 def _end_in_one_line(mistake: LaunchError) -> None:
-    """Let a script that does not catch the mistake end as the command line does."""
+    """Make a script that does not catch the mistake end as the command line does."""
     previous = sys.excepthook
 
     def on_uncaught(kind: Any, error: Any, frames: Any) -> None:
@@ -271,7 +271,7 @@ def _end_in_one_line(mistake: LaunchError) -> None:
 
 
 def worlds_of_one(told: int, library: str) -> str:
-    """Say that each of ``told`` processes is alone, and which lines would work."""
+    """Return that each of ``told`` processes is alone, and which lines would work."""
     from ..cluster.launchers import launcher_of
     from ..cluster.schedulers import scheduler_of
 

@@ -55,7 +55,7 @@ class Backoff:
         self._spins = self.SPINS / crowding
 
     def begin(self) -> None:
-        """Look at once again."""
+        """Look again at once."""
         self._looks = 0
 
     def wait(self) -> None:
@@ -202,7 +202,7 @@ class Outbox:
             self._notice(error)
             return True
         if not left and sent.rank in self._dead:
-            self._abandoned.append(sent)  # MPI may look at its content for ever
+            self._abandoned.append(sent)  # MPI may look at its content forever
             return True
         return left
 

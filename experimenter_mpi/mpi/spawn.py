@@ -1,6 +1,6 @@
 """Start worker ranks from a process that was started alone, with ``MPI_Comm_spawn``.
 
-An MPI that cannot spawn may abort the process or wait for ever, and says so to nobody.
+An MPI that cannot spawn may abort the process or wait forever, and says so to nobody.
 So it is tried first in a child process, before MPI starts in this one.
 """
 

@@ -24,7 +24,7 @@ def impatience() -> Iterator[None]:
     """End this process if MPI does not start, showing where it waits.
 
     Where a job is to outlive its ranks, one that dies before ``MPI_Init`` has come to
-    its end leaves the others waiting in there for ever.
+    its end leaves the others waiting in there forever.
     """
     import faulthandler  # its watchdog needs no signal, and no turn of the interpreter
 
@@ -36,7 +36,7 @@ def impatience() -> Iterator[None]:
 
 
 def leave_without_the_dead() -> None:
-    """Let ``MPI_Finalize`` end where ranks have died.
+    """Make ``MPI_Finalize`` return where ranks have died.
 
     Open MPI's waits there for all ranks of the job, the dead among them, unless this
     variable of its own says otherwise; that a death was noticed makes no difference.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What every MPI sends at once or not at all: a rank that dies in the middle of a frame
-# would leave the receive that it is for waiting for ever.
+# would leave the receive that it is for waiting forever.
 SURE_BYTES = 1024
 RING_AT_COORDINATOR = 128
 RING_AT_WORKER = 8
@@ -125,7 +125,7 @@ class Transport:
         return arrival
 
     def _notice(self, error: Any) -> None:
-        """Learn of deaths; leave if it is rank 0's, without which nothing goes on."""
+        """Take note of deaths; end if rank 0 has died, as nothing can continue then."""
         self._survival.notice(error)
         if self.rank != 0 and 0 in self._survival.dead:
             from .ending import leave_without_rank_0
@@ -152,7 +152,7 @@ class Transport:
         """Send without waiting for the receiver; a worker waits if it is large.
 
         Rank 0 never waits: the worker may itself be sending something large, and both
-        would wait for ever. A worker has one large message under way at a time.
+        would wait forever. A worker has one large message under way at a time.
         """
         if rank in self._survival.dead:
             return
@@ -178,7 +178,7 @@ class Transport:
         return self._outbox.flush(timeout)
 
     def close(self) -> None:
-        """Let go what is sent, and take back the posted receives, for MPI_Finalize."""
+        """Finish sends and cancel the posted receives, for MPI_Finalize."""
         if not self.is_open:
             return
         self._is_closed = True
@@ -194,7 +194,7 @@ class Transport:
         self._is_closed = True
 
     def free(self) -> None:
-        """Give the communicators back; all ranks do so together."""
+        """Free the communicators; all ranks do so together."""
         for communicator in (self._frames, self._payloads, self.world):
             communicator.Free()
 
@@ -332,7 +332,7 @@ def load() -> Any:
 
 
 def _abort_on_uncaught(communicator: Any) -> None:
-    """Let an uncaught exception on any rank end them all, which would wait for it."""
+    """End all ranks on an uncaught exception of one, which they would wait for."""
     if not isinstance(sys.excepthook, _AbortingHook):
         sys.excepthook = _AbortingHook(communicator)
 

@@ -132,7 +132,7 @@ def run_experiment(
 
 
 def _leave_together(transport: Transport) -> None:
-    """Have the ranks of a script end it together, whichever leaves it first."""
+    """Make the ranks of a script end together, whichever leaves it first."""
     if transport in _together:
         return
     _together.append(transport)

@@ -139,7 +139,7 @@ class _Unheeded:
         self._taken: set[int] = set()
 
     def begin(self) -> None:
-        """Have signals written to a pipe, unless somebody else has them already.
+        """Write signals to a pipe, unless somebody else receives them already.
 
         Raises:
             ValueError: this is not the main thread.
@@ -151,7 +151,7 @@ class _Unheeded:
         self.listen()
 
     def listen(self) -> None:
-        """Have signals written to the pipe, unless somebody else has them already.
+        """Write signals to the pipe, unless somebody else receives them already.
 
         A trial's event loop that has ended has left them to nobody.
         """
@@ -225,7 +225,7 @@ class _Watchdog:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Let go: no interruption comes after this."""
+        """Stop: no interruption comes after this."""
         self._over.set()
         self._thread.join()
 

@@ -45,7 +45,7 @@ _exit_codes: list[ExitCode] = []
 
 @contextmanager
 def spawned(workers: int, script: Script | None) -> Iterator[Transport]:
-    """Give a transport to so many workers, which serve until this process ends.
+    """Return a transport to so many workers, which serve until this process ends.
 
     An exception inside means that they are busy: then they are left as they are.
 

@@ -53,7 +53,7 @@ class ExitCode:
         return self._given if isinstance(self._given, int) else 1
 
     def _watch_frames(self, monitoring: Any) -> None:
-        """Look at each exception that leaves the last frame of the main thread."""
+        """Check each exception that leaves the last frame of the main thread."""
 
         def on_unwind(_code: object, _offset: int, error: BaseException) -> None:
             if isinstance(error, SystemExit) and _is_last(sys._getframe(1)):
@@ -67,7 +67,7 @@ class ExitCode:
         monitoring.set_events(_TOOL, monitoring.events.PY_UNWIND)
 
     def _watch_lookups(self) -> None:
-        """Look at who asks a ``SystemExit`` for its code: at last it is Python itself.
+        """Check who asks a ``SystemExit`` for its code: in the end it is Python itself.
 
         It does so when all frames are gone. Only Python 3.10 and 3.11 come here, and
         ``sys.exit`` has to make the exception, which they otherwise leave for later.

@@ -75,7 +75,7 @@ class _ToFile(logging.FileHandler):
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Do nothing: a full disk is no reason to print, or to stop."""
+        """Do nothing: a full disk is not a reason to print or to stop."""
 
 
 class _ToStandardError(logging.Handler):

@@ -96,7 +96,7 @@ class Progress:
         self._rate = Rate()
 
     def start(self, name: str, total: int, where: str) -> None:
-        """Say what begins: ``total`` trials on, say, "4 ranks"."""
+        """Print what begins: ``total`` trials on, say, "4 ranks"."""
         self._name, self._total = name, total
         self._rate = Rate()
         self._started = self._last_line = time.monotonic()
@@ -111,7 +111,7 @@ class Progress:
         self._print(f"experimenter_mpi: {text}")
 
     def on_drain(self, reason: str, seconds: float | None) -> None:
-        """Say why no new trial starts, and how long running ones may go on.
+        """Print why no new trial starts, and how long running ones may continue.
 
         Called from a signal handler.
         """

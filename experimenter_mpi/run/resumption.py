@@ -24,7 +24,7 @@ def notice_of_results(
     others: Mapping[int, Difference],
     code: Code,
 ) -> str | None:
-    """Say which results are of another commit, or another text of the script."""
+    """Return the line on results of another commit or version of the script, if any."""
     if not others:  # counting would read all trials
         return None
     counts = session.versions.finished_by_run(experiment.id)
@@ -59,7 +59,7 @@ class Resumption:
         self._said = False
 
     def __call__(self, trial_id: str, run_id: int | None) -> None:
-        """Say it if the snapshot is of other code, unless it was said before."""
+        """Report once that a snapshot was made with other code."""
         if self._said or run_id is None or run_id not in self._others:
             return
         self._said = True

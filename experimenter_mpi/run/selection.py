@@ -56,7 +56,7 @@ def of_share(share: Share | None, indices: Iterable[int]) -> list[int]:
 
 
 def notice_of_suspects(suspects: Iterable[int], options: Options) -> str | None:
-    """Say which of the trials to run ran when ranks died, and what to do about it."""
+    """Report which of the trials to run ran when ranks died, and what to do."""
     mine, only = of_share(options.share, suspects), options.only
     again = [index for index in mine if only is None or index in only]
     if not again:

@@ -97,7 +97,7 @@ def _begin_log(job: Briefing, transport: Transport) -> None:
 
 @contextmanager
 def _never_in_silence(transport: Transport) -> Iterator[None]:
-    """End the job where this rank cannot go on: rank 0 would wait for it for ever."""
+    """End the job where this rank cannot go on: rank 0 would wait for it forever."""
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - a trial's handler may raise any

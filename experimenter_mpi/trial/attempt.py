@@ -62,7 +62,7 @@ class Attempts(Protocol):
         """Run a trial; never raises for what the trial does."""
 
     def close(self) -> None:
-        """Let go of what runs them."""
+        """Release what runs them."""
 
 
 class Isolation(Protocol):
@@ -143,7 +143,7 @@ def _called(function: Callable[..., Any], trial: Trial) -> dict[str, Any]:
 def _judged(
     exception: BaseException | None, context: Context
 ) -> tuple[str, Failure | None]:
-    """Say what an exception makes of a trial, and put the run's handlers back."""
+    """Return a trial's status and failure, and put the run's handlers back."""
     if exception is None and signals.are_untouched():
         return Status.FINISHED, None
     handlers = signals.replaced()

@@ -36,9 +36,8 @@ class Difference(NamedTuple):
 def difference(version: Version, code: Code) -> Difference | None:
     """Return how the version differs from the code that is loaded; None if not at all.
 
-    What is not known of either is no difference, and only files and packages that both
-    used are compared: one that is imported by now and was not is part of a file that
-    changed.
+    What is unknown of either is not compared, and only files and packages that both
+    used are: one that is imported only now follows from a file that changed.
     """
     before, now = _hashes(version.sources), code.files
     files = tuple(

@@ -49,7 +49,7 @@ class RemoteArrays:
         """Move large arrays into a new file beside the database; durable on return.
 
         Raises:
-            DatabaseWriteError: there is no room for it, here or there.
+            DatabaseWriteError: there is no space for it, here or there.
         """
         files = self._files()
         written = files.write(encoded)

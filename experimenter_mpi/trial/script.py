@@ -198,7 +198,7 @@ def require_none_loading() -> None:
 
 
 def show_sources() -> None:
-    """Let tracebacks show the lines that were loaded.
+    """Make tracebacks show the lines that were loaded.
 
     Not those of the file, which may have been edited since, and which a thousand
     failing ranks would open. Called where a traceback is made: few ranks make one.

@@ -46,7 +46,7 @@ class Handlers:
         self._previous: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Have the handler called from now on.
+        """Call the handler from now on.
 
         Raises:
             ValueError: this is not the main thread, which alone can have handlers.
@@ -144,7 +144,7 @@ def deferred() -> Iterator[None]:
     """Call handlers of a trial's own only after what happens here is complete.
 
     One may raise, which would leave an answer to the next question, or ask something
-    itself, which would wait for ever for a lock that its own thread holds.
+    itself, which would wait forever for a lock that its own thread holds.
     """
     recorder = _Recorder()
     try:
@@ -203,7 +203,7 @@ def deafen() -> None:
 
 
 def pass_on(number: int) -> None:
-    """Let the run know of a signal that a trial's own handler has taken."""
+    """Tell the run of a signal that a trial's own handler has taken."""
     if _installed:
         _installed[-1].handler(number, None)
 
@@ -215,7 +215,7 @@ def python_handlers() -> dict[int, Any]:
 
 @contextmanager
 def telling_on_quit() -> Iterator[None]:
-    """Have SIGQUIT print where this process is; what runs goes on."""
+    """Make SIGQUIT print the stacks of this process, which continues."""
     listens = tell_on_quit()
     try:
         yield
@@ -303,10 +303,10 @@ def look_at_forks() -> None:
 
 
 def _block() -> None:
-    """Let no signal reach a child before it has handlers of its own.
+    """Keep signals from a child before it has its own handlers.
 
     Python forgets those that come before; a pool that ends its processes soon after it
-    has started them would wait for ever for one that has heard nothing of it.
+    has started them would wait forever for one that has heard nothing of it.
     """
     _masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, stacks.QUIT))

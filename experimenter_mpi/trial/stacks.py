@@ -80,7 +80,7 @@ def _take() -> None:
 
 
 def on_signal(_number: int = QUIT, _frame: Any = None) -> None:
-    """Say what is to be said after the stacks; never raises."""
+    """Print what comes after the stacks; never raises."""
     for tell in on_quit:
         with suppress(Exception):
             tell()

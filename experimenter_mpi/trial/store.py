@@ -119,7 +119,7 @@ def build_store(init_store: Callable[..., Any], configuration: dict[str, Any]) -
     """Call the experiment's store function with its configuration, as written.
 
     Raises:
-        StoreError: the function raised, or returned something that is no dict.
+        StoreError: the function raised, or returned something other than a dict.
     """
     name = getattr(init_store, "__qualname__", repr(init_store))
     try:

@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.25
 
 
 def overran(limit: float) -> str:
-    """Say why a trial failed that took longer than it might."""
+    """Return why a trial failed that exceeded its time limit."""
     return f"it ran longer than the {limit:g} s of --trial-timeout"
 
 
@@ -96,14 +96,14 @@ class Watched:
         self._attempts.close()
 
     def look(self, now: float) -> None:
-        """Say which trials have become overdue, each once."""
+        """Report trials that have become overdue, each once."""
         for index, since in list(self._running.items()):
             if now - since > self._limit and self._running.pop(index, 0.0):
                 self._say(index)
 
     @contextmanager
     def looking(self) -> Iterator[None]:
-        """Look every quarter of a second, on a thread, until the end."""
+        """Check every quarter of a second, on a thread, until the end."""
         from threading import Event, Thread
 
         over = Event()

@@ -91,7 +91,7 @@ def _check_experiment(row: Any) -> None:
         raise _bad(experiments, "trial_count", str(row.trial_count))
     seed = "0" if row.seed is None else row.seed
     if not _SEED.fullmatch(seed) or int(seed) >> 128:
-        raise _bad(experiments, "seed", f"{row.seed!r:.60}, which is no seed")
+        raise _bad(experiments, "seed", f"{row.seed!r:.60}, which is not a seed")
 
 
 def _check_kinds(table: Table, names: Sequence[str], kinds: Sequence[type]) -> None:
