@@ -95,7 +95,7 @@ def _add_size(add: Callable[..., object]) -> None:
     )
     add("--memory", metavar="SIZE", help="memory for each rank, such as 500M or 4G")
     add("--gpus-per-rank", metavar="N", type=count, help="number of GPUs for each rank")
-    add("--exclusive", action="store_true", help="share no node with other jobs")
+    add("--exclusive", action="store_true", help="do not share nodes with other jobs")
 
 
 def _add_kind(add: Callable[..., object]) -> None:
@@ -129,7 +129,7 @@ def _add_kind(add: Callable[..., object]) -> None:
         "--array-limit",
         metavar="N",
         type=count,
-        help="run so many of these tasks at once",
+        help="maximum number of tasks that run at once",
     )
     add(
         "--fault-tolerant",
@@ -144,13 +144,13 @@ def _add_site(add: Callable[..., object]) -> None:
     add("--queue", metavar="NAME", help="queue or partition")
     add("--account", metavar="NAME", help="account, project or bank")
     add("--pe", metavar="NAME", help="Grid Engine: parallel environment (default: mpi)")
-    add("--mail", metavar="ADDRESS", help="where to write when the job has ended")
+    add("--mail", metavar="ADDRESS", help="address for mail when the job has ended")
     add(
         "--depends-on",
         metavar="JOB",
         action="append",
         default=[],
-        help="start when this job has ended, in whatever way; several are possible",
+        help="start after this job has ended, however it ended; may be repeated",
     )
     add(
         "--directive",

@@ -23,7 +23,7 @@ EXAMPLES = """
   experimenter-mpi jobs cancel experiments/experiments.db
       end those that have not ended; what is finished or saved is kept
   experimenter-mpi jobs cancel experiments/experiments.db 17
-      this one alone"""
+      only this one"""
 USAGE = """experimenter-mpi jobs DB [--json]
        experimenter-mpi jobs cancel DB [JOB ...]"""
 UNKNOWN = "unknown"
@@ -84,7 +84,7 @@ def _near(path: str) -> str:
 def _cancel(arguments: list[str]) -> int:
     parser = verb_parser(
         "jobs cancel",
-        "End the jobs of a database that have not ended, or those that are named.",
+        "Cancel the jobs of a database that have not ended, or only the named ones.",
         EXAMPLES,
     )
     parser.add_argument("database", metavar="DB")

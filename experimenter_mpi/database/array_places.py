@@ -57,8 +57,8 @@ def _stored(trial: Trial, field: str) -> StoredArray:
         return found
     if type(found).__name__ == "ndarray":
         msg = (
-            f"'{field}' of trial {trial.index} is in the database itself, as arrays of "
-            "up to 1 MiB are: look at it in trial.results"
+            f"'{field}' of trial {trial.index} is in the database itself, as arrays "
+            "of up to 1 MiB are: read it from trial.results"
         )
         raise DatabaseError(msg)
     msg = f"trial {trial.index} has no array '{field}' among its results"

@@ -104,7 +104,7 @@ class StoredArray:
         if record.file is None or record.dataset is None or files is None:
             msg = (
                 f"the array of shape {self.shape} is in {self._storage.name} itself, "
-                "as arrays of up to 1 MiB are: look at it in trial.results"
+                "as arrays of up to 1 MiB are: read it from trial.results"
             )
             raise DatabaseError(msg)
         return os.path.join(files.folder, record.file), record.dataset
@@ -117,7 +117,7 @@ class StoredArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if copy is False:
-            msg = f"{self!r} has to be read, which makes an array of its own"
+            msg = f"{self!r} must be read into a new array"
             raise ValueError(msg)
         array = self.read()
         return array if dtype is None else array.astype(dtype, copy=False)

@@ -115,7 +115,7 @@ def attach(
         steps = steps_of(axes, places)
         needed = size if of is None else math.prod(length for _, length in steps)
         if not known or len(entries) != needed:
-            msg = f"configuration: '{'.'.join(path)}' is derived of other parameters"
+            msg = f"configuration: '{'.'.join(path)}' is derived from other parameters"
             raise ConfigurationError(msg)
         if len(places) == 1:
             axis = axes[places[0]]

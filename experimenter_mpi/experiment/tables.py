@@ -36,7 +36,7 @@ def table(rows: Any) -> dict[str, ZippedVariable]:
 
 def _name(column: Any) -> str:
     if not isinstance(column, str):
-        msg = f"table: the name of a column must be text, not {column!r}"
+        msg = f"table: the name of a column must be a string, not {column!r}"
         raise ConfigurationError(msg)
     return column
 

@@ -249,7 +249,7 @@ def test_a_data_frame_is_a_table():
         ([3], "table: row 0 must be a dict, not int"),
         ([{"a": 1}, {}], "table: row 0 has 'a' and row 1 has not"),
         ([{"a": 1}, {"a": 1, "b": 2}], "table: row 1 has 'b' and row 0 has not"),
-        ([{1: 2}], "table: the name of a column must be text, not 1"),
+        ([{1: 2}], "table: the name of a column must be a string, not 1"),
         ("nowhere.csv", "table: cannot read nowhere.csv: No such file"),
     ],
 )
