@@ -138,10 +138,8 @@ def add_kept_snapshots(
         option,
         metavar="N",
         type=_kept_snapshots,
-        help=(
-            "how many snapshots of each trial to keep, newest first: latest, a "
-            "number, or all"
-        ),
+        help="how many snapshots of each trial to keep, newest first: latest, a "
+        "number, or all",
     )
 
 

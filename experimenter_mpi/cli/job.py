@@ -120,10 +120,8 @@ def _add_kind(add: Callable[..., object]) -> None:
         "--array",
         metavar="N",
         type=count,
-        help=(
-            "N tasks, each with a share of the trials, and a job that merges the "
-            "results"
-        ),
+        help="N tasks, each with a share of the trials, and a job that merges the "
+        "results",
     )
     add(
         "--array-limit",

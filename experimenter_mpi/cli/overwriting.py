@@ -48,10 +48,8 @@ def add_what_is_kept(add: Callable[..., object]) -> None:
     add(
         "--overwrite",
         action="store_true",
-        help=(
-            "first delete stored experiments of the same name, with --share the trials "
-            "of the share; asks if trials have finished"
-        ),
+        help="first delete stored experiments of the same name, with --share the "
+        "trials of the share; asks if trials have finished",
     )
     add(
         "--yes",

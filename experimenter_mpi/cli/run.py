@@ -161,27 +161,21 @@ def _add_when_it_goes_wrong(add: Callable[..., object]) -> None:
         "--grace",
         metavar="TIME",
         type=seconds,
-        help=(
-            "how long running trials may take to end when the run stops (default: a "
-            "minute; a second after Ctrl-C)"
-        ),
+        help="how long running trials may take to end when the run stops (default: a "
+        "minute; a second after Ctrl-C)",
     )
     add(
         "--isolate",
         action="store_true",
-        help=(
-            "run trials in separate processes: a segfault, os._exit or an "
-            "out-of-memory kill is then one failed trial"
-        ),
+        help="run trials in separate processes: a segfault, os._exit or an "
+        "out-of-memory kill is then one failed trial",
     )
     add(
         "--trial-timeout",
         metavar="TIME",
         type=_timeout,
-        help=(
-            "a trial that takes longer counts as failed; it is killed with --isolate, "
-            "and only reported without"
-        ),
+        help="a trial that takes longer counts as failed; it is killed with --isolate, "
+        "and only reported without",
     )
     add(
         "--progress",

@@ -236,7 +236,9 @@ def test_what_is_no_function_is_refused(given):
 def test_a_table_that_does_not_fit_is_refused(of, entries):
     """As a database may have it."""
     variable = DerivedVariable("text", of, entries)
-    with pytest.raises(ConfigurationError, match="'d' is derived from other parameters"):
+    with pytest.raises(
+        ConfigurationError, match="'d' is derived from other parameters"
+    ):
         Expansion({"a": IterableVariable([1, 2]), "d": variable})
 
 
