@@ -70,11 +70,11 @@ def found(folder):
     )
 
 
-# Where no MPI is loaded, its library makes no difference.
-WITHOUT_MPI = ("serial", "multithreaded")
+# Another library matters to the processes that it has started: ranks and spawned ones.
 RUNS = [(name, (), "mpich") for name in WAYS]
-RUNS += [(name, (), "openmpi") for name in WAYS if name not in WITHOUT_MPI]
-RUNS += [(name, ("--isolate",), "mpich") for name in (*WITHOUT_MPI, "coordinated")]
+RUNS += [(name, (), "openmpi") for name in ("coordinated", "distributed-alone")]
+ISOLATED = ("serial", "multithreaded", "coordinated")
+RUNS += [(name, ("--isolate",), "mpich") for name in ISOLATED]
 RUNS += [("coordinated", ("--isolate",), "openmpi")]
 
 

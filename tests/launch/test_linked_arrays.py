@@ -31,7 +31,6 @@ experiment = Experiment(
     "large", function=trial, configuration={"n": IterableVariable(range(4))}
 )
 """
-RANKS = [name for name, way in WAYS.items() if way.ranks]
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def scratch(folder):
     ("way", "library", "options"),
     [
         *((way, "mpich", ()) for way in WAYS),
-        *((way, "openmpi", ()) for way in RANKS),
+        ("coordinated", "openmpi", ()),
         *((way, "mpich", ("--isolate",)) for way in ("serial", "coordinated")),
     ],
 )

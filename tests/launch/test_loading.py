@@ -181,13 +181,21 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("library", ["mpich", "openmpi"])
-@pytest.mark.parametrize(("way", "options", "places"), PLACES)
+# Whose launcher says it in other variables.
+OPEN_MPI = [
+    ("coordinated", (), THREE),
+    ("coordinated", ("--isolate",), THREE),
+    ("distributed-alone", (), ["0/1", "0/2", "1/2"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("way", "options", "places", "library"),
+    [(*case, "mpich") for case in PLACES] + [(*case, "openmpi") for case in OPEN_MPI],
+)
 def test_a_worker_knows_its_number_on_its_node_before_it_loads_the_script(
     way, options, places, library, launches, folder
 ):
-    if library == "openmpi" and places[0] == places[-1]:
-        pytest.skip("no MPI is involved")
     folder.write(PLACED)
 
     WAYS[way].start_run(launches, *options, library=library).wait(60).expect(0)
