@@ -46,7 +46,7 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and give the exit code; see ``exit_codes`` for what they mean."""
+    """Run one verb and return the exit code; see ``exit_codes`` for what they mean."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     # Who only asks must know whether the answer is whole.
     asks = given[:1] not in [[verb] for verb in DOING] and "--submit" not in given
@@ -82,7 +82,7 @@ def _run_before_workers(transport: Transport, arguments: list[str]) -> int:
 
 
 def run_verb(arguments: list[str]) -> int:
-    """Run one verb and give its exit code; what it printed is out then."""
+    """Run one verb and return its exit code; what it printed is out then."""
     try:
         code = _outcome(arguments)
         if sys.stdout is not None:

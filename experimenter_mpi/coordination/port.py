@@ -39,7 +39,7 @@ class Port(Protocol):
     def send(self, worker: int, message: Message) -> None:
         """Send without waiting for the receiver.
 
-        A question may come from a number that is no worker's; its answer goes there.
+        A question may come from a number that is not a worker's; its answer goes there.
         """
 
     def deaths(self) -> list[int]:

@@ -62,7 +62,7 @@ class Line(Questions):
             return self._inbox.popleft() if self._inbox else self._next()
 
     def ask(self, question: m.Question, expected: Any) -> Any:
-        """Send a question and give its answer; orders that come between are kept."""
+        """Send a question and return its answer; orders that come between are kept."""
         with deferred(), self._in_use:
             self._send(question)
             while True:

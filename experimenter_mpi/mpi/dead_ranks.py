@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What `mpirun --with-ft ulfm` sets forevery rank.
+# What `mpirun --with-ft ulfm` sets for every rank.
 _SWITCH = "OMPI_MCA_mpi_ft_enable"
 
 

@@ -33,7 +33,7 @@ def look() -> Library:
 
 
 def start() -> Any:
-    """Start MPI, which ``look`` has not, and give the module.
+    """Start MPI, which ``look`` has not, and return the module.
 
     An MPI that does not fit its launcher may end the process here.
     """

@@ -250,7 +250,7 @@ def _require_mpiexec() -> None:
 
 
 def _start(mpi: Any, workers: int) -> Any:
-    """Spawn the workers and give the intercommunicator with them."""
+    """Spawn the workers and return the intercommunicator with them."""
     deadline = threading.Timer(PATIENCE_SECONDS, _give_up)
     deadline.daemon = True
     deadline.start()

@@ -52,7 +52,7 @@ def agreed(mpi: Any, world: Any, derive: Callable[[Any], T]) -> tuple[Any, T]:
     """Return the world and what is derived of it, the same on every rank that lives.
 
     Collective. Where ranks die meanwhile the world is smaller, and the ranks that are
-    left are numbered anew, in the same order.
+    left are numbered again, in the same order.
 
     Raises:
         LaunchError: rank 0 is among the dead.

@@ -85,7 +85,7 @@ class Transport:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages can be sent: nobody has ended MPI, and this is no fork."""
+        """Whether messages can be sent: MPI has not ended, and this is not a fork."""
         return not (self._is_closed or self._mpi.Is_finalized())
 
     @property

@@ -1,6 +1,6 @@
 """What a run does now, in a small file beside its database, for ``status`` to read.
 
-Rank 0 writes ``<database>.trail`` anew, with the heartbeat of its lock, and removes it
+Rank 0 writes ``<database>.trail``, with the heartbeat of its lock, and removes it
 at its end. What is left of a run that was killed shows where that was.
 """
 

@@ -177,7 +177,7 @@ def require_remakable(experiment: Experiment) -> None:
 
 
 def experiment_of(job: Briefing) -> Experiment:
-    """Load what rank 0 sent and give the experiment that it makes.
+    """Load what rank 0 sent and return the experiment that it makes.
 
     Raises:
         ScriptError: it makes no such experiment, and none like it can be made.

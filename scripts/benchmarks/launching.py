@@ -135,7 +135,7 @@ def run(
     tells: bool = True,
     deadline: float | None = None,
 ) -> dict[str, Any]:
-    """Run a command and give the JSON object on the last line that it prints.
+    """Run a command and return the JSON object on the last line that it prints.
 
     ``exit_code`` is added to it: a program may give its figures and then end badly. One
     that ``tells`` nothing must end well.

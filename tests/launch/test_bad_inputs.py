@@ -19,7 +19,7 @@ experiment = Experiment(
 
 
 def only_line(done):
-    """Give the one line that was said; there must be no other and no traceback."""
+    """Return the one line that was said; there must be no other and no traceback."""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert 1 == len(lines), done
     assert "Traceback" not in done.stderr

@@ -52,7 +52,7 @@ def loud(folder):
 
 
 def ended(folder: Folder):
-    """Give what is recorded of the run: its trials by status, and its end."""
+    """Return what is recorded of the run: its trials by status, and its end."""
     [(how,)] = folder.query("SELECT ended FROM runs")
     return folder.statuses(), how
 

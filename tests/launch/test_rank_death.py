@@ -90,7 +90,7 @@ def ran(folder):
 
 
 def serial_rows(serial, folder, tmp_path_factory, env):
-    """Give what an undisturbed run in this process's own time stores."""
+    """Return what an undisturbed run in this process's own time stores."""
     elsewhere = type(folder)(tmp_path_factory.mktemp("serial"))
     elsewhere.write(SWEEP)
     serial(*RUN, env=env, cwd=elsewhere.path).expect(0)

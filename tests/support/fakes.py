@@ -260,7 +260,7 @@ class MemoryWorld:
         return MemoryTransport(self, rank)
 
     def workers(self, work: Callable[[MemoryTransport], object]) -> Iterator[Any]:
-        """Start ``work`` on a thread for every rank but 0 and give the threads."""
+        """Start ``work`` on a thread for every rank but 0 and return the threads."""
         for rank in range(1, self.size):
             thread = threading.Thread(
                 target=work, args=[self.transport(rank)], daemon=True

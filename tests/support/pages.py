@@ -76,7 +76,7 @@ def run(command: Command, folder: Path, **chosen: Path | str) -> list[str]:
 
 
 def missing_lines(shown: list[str], printed: list[str]) -> list[str]:
-    """Give the shown lines that were not printed in this order; "..." skips some."""
+    """Return the shown lines that were not printed in this order; "..." skips some."""
     remaining = iter(map(normal, printed))
     return [
         line

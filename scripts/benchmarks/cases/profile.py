@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Section:
 
 
 def _sampled(bench: Bench, folder: Path) -> float:
-    """Run, leave samples in the folder, and give the rate."""
+    """Run, leave samples in the folder, and return the rate."""
     beside = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if beside is None:
         msg = "there is no py-spy"

@@ -50,7 +50,7 @@ def processor_seconds(pid: int) -> float:
 
 
 def share(pids: list[int], seconds: float) -> float:
-    """Compute, and give the largest part of a core that another took meanwhile."""
+    """Compute, and return the largest part of a core that another took meanwhile."""
     compute(SETTLING_SECONDS)
     before, start = [processor_seconds(pid) for pid in pids], time.monotonic()
     compute(seconds)

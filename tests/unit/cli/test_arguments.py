@@ -193,7 +193,7 @@ def test_the_help_of_run_says_the_exit_codes(capsys):
 
 
 def example_commands(text):
-    """Give the words after the program's name in each command of the examples."""
+    """Return the words after the program's name in each command of the examples."""
     examples = re.sub(r"\\\n *", "", text.partition("\nEXAMPLES\n")[2])
     for line in examples.splitlines():
         command = re.split(r" [|>] ", line)[0].strip()

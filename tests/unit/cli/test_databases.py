@@ -35,7 +35,7 @@ def make(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ask(capsys):
-    """Run a verb and give its exit code and what it said on both streams."""
+    """Run a verb and return its exit code and what it said on both streams."""
 
     def ask(*words):
         capsys.readouterr()

@@ -138,7 +138,7 @@ def test_help_is_no_wider_than_a_terminal(verb, capsys, monkeypatch):
 
 @pytest.fixture
 def on_terminal(tmp_path):
-    """Run a verb on a terminal of 80 columns, and give the lines that it prints."""
+    """Run a verb on a terminal of 80 columns, and return the lines that it prints."""
 
     def on_terminal(*arguments):
         master, slave = pty.openpty()

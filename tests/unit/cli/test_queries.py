@@ -102,7 +102,7 @@ def heat(path, kept):
 
 @pytest.fixture
 def ask(capsys):
-    """Run a verb and give its exit code and what it said on both streams."""
+    """Run a verb and return its exit code and what it said on both streams."""
 
     def ask(*arguments):
         code = run_verb(list(map(str, arguments)))

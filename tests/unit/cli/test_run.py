@@ -49,13 +49,13 @@ class Folder:
         (self.path / "exp.py").write_text(f"{kept}{statement}\n")
 
     def run(self, *options):
-        """Give the exit code and what was said on both streams."""
+        """Return the exit code and what was said on both streams."""
         self._capsys.readouterr()
         code = run_verb(["run", "exp.py", "--progress", "none", *options])
         return code, *self._capsys.readouterr()
 
     def ran(self):
-        """Give the trials that ran since the last time it was asked."""
+        """Return the trials that ran since the last time it was asked."""
         file = self.path / "ran.txt"
         lines = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
@@ -346,7 +346,7 @@ def test_overwriting_all_in_order_to_run_some_is_refused(how, folder):
 
 
 def rows(out):
-    """Give the cells of a table, without its header and what stands below it."""
+    """Return the cells of a table, without its header and what stands below it."""
     return [line.split() for line in out.partition("\n\n")[0].splitlines()[1:]]
 
 

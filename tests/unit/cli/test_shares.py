@@ -49,7 +49,7 @@ class Folder:
         (path / "exp.py").write_text(SOURCE)
 
     def call(self, *arguments):
-        """Give the exit code and what was said on both streams."""
+        """Return the exit code and what was said on both streams."""
         self._capsys.readouterr()
         code = run_verb(list(arguments))
         return code, *self._capsys.readouterr()

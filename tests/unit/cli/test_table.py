@@ -22,7 +22,7 @@ from experimenter_mpi.encoding.codec import encode, plain
 
 
 def stored(value):
-    """Give a value as it stands in a document."""
+    """Return a value as it stands in a document."""
     return plain(encode({"value": value}).document)["value"]
 
 

@@ -114,7 +114,7 @@ class Stage:
         )
 
     def run(self, scheduler="slurm", **asked):
-        """Give the exit code of a job's script, and what it said."""
+        """Return the exit code of a job's script, and what it said."""
         job = self.start(scheduler, **asked)
         said, _ = job.communicate(timeout=120)
         return job.returncode, said

@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "clusters.md").read_text()
 
 
 def row(name, heading):
-    """Give the cells after the first of a row of the table below a heading."""
+    """Return the cells after the first of a row of the table below a heading."""
     section = PAGE.partition(heading)[2].partition("\n## ")[0]
     (line,) = re.findall(rf"^\| {name} \|(.*)\|$", section, re.MULTILINE)
     return [cell.strip() for cell in line.split(" | ")]

@@ -50,7 +50,7 @@ def checked_by_bash(text):
 
 
 def settings_in(text, *names, folder):
-    """Run a script up to where it launches, and give what variables hold then."""
+    """Run a script up to where it launches, and return what variables hold then."""
     before = text.partition("# ---- Launch")[0].partition("# ---- Merge")[0]
     shown = "".join(f'printf "%s\\0" "${{{name}[@]}}"\n' for name in names)
     done = subprocess.run(

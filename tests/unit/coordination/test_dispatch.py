@@ -22,7 +22,7 @@ SHORT_AND_LONG = [MICROSECOND, 0.001, 1.0, HOUR]
 
 
 def sizes(instructions):
-    """Give how many trials each batch among the instructions holds."""
+    """Return how many trials each batch among the instructions holds."""
     return [
         sum(stop - start for start, stop in instruction.message.ranges)
         for instruction in instructions

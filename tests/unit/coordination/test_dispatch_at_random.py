@@ -27,7 +27,7 @@ DURATIONS = st.sampled_from([0.0, 1e-6, 1e-3, 1.0, 3600.0])
 
 
 def pieces(gaps, lengths):
-    """Give disjoint ranges, some empty: the trials an earlier run left."""
+    """Return disjoint ranges, some empty: the trials an earlier run left."""
     start = 0
     for gap, length in zip(gaps, lengths, strict=False):
         yield range(start + gap, start + gap + length)

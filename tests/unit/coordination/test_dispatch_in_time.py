@@ -44,7 +44,7 @@ def shared_out(shape, sweep, seed=1):
 
 
 def wait(run):
-    """Give how long what is left of a batch may wait for a trial of the same batch."""
+    """Return how long the rest of a batch may wait for a trial of the same batch."""
     mean = sum(run.durations) / len(run.durations)
     return max(run.durations) if mean < BATCH_SECONDS else 0.0
 

@@ -19,7 +19,7 @@ def blames(instructions):
 
 
 def starts(instructions):
-    """Give each batch's rank and first trial, and whether that is marked before."""
+    """Return each batch's rank and first trial, and whether that is marked before."""
     return [
         (i.rank, i.message.ranges[0][0], i.marked)
         for i in instructions

@@ -41,7 +41,7 @@ PARTS = st.one_of(
 
 
 def places(plain):
-    """Give the (container, key) of every part of a document."""
+    """Return the (container, key) of every part of a document."""
     entries = plain.items() if isinstance(plain, dict) else enumerate(plain)
     for key, entry in entries:
         yield plain, key

@@ -63,7 +63,7 @@ def test_it_is_written_so_and_read_back(case):
 
 
 def as_python(value):
-    """Give the text of ``exactly``; numpy's numbers are stored as Python's."""
+    """Return the text of ``exactly``; numpy's numbers are stored as Python's."""
     if isinstance(value, dict):
         value = {
             key: entry.item() if isinstance(entry, np.generic) else entry

@@ -34,7 +34,7 @@ def blocks_of(*configurations):
 
 
 def extend(blocks, configuration, **assume):
-    """Give the blocks then, and the numbers that are asked for."""
+    """Return the blocks then, and the numbers that are asked for."""
     found = extended(blocks, Expansion(configuration), assume)
     after = blocks if found.new is None else blocks.followed_by(found.new)
     return after, found.asked(blocks.size)
@@ -106,7 +106,7 @@ OLD = {"x": IntegerVariable(1, 4), "y": IterableVariable([*"ab"]), "z": 7}
 
 
 def numbers(configuration, old=OLD, **assume):
-    """Give the trials asked for, where those from 8 on are new."""
+    """Return the trials asked for, where those from 8 on are new."""
     blocks, asked = extend(blocks_of(old), configuration, **assume)
     assert points(blocks, asked, assume) == wanted(configuration, assume)
     return list(asked)

@@ -30,7 +30,7 @@ ITERABLES = [IterableVariable, MatchIterableVariable]
 
 
 def exactly(values):
-    """Give the values with their types: 1 and 1.0 are different parameters."""
+    """Return the values with their types: 1 and 1.0 are different parameters."""
     return [(type(value), value) for value in values]
 
 

@@ -65,7 +65,7 @@ class TrialServices(Questions):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a child for an exp.py and give what runs its trials."""
+    """Start a child for an exp.py and return what runs its trials."""
     started = []
 
     def start(source, made=MADE, services=None, watch=None, **others):

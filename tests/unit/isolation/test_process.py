@@ -54,7 +54,7 @@ def job_for(configuration, script=None):
 
 @pytest.fixture
 def script(tmp_path):
-    """Give an exp.py of this source, as rank 0 has read it."""
+    """Return an exp.py of this source, as rank 0 has read it."""
     return lambda source: scripts.Script(
         str(tmp_path / "exp.py"), (HEADER + source).encode()
     )

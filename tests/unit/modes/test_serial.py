@@ -39,7 +39,7 @@ def make(function, trials=4, **others):
 
 
 def run(function, trials=4, ledger_kind=ListLedger, **others):
-    """Run a sweep over n = 0, 1, 2, ... and give the ledger."""
+    """Run a sweep over n = 0, 1, 2, ... and return the ledger."""
     experiment = (
         function if isinstance(function, Experiment) else make(function, trials)
     )

@@ -43,7 +43,7 @@ def make(function, trials=4, **others):
 
 
 def run(function, trials=4, threads=3, ledger_kind=ListLedger, **others):
-    """Run a sweep over n = 0, 1, 2, ... and give the ledger."""
+    """Run a sweep over n = 0, 1, 2, ... and return the ledger."""
     given = isinstance(function, Experiment)
     experiment = function if given else make(function, trials)
     ledger = ledger_kind(experiment)

@@ -484,7 +484,7 @@ def without_mpi(monkeypatch):
 
 
 def inherited(variables, mark):
-    """Give what a rank's child takes itself for, whose rank left this mark."""
+    """Return what a rank's child takes itself for, whose rank left this mark."""
     environment = {**variables, "EXPERIMENTER_RANK": mark, "SLURM_JOB_ID": "17"}
     leave_parents_launch(environment)
     assert "17" == environment["SLURM_JOB_ID"]

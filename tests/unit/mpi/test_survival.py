@@ -32,7 +32,7 @@ def ranks(mpi, monkeypatch):
 
 
 def told(transport):
-    """Poll until nothing comes, and give what came and who has died."""
+    """Poll until nothing comes, and return what came and who has died."""
     came = []
     while (arrival := transport.poll()) is not None:
         came.append(arrival)

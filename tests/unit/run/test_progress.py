@@ -40,7 +40,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def log(capsys):
-    """Give the lines that were logged since the last call."""
+    """Return the lines that were logged since the last call."""
 
     def lines():
         return capsys.readouterr().err.splitlines()

@@ -52,7 +52,7 @@ def nothing_stays_loaded(monkeypatch):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a script and give it as rank 0 reads it."""
+    """Write a script and return it as rank 0 reads it."""
 
     def write_and_read(source, name="sweep_of_heat.py"):
         path = tmp_path / name

@@ -16,7 +16,7 @@ from experimenter_mpi.trial.store import Store, build_store
 
 
 def refusals(store):
-    """Give every way to assign that must be refused."""
+    """Return every way to assign that must be refused."""
 
     def set_item():
         store["a"] = 2

@@ -259,7 +259,7 @@ def test_a_new_database_has_the_tables_that_are_described(open_here, tmp_path):
 
 
 def schema(engine):
-    """Give each table's columns and indices."""
+    """Return each table's columns and indices."""
     seen = inspect(engine)
     return {
         table: (
