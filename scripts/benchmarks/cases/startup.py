@@ -23,7 +23,7 @@ ABOUT = """\
 `mpiexec -n {ranks} python -m experimenter_mpi run exp.py`, from the launch to the begin
 of the first trial, beside a program that imports mpi4py, starts MPI and meets the other
 ranks. Modules are those that a worker had loaded in a trial; file-system calls are
-those of a worker's whole life that name a file outside /proc, /sys and /dev, by `strace
+those of a rank's whole life that name a file outside /proc, /sys and /dev, by `strace
 -e trace=%file`: what thousands of ranks ask one shared file system at the same time."""
 
 # A call in a trace that names a file which ranks might share.
@@ -36,6 +36,7 @@ FIRST_TRIAL = "launch to first trial"
 BARE = "launch to bare mpi4py"
 MODULES = "modules of a worker"
 CALLS = "file-system calls of a worker"
+CALLS_OF_RANK_0 = "file-system calls of rank 0"
 BARE_CALLS = "file-system calls of bare mpi4py"
 
 
@@ -91,32 +92,38 @@ def _bare(bench: Bench) -> dict[str, Any]:
 
 
 def _calls(bench: Bench) -> list[Series]:
-    """Count file-system calls of workers, ours and bare ones, where strace is there."""
-    ours, bare = Series(CALLS), Series(BARE_CALLS)
+    """Count file-system calls, ours and bare ones, where strace is there."""
     script = [str(HERE / "programs" / "bare_start.py")]
-    for series, program in ((ours, _ours), (bare, lambda _: script)):
-        again(series, bench.in_scratch(_traced(bench, program)), lambda f: f["calls"])
-    return [ours, bare]
+    workers, rank_0, bare = map(Series, (CALLS, CALLS_OF_RANK_0, BARE_CALLS))
+    for series, work in (
+        (workers, _traced(bench, _ours)),
+        (rank_0, _traced(bench, _ours, of_rank_0=True)),
+        (bare, _traced(bench, lambda _: script)),
+    ):
+        again(series, bench.in_scratch(work), lambda f: f["calls"])
+    return [workers, rank_0, bare]
 
 
 def _traced(
-    bench: Bench, program: Callable[[Path], list[str]]
+    bench: Bench, program: Callable[[Path], list[str]], *, of_rank_0: bool = False
 ) -> Callable[[Path], dict[str, Any]]:
-    """Run rank 0 as it is and each worker under strace."""
+    """Run each worker under strace, and rank 0 as it is, or the other way round."""
 
-    def traced(folder: Path) -> dict[str, Any]:
+    def counted(folder: Path) -> dict[str, Any]:
         strace = shutil.which("strace")
         if strace is None:
             msg = "there is no strace"
             raise ProgramError(msg)
         arguments = [sys.executable, *program(folder)]
         trace = f"exec {strace} -f -qq -e trace=%file -o {folder}/trace.$$ " + '"$@"'
-        workers = ["-n", str(bench.workers), "sh", "-c", trace, "sh", *arguments]
-        run([*bench.words(*arguments, ranks=1), ":", *workers], PLAIN, tells=False)
+        traced = ["sh", "-c", trace, "sh", *arguments]
+        first, others = (traced, arguments) if of_rank_0 else (arguments, traced)
+        workers = ["-n", str(bench.workers), *others]
+        run([*bench.words(*first, ranks=1), ":", *workers], PLAIN, tells=False)
         counts = [len(SHARED.findall(f.read_text())) for f in folder.glob("trace.*")]
         if not all(counts):
             msg = "strace may not trace here"
             raise ProgramError(msg)
         return {"calls": median(counts)}
 
-    return traced
+    return counted
