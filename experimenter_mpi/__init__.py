@@ -10,12 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .analysis.datasets import (
-        to_xarray,
-    )
-    from .analysis.frames import (
-        to_dataframe,
-    )
     from .database.array_places import (
         array_path,
         open_array,
@@ -41,6 +35,8 @@ if TYPE_CHECKING:
         open_db,
         restore_from_db,
         save_snapshot,
+        to_dataframe,
+        to_xarray,
     )
     from .database.stored_array import (
         StoredArray,
@@ -228,11 +224,9 @@ _NAMES = {
         get_ratio_completed_trials_by_name get_snapshots get_trial get_trials
         get_trials_by_name get_trials_ids_by_name latest_snapshot
         mark_trial_as_incomplete merge_databases open_db restore_from_db
-        save_snapshot""",
+        save_snapshot to_dataframe to_xarray""",
     "database.array_places": "array_path open_array",
     "database.stored_array": "StoredArray",
-    "analysis.datasets": "to_xarray",
-    "analysis.frames": "to_dataframe",
     "errors": """ConfigurationError CorruptDocumentError DatabaseError
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError
         ExperimenterError ForeignDatabaseError IsolationError JobScriptError LaunchError

@@ -32,31 +32,7 @@ def to_xarray(
     *,
     dims: Mapping[str, Sequence[str]] | None = None,
 ) -> xr.Dataset:
-    """Return an experiment as a Dataset: parameters span it, results are its variables.
-
-    Where the trials form a grid, each parameter that spans it is a dimension with its
-    values as coordinates, in the order of the trials; repetitions of equal points are
-    the dimension ``repetition``, parameters that follow from others are coordinates
-    along them, and those that are the same in all trials are attributes. Otherwise
-    there is one dimension, ``trial``, with the parameters as coordinates.
-
-    Results that are arrays of one shape have their dimensions as further ones, by
-    default ``NAME_0``, ``NAME_1`` and so on. They are read when they are looked at.
-    Variables ``status`` and ``duration`` (seconds) say how trials ended; what is
-    missing is NaN, in whole numbers and truth values too.
-
-    Args:
-        database: An open database.
-        name: The experiment's name.
-        dims: Names for the dimensions of results that are arrays, as in
-            ``{"spins": ("x", "y")}``.
-
-    Raises:
-        NotFoundError: there is no experiment of this name.
-        MissingPackageError: xarray is not installed.
-        ConfigurationError: ``dims`` does not fit the shape of a result.
-        PickleRefusedError: a value is pickled, and ``allow_pickle`` was not given.
-    """
+    """Implements ``ExperimentDatabase.to_xarray``; see there."""
     try:
         import xarray
     except ImportError:

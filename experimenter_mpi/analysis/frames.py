@@ -25,33 +25,7 @@ _EXACT = 1 << 53
 def to_dataframe(
     database: ExperimentDatabase, name: str, *, arrays: str = "reference"
 ) -> pd.DataFrame:
-    """Return an experiment as a table: one row per trial, in trial order.
-
-    The index is the trial's number. Columns are the parameters, the results (nested
-    ones as ``solver.dt``; one that has the name of a parameter, or of a column below,
-    is ``results.NAME``), then ``status``, ``attempts``, ``error`` (type and message),
-    ``duration`` in seconds, ``rank``, ``hostname``, ``run``, ``started_at`` and
-    ``finished_at`` (UTC).
-
-    Types are kept: whole numbers are ``int64``, or ``Int64`` where trials lack one;
-    truth values ``bool`` or ``boolean``; numbers ``float64``, in which NaN stands for
-    what is missing. Only where None was stored beside numbers they are ``Float64``,
-    in which None is ``<NA>`` and NaN stays NaN. Dates, texts and complex numbers are
-    what pandas has for them, anything else is an object.
-
-    Args:
-        database: An open database.
-        name: The experiment's name.
-        arrays: "reference" leaves numpy arrays where they are stored: each cell is a
-            StoredArray, which ``numpy.asarray`` reads. "load" reads all of them, "drop"
-            leaves their columns out.
-
-    Raises:
-        NotFoundError: there is no experiment of this name.
-        MissingPackageError: pandas is not installed.
-        PickleRefusedError: a value is pickled, and ``allow_pickle`` was not given.
-        ConfigurationError: ``arrays`` is none of these.
-    """
+    """Implements ``ExperimentDatabase.to_dataframe``; see there."""
     pandas = _pandas()
     return frame_of(pandas, read(session_of(database), name, arrays))
 

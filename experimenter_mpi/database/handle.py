@@ -178,7 +178,32 @@ class ExperimentDatabase:
     # --- tables and arrays
 
     def to_dataframe(self, name: str, *, arrays: str = "reference") -> pd.DataFrame:
-        """Return an experiment as a pandas DataFrame; see ``to_dataframe``."""
+        """Return an experiment as a table: one row per trial, in trial order.
+
+        The index is the trial's number. Columns are the parameters, the results (nested
+        ones as ``solver.dt``; one that has the name of a parameter, or of a column
+        below, is ``results.NAME``), then ``status``, ``attempts``, ``error`` (type and
+        message), ``duration`` in seconds, ``rank``, ``hostname``, ``run``,
+        ``started_at`` and ``finished_at`` (UTC).
+
+        Types are kept: whole numbers are ``int64``, or ``Int64`` where trials lack one;
+        truth values ``bool`` or ``boolean``; numbers ``float64``, in which NaN stands
+        for what is missing. Only where None was stored beside numbers they are
+        ``Float64``, in which None is ``<NA>`` and NaN stays NaN. Dates, texts and
+        complex numbers are what pandas has for them, anything else is an object.
+
+        Args:
+            name: The experiment's name.
+            arrays: "reference" leaves numpy arrays where they are stored: each cell is
+                a StoredArray, which ``numpy.asarray`` reads. "load" reads all of them,
+                "drop" leaves their columns out.
+
+        Raises:
+            NotFoundError: there is no experiment of this name.
+            MissingPackageError: pandas is not installed.
+            PickleRefusedError: a value is pickled, and ``allow_pickle`` was not given.
+            ConfigurationError: ``arrays`` is none of these.
+        """
         frame: pd.DataFrame = _analysis("frames").to_dataframe(
             self, name, arrays=arrays
         )
@@ -187,7 +212,31 @@ class ExperimentDatabase:
     def to_xarray(
         self, name: str, *, dims: Mapping[str, Sequence[str]] | None = None
     ) -> xr.Dataset:
-        """Return an experiment as an xarray Dataset; see ``to_xarray``."""
+        """Return an experiment as a Dataset: results on the grid of the parameters.
+
+        Where the trials form a grid, each parameter that spans it is a dimension with
+        its values as coordinates, in the order of the trials; repetitions of equal
+        points are the dimension ``repetition``, parameters that follow from others are
+        coordinates along them, and those that are the same in all trials are
+        attributes. Otherwise there is one dimension, ``trial``, with the parameters as
+        coordinates.
+
+        Results that are arrays of one shape have their dimensions as further ones, by
+        default ``NAME_0``, ``NAME_1`` and so on. They are read when they are looked at.
+        Variables ``status`` and ``duration`` (seconds) say how trials ended; what is
+        missing is NaN, in whole numbers and truth values too.
+
+        Args:
+            name: The experiment's name.
+            dims: Names for the dimensions of results that are arrays, as in
+                ``{"spins": ("x", "y")}``.
+
+        Raises:
+            NotFoundError: there is no experiment of this name.
+            MissingPackageError: xarray is not installed.
+            ConfigurationError: ``dims`` does not fit the shape of a result.
+            PickleRefusedError: a value is pickled, and ``allow_pickle`` was not given.
+        """
         dataset: xr.Dataset = _analysis("datasets").to_xarray(self, name, dims=dims)
         return dataset
 
@@ -264,3 +313,5 @@ mark_trial_as_incomplete = ExperimentDatabase.mark_trial_as_incomplete
 merge_databases = ExperimentDatabase.merge_databases
 restore_from_db = ExperimentDatabase.restore_from_db
 save_snapshot = ExperimentDatabase.save_snapshot
+to_dataframe = ExperimentDatabase.to_dataframe
+to_xarray = ExperimentDatabase.to_xarray

@@ -207,7 +207,7 @@ def test_names_of_dimensions_must_fit(db):
     run(db)
     with pytest.raises(ConfigurationError, match=r"'spins' has the shape \(2, 3\)"):
         to_xarray(db, "e", dims={"spins": ("x",)})
-    with pytest.raises(ConfigurationError, match="'m' is no array"):
+    with pytest.raises(ConfigurationError, match="'m' is not an array"):
         to_xarray(db, "e", dims={"m": ("x",)})
 
 
