@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import termios
 
 import pytest
 
+from experimenter_mpi.coordination import trail
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.run import progress as progress_module
 from experimenter_mpi.run.bar import rich_bar
@@ -24,7 +26,7 @@ from experimenter_mpi.run.progress import (
     Rate,
     duration,
 )
-from experimenter_mpi.trial.outcome import Status
+from experimenter_mpi.trial.outcome import Place, Status
 from support.fakes import WITH_PACKAGE, FakeClock, entry
 from support.launch import clean_environment
 
@@ -174,6 +176,20 @@ def test_a_note_is_a_line_that_says_who_speaks(log):
     started("none").note("lock of node7 taken over")
 
     assert ["experimenter_mpi: lock of node7 taken over"] == log()
+
+
+def test_notes_and_failures_are_logged(caplog):
+    trail.begin(Place(0, ""))
+    progress = started("none")
+
+    progress.note("lock of node7 taken over")
+    progress.on_recorded(finished(1, Status.FAILED))
+
+    assert "trial 0" in progress.state()["last_error"]
+    assert [
+        (logging.WARNING, "lock of node7 taken over"),
+        (logging.WARNING, f"failed: {progress.state()['last_error']}"),
+    ] == [(record.levelno, record.message) for record in caplog.records]
 
 
 @pytest.mark.parametrize("style", [False, "none"])
