@@ -66,7 +66,7 @@ EXAMPLES = """
 
 
 _ARGUMENTS = """What follows -- is passed to the script as sys.argv[1:], in every
-process that loads it."""
+process that loads it. SIGQUIT makes a rank print where it is, and it goes on."""
 
 
 def parser() -> Parser:

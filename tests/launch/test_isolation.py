@@ -186,7 +186,7 @@ def test_a_killed_rank_leaves_no_process_behind(start, folder, how):
 
     wait_until(lambda: not running.processes(), 30, "the end of all processes")
     # Whatever killed it was none of its trials: none is suspected of it later.
-    assert ["trials in processes of their own"] == [
+    assert ["trials in separate processes"] == [
         reason for (reason,) in folder.query("SELECT stop_reason FROM runs")
     ]
 
