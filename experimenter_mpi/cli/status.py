@@ -146,10 +146,16 @@ def _states(sessions: list[Session], asked: Asked) -> list[dict[str, Any]]:
         )
         found = running.look(path, is_locked=any(row["is_locked"] for row in rows))
         for row in rows:
-            mine = found if found and found.said.experiment == row["name"] else None
+            is_its = found is not None and found.said.experiment == row["name"]
+            mine = found if is_its and _is_open(row["last_run"]) else None
             live = running.for_programs(mine, verbose=asked.verbose)
             states.append({"database": path, **_state(row), "live": live})
     return states
+
+
+def _is_open(run: dict[str, Any] | None) -> bool:
+    """Whether a run is on, or died without a word of its end."""
+    return run is not None and run["ended"] is None
 
 
 def _state(row: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +165,7 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
     run = row["last_run"]
     state["last_run"] = run
     state["last_snapshot"] = row["last_snapshot"]
-    if run is not None and run["ended"] is None and row["is_locked"]:
+    if _is_open(run) and row["is_locked"]:
         done = counts["finished"] - (run["finished_before"] or 0)
         elapsed = _seconds_since(run["started_at"])
         state["rate"] = done / elapsed if done > 0 and elapsed > 0 else None

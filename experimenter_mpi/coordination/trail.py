@@ -143,6 +143,14 @@ def _of_file(question: Any) -> str:
     return f"of {question.file} at {question.offset}"
 
 
+def _of_outcomes(finished: m.Finished) -> tuple[int, int | None, str]:
+    outcomes = finished.outcomes
+    if not outcomes:
+        return 0, None, ""
+    last = outcomes[-1]
+    return len(outcomes), last.index, last.status
+
+
 _SHORT: dict[type, Callable[[Any], Any]] = {
     m.Begin: lambda begin: f"{len(begin.job)} bytes",
     m.Dismiss: lambda dismiss: "" if dismiss.error is None else dismiss.error[0],
@@ -150,7 +158,7 @@ _SHORT: dict[type, Callable[[Any], Any]] = {
     m.Ready: lambda ready: "" if ready.place is None else f"on {ready.place.hostname}",
     m.Unable: lambda unable: f"{unable.error}",
     m.Assign: lambda assign: (assign.ranges[:_RANGES], len(assign.ranges)),
-    m.Finished: lambda finished: (len(finished.outcomes), finished.outcomes[-1][:2]),
+    m.Finished: _of_outcomes,
     m.StopWork: lambda stop: f"{stop.reason}",
     m.Form: lambda form: f"{len(form.ranks)} ranks",
     m.Begun: lambda begun: f"trial {begun.index}",
@@ -207,8 +215,9 @@ def _line(
 
 def _in_words(kind: type, short: Any) -> str:
     if kind is m.Finished:
-        size, (index, status) = short
-        return f"trial {index}: {status}" if size == 1 else f"{size} up to {index}"
+        size, index, status = short
+        last = f"trial {index}: {status}"
+        return last if size == 1 else f"{size} trials, the last is {last}"
     if kind is m.Assign:
         ranges, size = short
         named = ", ".join(

@@ -52,6 +52,7 @@ def test_messages_and_decisions_are_kept_in_their_order():
     trail.sent(1, m.Assign(((0, 1),)))
     trail.sent(2, m.Assign(((1, 20), (25, 26))))
     trail.received(1, m.Finished((outcome(0, Status.FAILED, 0.5),)))
+    trail.received(2, m.Finished((outcome(1), outcome(2))))
     trail.decided("drain: %s", "SIGTERM")
     trail.sent(1, m.StopWork("SIGTERM", 60.0))
 
@@ -60,6 +61,7 @@ def test_messages_and_decisions_are_kept_in_their_order():
         "sends to 1 Assign trial 0",
         "sends to 2 Assign trials 1-19, 25",
         "receives from 1 Finished trial 0: failed",
+        "receives from 2 Finished 2 trials, the last is trial 2: finished",
         "decides drain: SIGTERM",
         "sends to 1 StopWork SIGTERM",
     ] == said()
