@@ -1,1 +1,1 @@
-"""How far one rank 0 carries: costs, simulated runs, real ones to check them."""
+"""How far one coordinator scales: costs, simulated runs, real ones to check them."""
