@@ -75,6 +75,17 @@ if TYPE_CHECKING:
     from .experiment.derived import (
         Derived,
     )
+    from .experiment.designs import (
+        sampled,
+    )
+    from .experiment.distributions import (
+        Choice,
+        Integers,
+        LogIntegers,
+        LogUniform,
+        Normal,
+        Uniform,
+    )
     from .experiment.experiment import (
         Experiment,
         Trial,
@@ -128,6 +139,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Choice",
     "ConfigurationError",
     "CorruptDocumentError",
     "DatabaseError",
@@ -143,16 +155,20 @@ __all__ = [
     "ForeignDatabaseError",
     "HeterogeneousMode",
     "IntegerVariable",
+    "Integers",
     "IsolationError",
     "IterableVariable",
     "JobScriptError",
     "LaunchError",
     "LinearVariable",
+    "LogIntegers",
     "LogLinearVariable",
+    "LogUniform",
     "MPIMode",
     "MatchIterableVariable",
     "MissingPackageError",
     "MultithreadedMode",
+    "Normal",
     "NotCoordinatorError",
     "NotFoundError",
     "OutsideTrialError",
@@ -174,6 +190,7 @@ __all__ = [
     "TrialNotFinishedError",
     "TrialProcessError",
     "TrialTimeoutError",
+    "Uniform",
     "Variable",
     "WorkerDiedError",
     "ZippedVariable",
@@ -204,6 +221,7 @@ __all__ = [
     "open_array",
     "open_db",
     "restore_from_db",
+    "sampled",
     "save_snapshot",
     "save_snapshot_in_global_database",
     "stop_requested",
@@ -242,6 +260,8 @@ _NAMES = {
     "run.execute": "execute",
     "run.summary": "RunSummary",
     "experiment.derived": "Derived",
+    "experiment.designs": "sampled",
+    "experiment.distributions": "Choice Integers LogIntegers LogUniform Normal Uniform",
     "experiment.tables": "table",
     "experiment.zipped": "ZippedVariable zipped",
     "experiment.variables": """IntegerVariable IterableVariable LinearVariable

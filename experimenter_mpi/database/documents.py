@@ -19,6 +19,7 @@ from ..errors import (
     pickle_warning,
 )
 from ..experiment.derived import DerivedVariable
+from ..experiment.designs import SampledVariable
 from ..experiment.filters import KeptVariable
 from ..experiment.variables import (
     IntegerVariable,
@@ -97,6 +98,7 @@ VARIABLE_RULES = tuple(
         ZippedVariable,
         DerivedVariable,
         KeptVariable,
+        SampledVariable,
     )
 )
 

@@ -30,6 +30,7 @@ class Derived(Variable):
 
     function: Callable[[Any], Any]
     is_derived = True
+    is_known = False
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         if not callable(function):

@@ -97,11 +97,11 @@ class Expansion:
         axes = _axes((p, v) for p, v in found if not _is_matched(v))
         matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
         size = _count(axes, matched)
-        self._unresolved = captured, [path for path, _ in derived], where
+        self._unknown = captured, where
         if where is not None:
             return  # the rest is made when it is first asked for: see __getattr__
         self.size = size
-        if any(hasattr(each, "function") for _, each in derived):
+        if not all(each.is_known for _, each in (*found, *derived)):
             return
         if derived:
             from .derived import attach  # which most configurations need not
@@ -116,19 +116,12 @@ class Expansion:
         self._root = self._level(self.configuration, (), places)
 
     def __getattr__(self, name: str) -> Any:
-        """Call the user's functions: rank 0 does, and others seldom."""
+        """Work out what is not known yet."""
         if name not in ("size", "configuration", "axes", "matched", "_root"):
             raise AttributeError(name)
-        configuration, derived, where = self._unresolved
-        if where is not None:
-            from .filters import filtered
+        from .unknown import worked_out
 
-            configuration = filtered(configuration, where, Expansion(configuration))
-            made = Expansion(configuration)
-        else:
-            from .derived import resolved
-
-            made = Expansion(resolved(configuration, derived))
+        made = worked_out(*self._unknown)
         vars(self).update(vars(made))
         return getattr(made, name)
 

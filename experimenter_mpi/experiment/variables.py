@@ -23,6 +23,8 @@ class Variable:
 
     # Whether it follows from others, and is no axis of its own.
     is_derived = False
+    # Whether its values are known, or have to be worked out: see ``unknown``.
+    is_known = True
 
     def together(
         self,

@@ -6,12 +6,21 @@ import json
 
 import pytest
 
-from experimenter_mpi import get_experiment_by_name, open_db
+from experimenter_mpi import (
+    Choice,
+    LogIntegers,
+    get_experiment_by_name,
+    open_db,
+    sampled,
+)
+from experimenter_mpi.experiment.grid import Expansion
 from support.experiments import PACKAGE, Folder
 from support.launch import Launches
 
 SCRIPT = """
-from experimenter_mpi import Derived, Experiment, IterableVariable, table, zipped
+from experimenter_mpi import (
+    Choice, Derived, Experiment, IterableVariable, LogIntegers, sampled, table, zipped
+)
 
 def trial(configuration, trial_id):
     return {"seen": configuration}
@@ -26,6 +35,12 @@ for name, configuration in {
         "square": Derived(lambda c: c["a"] ** 2),
         "inner": {"sum": Derived(lambda c: c["square"] + c["b"])},
     },
+    "sampled": {
+        "a": IterableVariable([1, 2]),
+        **sampled(
+            4, "sobol", seed=3, x=(0, 1), k=LogIntegers(1, 99), o=Choice("p", "q")
+        ),
+    },
 }.items():
     Experiment(name, function=trial, configuration=configuration)
 Experiment("where", function=trial, where=lambda c: c["a"] < c["inner"]["b"],
@@ -35,7 +50,11 @@ Experiment("where", function=trial, where=lambda c: c["a"] < c["inner"]["b"],
     },
 )
 """
+DRAWN = Expansion(
+    sampled(4, "sobol", seed=3, x=(0, 1), k=LogIntegers(1, 99), o=Choice("p", "q"))
+)
 KINDS = {
+    "sampled": [{"a": a, **DRAWN[i]} for a in (1, 2) for i in range(4)],
     "zipped": [
         {"a": a, "inner": {"T": T, "h": h}}
         for a in (1, 2)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "experimenter_mpi"
 PAGES = ["docs/architecture.md", "docs/internals.md", "CONTRIBUTING.md"]
 # What is announced and not written yet.
-COMING = {"mpi/teams.py", "experiment/designs.py", "experiment/search.py"}
+COMING = {"mpi/teams.py", "experiment/search.py"}
 
 
 def named_files(page):
