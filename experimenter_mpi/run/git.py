@@ -56,10 +56,10 @@ class Question:
         self._head = _Git(root, "rev-parse", "HEAD")
         self._status = _Git(root, *_STATUS, *files) if files else None
 
-    def answer(self) -> Answer:
-        """Return what git says, within a few seconds."""
+    def answer(self, seconds: float = GIT_SECONDS) -> Answer:
+        """Return what git says within so many seconds."""
         if self._answer is None:
-            give_up_at = time.monotonic() + GIT_SECONDS
+            give_up_at = time.monotonic() + seconds
             head = self._head.output(give_up_at)
             status = self._status.output(give_up_at) if self._status else None
             self._answer = self._understood(head, status)

@@ -39,9 +39,9 @@ def fake(monkeypatch, tmp_path):
     return make
 
 
-def ask(repository, *names):
+def ask(repository, *names, **within):
     files = [str(repository.folder / name) for name in names]
-    return Question(str(repository.folder), files).answer()
+    return Question(str(repository.folder), files).answer(**within)
 
 
 STATES = {
@@ -132,21 +132,17 @@ def test_a_git_that_hangs_is_given_up_with_all_it_started(
 ):
     """The home directory of a compute node may be a file system that is gone."""
     fake("sleep 60; exit 0")
-    monkeypatch.setattr(git, "GIT_SECONDS", 0.2)
     mark = f"test-git-{os.getpid()}"
     monkeypatch.setenv(processes.MARK, mark)
 
-    assert ask(repository, "exp.py") == Answer(None, None)
+    assert ask(repository, "exp.py", seconds=0.2) == Answer(None, None)
     assert processes.gone(mark, 30)
 
 
-def test_a_git_that_ends_its_output_and_stays_is_not_waited_for(
-    repository, fake, monkeypatch
-):
+def test_a_git_that_ends_its_output_and_stays_is_not_waited_for(repository, fake):
     fake("exec 1>&-; exec sleep 60")
-    monkeypatch.setattr(git, "GIT_SECONDS", 0.2)
 
-    assert ask(repository, "exp.py") == Answer(None, None)
+    assert ask(repository, "exp.py", seconds=0.2) == Answer(None, None)
 
 
 def test_asking_leaves_no_descriptor_and_no_process(repository):
