@@ -168,20 +168,30 @@ def _is_kept(option: list[str]) -> bool:
 def _flux(_folder: str, _file: str) -> str:
     """Submit the job's own specification, which holds its script and environment."""
     job = os.environ["FLUX_ENCLOSING_ID"]
-    specification = again(json.loads(_jobspec(job)), os.environ[CHAIN])
-    shown = _said(["flux", "--parent", "jobs", "-no", "{urgency}", job]).strip()
-    urgency = [f"--urgency={shown}"] if shown.isdecimal() else []
-    command = ["flux", "--parent", "job", "submit", *urgency]
+    specification = again(_specification(job), os.environ[CHAIN])
+    command = ["flux", "--parent", "job", "submit", *_urgency(job)]
     return _said(command, json.dumps(specification))
 
 
-def _jobspec(job: str) -> str:
-    """Return what the user submitted, without what the instance added to it."""
+def _specification(job: str) -> dict[str, Any]:
+    """Return what the user submitted, without what the instance added to it.
+
+    With what it added where the version of Flux cannot tell the two apart.
+    """
     info = ["flux", "--parent", "job", "info"]
     try:
-        return _said([*info, "--original", job, "jobspec"])
-    except subprocess.CalledProcessError:  # a version that does not know the option
-        return _said([*info, job, "jobspec"])
+        found: dict[str, Any] = json.loads(_said([*info, "--original", job, "jobspec"]))
+    except (subprocess.CalledProcessError, ValueError):
+        found = json.loads(_said([*info, job, "jobspec"]))
+    return found
+
+
+def _urgency(job: str) -> list[str]:
+    """Return the option for a job's urgency, which its specification does not hold."""
+    shown = ""
+    with suppress(subprocess.CalledProcessError):
+        shown = _said(["flux", "--parent", "jobs", "-no", "{urgency}", job]).strip()
+    return [f"--urgency={shown}"] if shown.isdecimal() else []
 
 
 def again(specification: dict[str, Any], chain: str) -> dict[str, Any]:

@@ -86,6 +86,11 @@ def _directives(job: Job) -> Iterator[str]:
         yield "-r y"
 
 
+def _remarks(job: Job) -> Iterator[str]:
+    if job.exclusive or job.memory is not None:
+        yield "The site must have defined exclusive and h_vmem (qconf -sc lists them)."
+
+
 def _ranks(job: Job) -> str:
     return "$NSLOTS" if job.cpus_per_rank == 1 else f"$((NSLOTS / {job.cpus_per_rank}))"
 
@@ -128,6 +133,7 @@ SCHEDULER = Scheduler(
         share="$SGE_TASK_ID",
         chain="$JOB_NAME-$JOB_ID-$SGE_TASK_ID",
         again=_AGAIN,
+        remarks=_remarks,
     ),
     Commands(
         submit=("qsub", "-terse"),

@@ -6,118 +6,15 @@ each case takes no longer than a shell.
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 
 from experimenter_mpi.cluster.job import Job
-from experimenter_mpi.cluster.render import render, render_merge
-
-# What `status` counts: one more with each run of the launcher, as far as it is told to.
-PYTHON = """#!/bin/sh
-case "$*" in
-*" status "*)
-    [ ! -e slow ] || { touch asked; while [ -e slow ]; do /bin/sleep 0.01; done; }
-    echo "    \\"finished\\": $(grep -c '^mpiexec' asked.txt)1"
-    [ ! -e pending ] || echo '    "pending": 3,'
-    ;;
-*cluster.successor*)
-    echo "again $*, chain $EXPERIMENTER_CHAIN" >>asked.txt
-    [ ! -s refusals ] || { sed -i 1d refusals; echo "no such queue" >&2; exit 1; }
-    ;;
-*) echo "python $*" >>asked.txt ;;
-esac
-"""
-IN_JOB = {
-    "slurm": {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "exp", "SLURM_NTASKS": "2"},
-    "sge": {"JOB_ID": "7", "JOB_NAME": "exp", "NSLOTS": "2", "SGE_TASK_ID": "2"},
-    "lsf": {"LSB_JOBID": "7", "LSB_JOBNAME": "exp", "LSB_DJOB_NUMPROC": "2"},
-    "pbs": {"PBS_JOBID": "7.x", "PBS_JOBNAME": "exp", "PBS_NODEFILE": "/dev/null"},
-    "flux": {"FLUX_ENCLOSING_ID": "f7"},
-}
-# All that a job script needs besides: a scheduler of this machine's must not be found.
-TOOLS = [
-    "awk",
-    "basename",
-    "bash",
-    "cat",
-    "dirname",
-    "grep",
-    "id",
-    "mkdir",
-    "ps",
-    "sed",
-    "tail",
-]
-TOOLS += ["touch", "tr"]
-# What each takes on its node to run again.
-NEEDED = {"slurm": ("squeue", "scontrol"), "pbs": ("qsub", "qstat"), "flux": ("flux",)}
-
-
-class Stage:
-    """A folder with stand-ins for what a job script calls."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        (folder / "bin").mkdir()
-        (folder / "asked.txt").touch()
-        for name in TOOLS:
-            (folder / "bin" / name).symlink_to(shutil.which(name))
-        self.install("python", PYTHON)
-        self.say("mpiexec", "exit 75")
-        self.say("squeue", "echo RUNNING")
-        self.say("flux", '[ "$1" != run ] || { shift 3; exec mpiexec "$@"; }')
-        for name in ("scontrol", "qsub", "qstat", "sleep"):
-            self.say(name, "")
-        (folder / "resume.sh").touch()
-
-    def install(self, name, text):
-        path = self.folder / "bin" / name
-        path.unlink(missing_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def say(self, name, does):
-        self.install(name, f'#!/bin/sh\necho "{name} $*" >>asked.txt\n{does}\n')
-
-    def asked(self, name):
-        lines = (self.folder / "asked.txt").read_text().splitlines()
-        return [line for line in lines if line.startswith(name)]
-
-    def start(self, scheduler="slurm", *, text=None, **asked):
-        folder = self.folder
-        job = Job(
-            scheduler=scheduler,
-            python=str(folder / "bin" / "python"),
-            directory=str(folder),
-            **{"resume": True, **asked},
-        )
-        (folder / job.logs).mkdir(parents=True, exist_ok=True)
-        return self.popen(["bash", "-c", text or render(job)], scheduler)
-
-    def popen(self, command, scheduler="pbs"):
-        folder = self.folder
-        places = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "LS_SUBCWD", "PBS_O_WORKDIR")
-        env = {"PATH": str(folder / "bin"), **IN_JOB[scheduler]}
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**env, **dict.fromkeys(places, str(folder))},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, scheduler="slurm", **asked):
-        """Return the exit code of a job's script, and what it said."""
-        job = self.start(scheduler, **asked)
-        said, _ = job.communicate(timeout=120)
-        return job.returncode, said
+from experimenter_mpi.cluster.render import render
+from support.stage import NEEDED, Stage
 
 
 @pytest.fixture
@@ -316,48 +213,3 @@ def test_a_signal_from_pbs_does_not_end_the_job(kind, stage):
 
     assert "told" in said
     assert (1 if kind == "resume" else 0) == len(stage.asked("again"))
-
-
-def test_a_task_that_left_an_empty_file_does_not_keep_others_from_the_merge(stage):
-    parts = stage.folder / "x.db.parts"
-    parts.mkdir()
-    (parts / "1.db").write_text("something")
-    (parts / "2.db").touch()
-    python = str(stage.folder / "bin" / "python")
-    job = Job(scheduler="slurm", array=2, database="x.db", python=python)
-
-    code, said = stage.run(text=render_merge(job))
-
-    assert 0 == code
-    assert "x.db.parts/2.db is empty" in said and "left over" not in said
-    merged = "python -m experimenter_mpi merge x.db x.db.parts/1.db"
-    assert merged == stage.asked("python")[0]
-
-
-def test_a_merge_says_which_parts_no_task_of_the_array_has_and_that_work_is_left(stage):
-    parts = stage.folder / "x.db.parts"
-    parts.mkdir()
-    for name in ("1", "2", "3", "10", "mine"):
-        (parts / f"{name}.db").write_text("something")
-    (stage.folder / "pending").touch()
-    python = str(stage.folder / "bin" / "python")
-    job = Job(scheduler="slurm", array=2, database="x.db", python=python)
-
-    code, said = stage.run(text=render_merge(job))
-
-    assert 75 == code
-    left = "merged, too: x.db.parts/10.db x.db.parts/3.db x.db.parts/mine.db"
-    assert left in said
-    assert "trials are pending; submit the array again, then this" in said
-    (merged,) = [line for line in stage.asked("python") if " merge " in line]
-    assert 5 == merged.count(".parts/")
-
-
-def test_a_merge_that_fails_ends_with_its_exit_code(stage):
-    (stage.folder / "x.db.parts").mkdir()
-    (stage.folder / "x.db.parts" / "1.db").write_text("something")
-    stage.say("python", "exit 3")
-    python = str(stage.folder / "bin" / "python")
-    job = Job(scheduler="slurm", array=2, database="x.db", python=python)
-
-    assert 3 == stage.run(text=render_merge(job))[0]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from experimenter_mpi.cluster import records
+from experimenter_mpi.cluster.records import Record
 from experimenter_mpi.cluster.successor import (
     CHAIN,
     again,
     environment_at_start,
+    main,
     options_in,
     variables_in,
 )
@@ -75,3 +79,48 @@ def test_a_flux_job_is_submitted_again_as_it_was_without_its_dependencies():
     expected = {"queue": "long", "environment": {"A": "1", CHAIN: "fABC"}}
     assert expected == next_one["attributes"]["system"]
     assert [1] == next_one["resources"]
+
+
+FLUX = """#!/bin/sh
+case "$*" in
+*--original*) echo 'not JSON, as of versions before 0.53' ;;
+*info*) echo '{"attributes": {"system": {"queue": "long"}}}' ;;
+*submit*) cat >submitted.json; echo f8 ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_an_older_flux_submits_again_what_it_can_tell_and_the_successor_is_noted(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "flux").write_text(FLUX)
+    (tmp_path / "flux").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    given = {"FLUX_ENCLOSING_ID": "f7", CHAIN: "f6"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    records.add("x.db", [Record("flux", "f7", "exp", "/logs/exp-f7.out", "f6")])
+
+    assert 0 == main(["flux", ".", "exp.sh", "x.db"])
+
+    assert "f8\n" == capsys.readouterr().out
+    (system,) = json.loads((tmp_path / "submitted.json").read_text())[
+        "attributes"
+    ].values()
+    assert {"queue": "long", "environment": {CHAIN: "f6"}} == system
+    assert (
+        Record("flux", "f8", "exp", "/logs/exp-f8.out", "f7") == records.read("x.db")[1]
+    )
+
+
+def test_what_a_scheduler_says_against_it_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "qstat").write_text("#!/bin/sh\necho cannot connect >&2; exit 1\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PBS_JOBID", "7.x")
+    monkeypatch.setenv(CHAIN, "exp-7.x")
+
+    assert 1 == main(["pbs", ".", "exp.sh", "x.db"])
+    assert "experimenter_mpi: cannot connect\n" == capsys.readouterr().err
