@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SUBMITS = {
     "slurm": ("sbatch", "echo 17"),
     "pbs": ("qsub", "echo 17.server"),
@@ -12,7 +17,7 @@ SUBMITS = {
 ASK = ("exp.py", "--time", "1:00:00", "--ranks", "4", "--mpi", "mpich")
 
 
-def install(folder, name, does):
+def install(folder: Path, name: str, does: str) -> None:
     """Put a command on PATH that notes its arguments and its standard input."""
     program = folder / "bin" / name
     program.write_text(

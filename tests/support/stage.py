@@ -6,6 +6,12 @@ longer than a shell.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
 import shutil
 import subprocess
 
@@ -56,12 +62,12 @@ NEEDED = {"slurm": ("squeue", "scontrol"), "pbs": ("qsub", "qstat"), "flux": ("f
 class Stage:
     """A folder with stand-ins for what a job script calls."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "bin").mkdir()
         (folder / "asked.txt").touch()
         for name in TOOLS:
-            (folder / "bin" / name).symlink_to(shutil.which(name))
+            (folder / "bin" / name).symlink_to(str(shutil.which(name)))
         self.install("python", PYTHON)
         self.say("mpiexec", "exit 75")
         self.say("squeue", "echo RUNNING")
@@ -70,20 +76,22 @@ class Stage:
             self.say(name, "")
         (folder / "resume.sh").touch()
 
-    def install(self, name, text):
+    def install(self, name: str, text: str) -> None:
         path = self.folder / "bin" / name
         path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 
-    def say(self, name, does):
+    def say(self, name: str, does: str) -> None:
         self.install(name, f'#!/bin/sh\necho "{name} $*" >>asked.txt\n{does}\n')
 
-    def asked(self, name):
+    def asked(self, name: str) -> list[str]:
         lines = (self.folder / "asked.txt").read_text().splitlines()
         return [line for line in lines if line.startswith(name)]
 
-    def start(self, scheduler="slurm", *, text=None, **asked):
+    def start(
+        self, scheduler: str = "slurm", *, text: str | None = None, **asked: Any
+    ) -> subprocess.Popen[str]:
         folder = self.folder
         job = Job(
             scheduler=scheduler,
@@ -94,7 +102,9 @@ class Stage:
         (folder / job.logs).mkdir(parents=True, exist_ok=True)
         return self.popen(["bash", "-c", text or render(job)], scheduler)
 
-    def popen(self, command, scheduler="pbs"):
+    def popen(
+        self, command: Sequence[str | Path], scheduler: str = "pbs"
+    ) -> subprocess.Popen[str]:
         folder = self.folder
         places = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "LS_SUBCWD", "PBS_O_WORKDIR")
         env = {"PATH": str(folder / "bin"), **IN_JOB[scheduler]}
@@ -108,7 +118,7 @@ class Stage:
             text=True,
         )
 
-    def run(self, scheduler="slurm", **asked):
+    def run(self, scheduler: str = "slurm", **asked: Any) -> tuple[int, str]:
         """Return the exit code of a job's script, and what it said."""
         job = self.start(scheduler, **asked)
         said, _ = job.communicate(timeout=120)
