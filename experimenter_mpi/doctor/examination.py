@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cluster import launchers
 from ..cluster.launch_lines import library_of
-from ..mpi import dead_ranks, launch, spawn, transport
+from ..mpi import launch, mail, spawn, transport
 from ..mpi import library as libraries
 from ..mpi.detection import Environment, environment
 from ..output import say
@@ -128,7 +128,7 @@ def _examine_ranks(path: str, found: Environment) -> Report | None:
         *_of_ranks(found, gathered, looked.version, storage.folder_of(path)),
         mpi_library.threads(level),
         mpi_library.fault_tolerance(
-            library_of(looked.version), enabled=dead_ranks.enabled(), is_launched=True
+            library_of(looked.version), enabled=mail.enabled(), is_launched=True
         ),
         *_storage(path),
     ]

@@ -26,9 +26,7 @@ from ..errors import ProtocolError
 from ..trial.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
-
-    from .dead_ranks import Survival
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 # What a posted receive has room for.
 FRAME_BYTES = 8192
@@ -36,6 +34,44 @@ FRAME_BYTES = 8192
 CHUNK_BYTES = 256 * 1024 * 1024
 # How often to look whether a rank lives that is waited for.
 LOOK_SECONDS = 0.1
+
+# What `mpirun --with-ft ulfm` sets for every rank.
+_SWITCH = "OMPI_MCA_mpi_ft_enable"
+
+
+def enabled(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this job goes on when one of its ranks dies; see ``survival``."""
+    return environment.get(_SWITCH, "").lower() in ("1", "true", "yes")
+
+
+class Survival:
+    """The ranks that are known to be dead: none, where a death ends the job."""
+
+    enabled = False
+
+    def __init__(self) -> None:
+        self.dead: set[int] = set()
+        self.untold: list[int] = []
+
+    def notice(self, error: Any) -> None:
+        """Take note of the dead ranks in an error of MPI; raise any other."""
+        raise error
+
+    def look(self) -> None:
+        """Take note of who has died since; asks only this rank's own MPI."""
+
+    def is_pending(self, _error: Any) -> bool:
+        """Whether the receive that gave this error is still waiting for a message."""
+        return False
+
+    def tell(self) -> list[int]:
+        """Return the dead ranks that were not given before."""
+        news, self.untold = self.untold, []
+        return news
+
+    def is_told(self, rank: int) -> bool:
+        """Whether a rank was given as dead: nothing that it sent counts any longer."""
+        return rank in self.dead and rank not in self.untold
 
 
 class Backoff:

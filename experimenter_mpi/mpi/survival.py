@@ -1,4 +1,4 @@
-"""Starting and leaving where the MPI library outlives its ranks: Open MPI with ULFM.
+"""Where the MPI library outlives its ranks, as Open MPI with ULFM: who has died.
 
 Imported only there: under ``mpirun --with-ft ulfm``.
 """
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LaunchError
-from .dead_ranks import is_death
+from .mail import Survival
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +17,51 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Longer than the start of any job that starts.
 START_SECONDS = 300.0
+
+
+def is_death(mpi: Any, error: Any) -> bool:
+    """Whether this error of MPI is news of a death."""
+    return error.Get_error_class() in (
+        mpi.ERR_PROC_FAILED,
+        mpi.ERR_PROC_FAILED_PENDING,
+    )
+
+
+class UlfmSurvival(Survival):
+    """The ranks of a communicator that are dead, as far as this rank has noticed."""
+
+    enabled = True
+
+    def __init__(self, mpi: Any, communicator: Any) -> None:
+        super().__init__()
+        self._mpi = mpi
+        self._communicator = communicator
+
+    def notice(self, error: Any) -> None:
+        """As ``Survival`` does.
+
+        Acknowledges the deaths, without which no receive from any source goes on.
+        """
+        if not is_death(self._mpi, error):
+            raise error
+        self.look()
+
+    def look(self) -> None:
+        """As ``Survival`` does."""
+        communicator = self._communicator
+        failed, everyone = communicator.Get_failed(), communicator.Get_group()
+        ranks = failed.Translate_ranks(None, everyone)
+        communicator.Ack_failed()
+        failed.Free()
+        everyone.Free()
+        news = [rank for rank in ranks if rank not in self.dead]
+        self.dead.update(news)
+        self.untold += news
+
+    def is_pending(self, error: Any) -> bool:
+        """As ``Survival`` does."""
+        pending: int = self._mpi.ERR_PROC_FAILED_PENDING
+        return bool(error.Get_error_class() == pending)
 
 
 @contextmanager

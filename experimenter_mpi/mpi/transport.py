@@ -19,8 +19,7 @@ from ..coordination.messages import Announce, Leave, Message
 from ..errors import LaunchError, SaidByRank0
 from ..trial import signals
 from ..trial.outcome import Place
-from .dead_ranks import Survival, enabled
-from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, chunks, pack
+from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,7 @@ class Transport:
         self.world, private = _private(mpi, communicator)
         self._frames, self._payloads, self.neighbours = private
         communicator = self.world
-        self._survival = Survival(mpi, self._frames)
+        self._survival = _survival(mpi, self._frames)
         self.rank: int = communicator.rank
         self._backoff = Backoff(1.0 if self.rank == 0 else crowding)
         self.size: int = communicator.size
@@ -141,9 +140,8 @@ class Transport:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (arrival := self.poll()) is None:
-            if wake() or self._survival.untold:
-                return None
-            if deadline is not None and time.monotonic() >= deadline:
+            is_late = deadline is not None and time.monotonic() >= deadline
+            if is_late or wake() or self._survival.untold:
                 return None
             self._backoff.wait()  # goes on where the last one gave nothing
         return arrival
@@ -208,6 +206,14 @@ class Transport:
         finally:
             self.world.Abort(code)
             os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
+
+
+def _survival(mpi: Any, communicator: Any) -> Survival:
+    if not enabled():
+        return Survival()
+    from .survival import UlfmSurvival
+
+    return UlfmSurvival(mpi, communicator)
 
 
 def _private(mpi: Any, world: Any) -> tuple[Any, tuple[Any, Any, list[int]]]:

@@ -10,8 +10,7 @@ from experimenter_mpi.coordination import messages as m
 from experimenter_mpi.errors import LaunchError
 from experimenter_mpi.mpi import ending
 from experimenter_mpi.mpi import transport as transport_module
-from experimenter_mpi.mpi.dead_ranks import enabled
-from experimenter_mpi.mpi.mail import FRAME_BYTES
+from experimenter_mpi.mpi.mail import FRAME_BYTES, enabled
 from experimenter_mpi.mpi.transport import RING_AT_WORKER, Transport
 from experimenter_mpi.trial.outcome import Place
 from support.fake_mpi import FakeMPI
