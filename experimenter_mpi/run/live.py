@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..coordination import trail
 from ..database.file.lock import HEARTBEAT_SECONDS
+from ..database.file.owner import read_owner
 from ..trial.outcome import iso
 
 if TYPE_CHECKING:
@@ -75,13 +76,17 @@ def shown(storage: Storage, experiment: str, progress: Progress) -> Iterator[Non
         return
     path, over = path_of(storage.path), threading.Event()
 
+    def write() -> None:
+        if _is_writer(storage):
+            _replace(path, _now(storage, experiment, progress))
+
     def keep() -> None:
         seconds = FIRST_SECONDS
         while not over.wait(seconds):
-            _replace(path, _now(storage, experiment, progress))
+            write()
             seconds = min(2 * seconds, HEARTBEAT_SECONDS)
 
-    _replace(path, _now(storage, experiment, progress))
+    write()
     thread = threading.Thread(target=keep, name="experimenter_mpi trail", daemon=True)
     thread.start()
     try:
@@ -89,7 +94,14 @@ def shown(storage: Storage, experiment: str, progress: Progress) -> Iterator[Non
     finally:
         over.set()
         thread.join()
-        _remove(path)
+        if _is_writer(storage):
+            _remove(path)
+
+
+def _is_writer(storage: Storage) -> bool:
+    """Whether the lock is still this run's: the file is another's that has taken it."""
+    holder = read_owner(f"{storage.path}.lock")
+    return holder is not None and holder.token == storage.lock_token
 
 
 def _now(storage: Storage, experiment: str, progress: Progress) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from experimenter_mpi.coordination import trail
+from experimenter_mpi.database.file.owner import Owner
 from experimenter_mpi.run import live
 from experimenter_mpi.run.progress import Progress
 from experimenter_mpi.trial.outcome import Entry, Failure, Place, Status
@@ -42,8 +43,16 @@ def running():
     trail.begin(Place(0, ""))
 
 
+def lock(database, token="ab" * 16):
+    """Let the run of this token hold the lock, as far as the lock file says."""
+    with open(f"{database}.lock", "w", encoding="utf-8") as file:
+        file.write(Owner(token).text())
+
+
 def shown(database, progress):
     storage = SimpleNamespace(path=database, lock_token="ab" * 16)
+    if database is not None and os.path.isdir(os.path.dirname(database)):
+        lock(database)
     return live.shown(storage, "heat", progress)
 
 
@@ -71,7 +80,7 @@ def test_what_is_written_is_read_and_gone_at_the_end(database, progress, running
     assert (2, "node2", 20, 2.0) == said.running[0]
     assert "decides       drain: SIGTERM" in said.trail[-1]
     assert 60 > said.age
-    assert [] == os.listdir(os.path.dirname(database))
+    assert ["heat.db.lock"] == os.listdir(os.path.dirname(database))
 
 
 def test_it_is_written_again_soon(database, progress, running):
@@ -116,9 +125,20 @@ def test_a_write_that_fails_leaves_what_was_there(database, progress, monkeypatc
         live._replace(live.path_of(database), {"experiment": "other"})
         monkeypatch.undo()
         assert before.written_at == live.read(database).written_at
-        assert [os.path.basename(live.path_of(database))] == os.listdir(
-            os.path.dirname(database)
-        )
+        files = sorted(os.listdir(os.path.dirname(database)))
+        assert ["heat.db.lock", "heat.db.trail"] == files
+
+
+def test_a_run_whose_lock_was_taken_over_leaves_the_file_to_the_other(
+    database, progress
+):
+    with shown(database, progress):
+        lock(database, "cd" * 16)
+        with open(live.path_of(database), "w", encoding="utf-8") as file:
+            file.write("the other's")
+
+    with open(live.path_of(database), encoding="utf-8") as file:
+        assert "the other's" == file.read()
 
 
 def test_links_are_neither_followed_to_be_written_nor_to_be_read(
