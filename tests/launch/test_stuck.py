@@ -250,10 +250,11 @@ def test_a_test_that_waits_in_vain_shows_trails_and_stacks(waiting):
     assert "Fatal Python error: Aborted" in str(failure.value)
 
 
-def test_a_closed_standard_error_stops_nothing(folder, launches):
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_what_cannot_be_printed_stops_nothing(where, folder, launches):
     folder.write(WAITING)
     running = launches.start_shell(
-        f"exec {sys.executable} -m experimenter_mpi run exp.py 2>&-"
+        f"exec {sys.executable} -m experimenter_mpi run exp.py {where}"
     )
     running.wait_for((folder.path / "begun.txt").exists)
 
