@@ -48,7 +48,7 @@ SCRIPTS = {
     ),
     "two experiments of one name": (
         GOOD + GOOD.replace("experiment =", "again ="),
-        "makes 2 experiments named 'good'",
+        "defines 2 experiments named 'good'",
     ),
 }
 

@@ -87,7 +87,7 @@ def test_under_ulfm_the_run_would_outlive_a_rank(mpirun):
     launcher = ("--with-ft", "ulfm")
     done = mpirun(2, *DOCTOR, library="openmpi", launcher=launcher).expect(0)
 
-    assert report_of(done)[1]["rank deaths"]["text"].startswith("on: ")
+    assert report_of(done)[1]["rank deaths"]["text"].startswith("enabled: ")
 
 
 def test_the_launcher_of_another_library_is_diagnosed(launches):
