@@ -51,6 +51,9 @@ def submit(
     """
     given = {"script": script, "seconds": _whole(time), "directory": os.getcwd()}
     job = asked_job(scheduler, {**given, **asked})
+    if not os.path.isfile(job.script):
+        msg = f"no such script: {job.script}"
+        raise JobScriptError(msg)
     submitted: list[Record] = []
     try:
         submitted.extend(submit_all(job, force=force))

@@ -6,17 +6,16 @@ longer than a shell.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
+
+from experimenter_mpi.cluster.job import Job
+from experimenter_mpi.cluster.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-import shutil
-import subprocess
-
-from experimenter_mpi.cluster.job import Job
-from experimenter_mpi.cluster.render import render
 
 # What `status` counts: one more with each run of the launcher, as far as it is told to.
 PYTHON = """#!/bin/sh

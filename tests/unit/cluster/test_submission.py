@@ -208,6 +208,16 @@ def test_a_duration_that_is_none_is_refused_before_anything_is_written(desk):
     assert ["bin", "exp.py"] == sorted(os.listdir(here.folder))
 
 
+def test_a_script_that_is_not_there_is_not_submitted(desk):
+    here = desk("slurm")
+    (here.folder / "exp.py").unlink()
+
+    with pytest.raises(JobScriptError, match=r"no such script: exp\.py"):
+        submit("slurm")
+
+    assert ["bin"] == os.listdir(here.folder)
+
+
 def test_what_was_submitted_before_a_refusal_is_named(desk):
     here = desk("slurm")
     here.install("sbatch", 'case "$*" in *merge*) exit 7 ;; esac; echo 17')
