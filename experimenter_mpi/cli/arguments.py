@@ -76,7 +76,7 @@ def top_parser(verbs: dict[str, str]) -> Parser:
         prog="experimenter-mpi",
         usage="experimenter-mpi COMMAND ...",
         description=fill(_DESCRIPTION, _WIDTH),
-        epilog=f"verbs:\n{lines}\n\n{more}\n\n{EXIT_CODES}",
+        epilog=f"commands:\n{lines}\n\n{more}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())

@@ -79,7 +79,13 @@ def _add_size(add: Callable[..., object]) -> None:
         required=True,
         help="the walltime: seconds, MM:SS, HH:MM:SS, D-HH:MM:SS",
     )
-    add("--ranks", metavar="N", type=count, default=64, help="default: %(default)s")
+    add(
+        "--ranks",
+        metavar="N",
+        type=count,
+        default=64,
+        help="number of ranks (default: %(default)s)",
+    )
     add(
         "--nodes",
         metavar="N",
@@ -167,8 +173,18 @@ def _add_site(add: Callable[..., object]) -> None:
     )
     add("--mpi", metavar="MPI", choices=LIBRARIES, help=f"{_list(LIBRARIES)}")
     add("--launcher", metavar="NAME", help="mpiexec, srun or 'flux run'")
-    add("--python", metavar="PATH", default=sys.executable, help="default: this one")
-    add("--logs", metavar="DIR", default="hpc/logs", help="default: %(default)s")
+    add(
+        "--python",
+        metavar="PATH",
+        default=sys.executable,
+        help="the Python that runs the job (default: this one)",
+    )
+    add(
+        "--logs",
+        metavar="DIR",
+        default="hpc/logs",
+        help="folder for logs (default: %(default)s)",
+    )
 
 
 def _add_output(add: Callable[..., object]) -> None:

@@ -66,7 +66,8 @@ EXAMPLES = """
 
 
 _ARGUMENTS = """What follows -- is passed to the script as sys.argv[1:], in every
-process that loads it. SIGQUIT makes a rank print where it is, and it goes on."""
+process that loads it. SIGQUIT makes a rank print its stacks and its last
+messages; the run continues."""
 
 
 def parser() -> Parser:

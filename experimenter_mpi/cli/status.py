@@ -35,7 +35,7 @@ EXAMPLES = """
   experimenter-mpi status experiments/experiments.db
   experimenter-mpi status experiments/experiments.db heat --watch
   experimenter-mpi status experiments/experiments.db --verbose
-      also what each rank runs now, and the last messages and decisions of rank 0
+      what each rank runs now, and the last messages and decisions of rank 0
   experimenter-mpi status shares/*.db
       the parts of a job array
   experimenter-mpi status experiments/experiments.db --json"""

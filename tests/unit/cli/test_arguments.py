@@ -152,7 +152,7 @@ def test_without_a_verb_the_help_lists_all_of_them(arguments, capsys):
     code = run_verb(arguments)
 
     text = capsys.readouterr().out
-    listed = text.partition("\nverbs:\n")[2].partition("\n\n")[0]
+    listed = text.partition("\ncommands:\n")[2].partition("\n\n")[0]
     assert 0 == code
     assert list(VERBS) == [line.split()[0] for line in listed.splitlines()]
     assert "75 stopped early" in text
