@@ -33,6 +33,10 @@ def settings(job: Job, *, runs: bool = True) -> str:
     if job.merges is not None:
         lines.append(f"shares={job.merges} # as many as the array has tasks")
     if runs:
+        if _limit(job):
+            lines.append(
+                f"# The time limit is the walltime above less {job.noticed} s."
+            )
         options = join([*_limit(job), *job.options])
         lines.append(f"options=({options}) # of `run`; more: --grace 2:00 --isolate")
         lines.append(f"ranks={described(job.scheduler).script.ranks(job)}")

@@ -14,6 +14,7 @@
 # ---- What to run ----------------------------------------------------------------
 script=exp.py
 database=experiments/experiments.db
+# The time limit is the walltime above less 120 s.
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=64 # as --nslots above
 

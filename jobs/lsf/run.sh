@@ -22,6 +22,7 @@ exec >>"$LS_SUBCWD/hpc/logs/exp-$LSB_JOBID.out" 2>&1
 cd -- "$LS_SUBCWD" || exit 3
 script=exp.py
 database=experiments/experiments.db
+# The time limit is the walltime above less 120 s.
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$LSB_DJOB_NUMPROC
 

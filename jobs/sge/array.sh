@@ -24,6 +24,7 @@
 cd -- "$SGE_O_WORKDIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
+# The time limit is the walltime above less 120 s.
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$NSLOTS
 shares=8 # as many as the array above has tasks

@@ -20,6 +20,7 @@
 cd -- "$SLURM_SUBMIT_DIR" || exit 3
 script=exp.py
 database=experiments/experiments.db
+# The time limit is the walltime above less 120 s.
 options=(--time-limit 01:58:00) # of `run`; more: --grace 2:00 --isolate
 ranks=$SLURM_NTASKS
 

@@ -10,7 +10,7 @@ import pytest
 
 from support import processes
 from support.jobs import LONG, QUICK, SCRIPT, begun, flavours, runs_ended, steps
-from support.scheduler import FOLLOW
+from support.scheduler import FOLLOW, said
 
 pytestmark = pytest.mark.sge
 
@@ -64,6 +64,19 @@ def test_a_chain_of_runs_until_all_is_finished(library, sge, folder):
     assert ["stopped", "finished"] == runs_ended(folder)
     assert [2, 2] == steps(folder)
     assert {"salt"} == flavours(folder)
+
+
+def test_a_chain_that_is_rescheduled_goes_on(sge, folder):
+    """As after the failure of its host, where the site has set that up."""
+    folder.write(LONG, SCRIPT)
+    job = sge.submit(*ASK, "--resume")
+    job.wait_for(begun(folder), "two trials")
+
+    said("qmod", "-rj", job.number)
+    job.wait_for(lambda: sge.scheduler.is_over(job.number), "the end")
+
+    first, last = runs_ended(folder)
+    assert first in (None, "stopped") and last == "finished"
 
 
 def test_a_job_that_is_deleted_leaves_a_database_that_goes_on(sge, folder):
