@@ -22,8 +22,8 @@ ANSWER_SECONDS = 60
 def states(scheduler: str, jobs: Sequence[str]) -> dict[str, str]:
     """Return the state of each job; one that the scheduler has forgotten has ended.
 
-    Of an array that has tasks in several states, the one that is furthest from its end
-    of those that began counts: it is running while one of them runs.
+    An array is running while one of its tasks runs, and queued while none of them runs
+    and one waits.
 
     Raises:
         JobScriptError: there is no such scheduler here, or it does not answer.
@@ -32,15 +32,20 @@ def states(scheduler: str, jobs: Sequence[str]) -> dict[str, str]:
     found = re.findall(
         listing.pattern, _listed(listing, jobs), re.MULTILINE | re.DOTALL
     )
-    told: dict[str, set[str]] = {job: set() for job in jobs}
+    told: dict[str, set[str]] = {_key(job): set() for job in jobs}
     for job, word in found:
-        if job in told:
-            told[job].add(_state(listing, word))
+        if _key(job) in told:
+            told[_key(job)].add(_state(listing, word))
     order = (RUNNING, QUEUED, ENDED)
     return {
-        job: next((each for each in order if each in words), ENDED)
-        for job, words in told.items()
+        job: next((each for each in order if each in told[_key(job)]), ENDED)
+        for job in jobs
     }
+
+
+def _key(job: str) -> str:
+    """Return a job's number without Flux's first letter, which is f or ƒ by locale."""
+    return re.sub("^[ƒf]", "", job)
 
 
 def _state(listing: Listing, word: str) -> str:

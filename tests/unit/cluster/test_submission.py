@@ -291,6 +291,13 @@ def test_a_database_without_jobs_is_no_mistake_and_none_at_all_is(desk, capsys):
     assert 3 == code and "no such database: y.db" in err
 
 
+def test_a_number_of_flux_is_known_in_whatever_locale(desk):
+    here = desk("flux")
+    here.say("running")
+
+    assert {"ƒ17Abc": "running"} == states("flux", ["ƒ17Abc"])
+
+
 def test_a_job_of_nobody_else_is_taken_for_ours(desk):
     here = desk("slurm")
     here.say("queued")
