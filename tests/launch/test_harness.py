@@ -12,7 +12,7 @@ from support.launch import Launches, wait_until
 from support.libraries import clean_environment
 
 LIBRARIES = ["mpich", "openmpi"]
-RANKS = Path(__file__).parents[2] / "ranks"
+RANKS = Path(__file__).parents[1] / "ranks"
 
 DEADLOCK = """\
 from mpi4py import MPI
