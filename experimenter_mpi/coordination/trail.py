@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from _thread import get_ident
 from collections import deque
 from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
@@ -39,11 +39,12 @@ RANKS_LISTED = 20
 _LONGEST_LINE, _LONGEST_NAME, _RANGES = 160, 60, 3
 _RECEIVES, _SENDS, _DECIDES = "receives from", "sends to", "decides"
 _BEGINS, _ENDS = "begins", "ends"
+_FINISHED = Status.FINISHED
 # Levels of ``logging``, which no worker imports for their sake.
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LOGGER = "experimenter_mpi"
 
-_began = time.monotonic()
+_began = monotonic()
 _numbers = count(1)
 _entries: deque[Entry] = deque(maxlen=KEPT)
 # Which trial each thread runs, and since when.
@@ -87,14 +88,14 @@ def received(peer: int, message: m.Message) -> None:
     """Note a message that has come."""
     kind = type(message)
     short = _short_of(kind)(message)
-    _entries.append((next(_numbers), time.monotonic(), _RECEIVES, peer, kind, short))
+    _entries.append((next(_numbers), monotonic(), _RECEIVES, peer, kind, short))
 
 
 def sent(peer: int, message: m.Message) -> None:
     """Note a message that is sent."""
     kind = type(message)
     short = _short_of(kind)(message)
-    _entries.append((next(_numbers), time.monotonic(), _SENDS, peer, kind, short))
+    _entries.append((next(_numbers), monotonic(), _SENDS, peer, kind, short))
 
 
 def decided(text: str, *values: object, level: int | None = DEBUG) -> None:
@@ -102,21 +103,21 @@ def decided(text: str, *values: object, level: int | None = DEBUG) -> None:
 
     In a signal's handler it is noted with no ``level``, and so not logged.
     """
-    _entries.append((next(_numbers), time.monotonic(), _DECIDES, None, text, values))
+    _entries.append((next(_numbers), monotonic(), _DECIDES, None, text, values))
     if level is not None:
         log(level, text, *values)
 
 
 def run(attempts: Attempts, index: int) -> Attempt:
     """Run a trial; note its begin and its end, unless it is short and finished."""
-    me, began = get_ident(), time.monotonic()
+    me, began = get_ident(), monotonic()
     _running[me] = index, began
     try:
         attempt = attempts.run(index)
     finally:
         del _running[me]
     outcome = attempt.outcome
-    if outcome.duration >= LONG_SECONDS or outcome.status != Status.FINISHED:
+    if outcome.duration >= LONG_SECONDS or outcome.status != _FINISHED:
         _note_trial(began, outcome)
     return attempt
 
@@ -124,7 +125,7 @@ def run(attempts: Attempts, index: int) -> Attempt:
 def _note_trial(began: float, outcome: Outcome) -> None:
     short = outcome.index, outcome.status, outcome.duration
     _entries.append((next(_numbers), began, _BEGINS, None, None, short))
-    _entries.append((next(_numbers), time.monotonic(), _ENDS, None, None, short))
+    _entries.append((next(_numbers), monotonic(), _ENDS, None, None, short))
     log(DEBUG, "trial %s: %s after %.3g s", *short)
 
 
@@ -234,7 +235,7 @@ def runs() -> list[Runs]:
     if _Here.runs is not None:
         found = list(_Here.runs())
     else:
-        place, now = _Here.place, time.monotonic()
+        place, now = _Here.place, monotonic()
         rank, host = (0, "") if place is None else place
         found = [(rank, host, i, now - since) for i, since in _now_running()]
     return sorted(found, key=lambda each: -each[3])
@@ -244,7 +245,7 @@ def report() -> str:
     """Return all that this process can say of itself, a line for each entry."""
     place = _Here.place
     who = "this process" if place is None else f"rank {place.rank} on {place.hostname}"
-    age = time.monotonic() - _began
+    age = monotonic() - _began
     who += f", process {os.getpid()}, {age:.1f} s after its start"
     text = [f"experimenter_mpi: {who}:"]
     running = runs()
