@@ -21,6 +21,7 @@ from ..errors import (
 from ..experiment.derived import DerivedVariable
 from ..experiment.designs import SampledVariable
 from ..experiment.filters import KeptVariable
+from ..experiment.listed import ABSENT, Absent, ListedVariable
 from ..experiment.variables import (
     IntegerVariable,
     IterableVariable,
@@ -86,20 +87,22 @@ def _lists(paths: Any) -> Any:
     return list(map(_lists, paths)) if isinstance(paths, tuple) else paths
 
 
-VARIABLE_RULES = tuple(
-    _rule(variable)
-    for variable in (
-        LinearVariable,
-        LogLinearVariable,
-        IntegerVariable,
-        RepeatVariable,
-        IterableVariable,
-        MatchIterableVariable,
-        ZippedVariable,
-        DerivedVariable,
-        KeptVariable,
-        SampledVariable,
-    )
+_VARIABLES = (
+    LinearVariable,
+    LogLinearVariable,
+    IntegerVariable,
+    RepeatVariable,
+    IterableVariable,
+    MatchIterableVariable,
+    ZippedVariable,
+    DerivedVariable,
+    KeptVariable,
+    SampledVariable,
+    ListedVariable,
+)
+VARIABLE_RULES = (
+    *map(_rule, _VARIABLES),
+    codec.Rule("absent", Absent, lambda _: True, lambda _: ABSENT),
 )
 
 

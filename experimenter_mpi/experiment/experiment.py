@@ -142,7 +142,8 @@ class Experiment:
             "sigma": 0.1,
         })
 
-    ``configuration`` is a dict of names and values: the variables among them are
+    ``configuration`` is a dict of names and values, or a list of such dicts, whose
+    trials come one after the other. In a dict the variables among them are
     expanded to their product, as nested ``for`` loops from top to bottom, and the rest
     is the same in every trial. Each trial gets a copy of its own of what can be
     changed, in the state in which the experiment was made. Give an ``id`` of your own
@@ -179,7 +180,7 @@ class Experiment:
         self,
         name: str,
         *,
-        configuration: dict[str, Any],
+        configuration: dict[str, Any] | list[dict[str, Any]],
         function_name: str | None = None,
         function: Callable[..., Any] | None = None,
         include_file: str | None = None,

@@ -41,6 +41,7 @@ class Level(NamedTuple):
     chosen: list[tuple[Any, int]]
     copied: list[Any]
     inner: list[tuple[Any, Level]]
+    may_lack: list[Any]
 
     def filled(self, values: list[Any], memo: dict[int, Any]) -> dict[Any, Any]:
         """Return a trial's dict; ``values`` are those of all variables."""
@@ -54,6 +55,12 @@ class Level(NamedTuple):
                 filled[key] = copied(filled[key], memo)
         for key, level in self.inner:
             filled[key] = level.filled(values, memo)
+        if self.may_lack:
+            from .listed import ABSENT
+
+            for key in self.may_lack:
+                if filled[key] is ABSENT:
+                    del filled[key]
         return filled
 
 
@@ -67,7 +74,8 @@ class Expansion:
     """The trials of a configuration: nested ``for`` loops over it, top to bottom.
 
     Later keys vary fastest. Variables may stand at the top level or inside nested
-    dictionaries; everything else is the same in every trial.
+    dictionaries; everything else is the same in every trial. A list of configurations
+    has the points of each, one after the other.
 
     ``where`` says of a trial's configuration whether there is such a trial.
 
@@ -81,12 +89,21 @@ class Expansion:
 
     def __init__(
         self,
-        configuration: dict[str, Any],
+        configuration: dict[str, Any] | list[dict[str, Any]],
         where: Callable[[Any], Any] | None = None,
     ) -> None:
+        self._unknown: tuple[Any, Any]
+        if isinstance(configuration, list):
+            from .listed import expansions
+
+            self._unknown = expansions(configuration, where), None
+            return  # the rest is made when it is first asked for: see __getattr__
         if not isinstance(configuration, dict):
             kind = type(configuration).__name__
-            msg = f"configuration must be a dict of names and values, not {kind}"
+            msg = (
+                "configuration must be a dict of names and values, or a list of them, "
+                f"not {kind}"
+            )
             raise ConfigurationError(msg)
         _check_names(configuration, ())
         self._changeable: set[Path] = set()
@@ -99,7 +116,7 @@ class Expansion:
         size = _count(axes, matched)
         self._unknown = captured, where
         if where is not None:
-            return  # the rest is made when it is first asked for: see __getattr__
+            return
         self.size = size
         if not all(each.is_known for _, each in (*found, *derived)):
             return
@@ -152,7 +169,7 @@ class Expansion:
     def _level(
         self, value: dict[Any, Any], path: Path, order: dict[Path, int]
     ) -> Level:
-        level = Level(dict(value), [], [], [])
+        level = Level(dict(value), [], [], [], [])
         for key, entry in value.items():
             here = (*path, key)
             if isinstance(entry, dict):
@@ -161,6 +178,8 @@ class Expansion:
                 level.chosen.append((key, order[here]))
             if here in self._changeable:
                 level.copied.append(key)
+            if isinstance(entry, Variable) and entry.may_lack:
+                level.may_lack.append(key)
         return level
 
     def documents(self, encode: Callable[[Any], str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoding import codec
 from .blocks import Table
+from .listed import without_absent
 from .texts import texts_of
 from .variables import Variable
 
@@ -134,7 +135,8 @@ class _Template:
 
     def _joined(self, chosen: tuple[tuple[str, ...], ...]) -> str:
         texts = [each for row in chosen for each in row]
-        return self._text % tuple([texts[column] for column in self._columns])
+        found = self._text % tuple([texts[column] for column in self._columns])
+        return without_absent(found)
 
 
 def _texts_of(axis: Axis) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .grid import variables_in
+from .listed import ABSENT, ABSENT_TEXT, without_absent
 from .variables import Variable
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ def documents(expansion: Expansion, encode: Callable[[Any], str]) -> Iterator[st
     if columns != sorted(columns):
         columns_of = sorted(range(len(columns)), key=columns.__getitem__)
         combinations = map(operator.itemgetter(*columns_of), combinations)
-    return map(template.__mod__, combinations)
+    found = map(template.__mod__, combinations)
+    return map(without_absent, found) if has_absent(expansion) else found
+
+
+def has_absent(expansion: Expansion) -> bool:
+    """Whether there are trials without one of the parameters."""
+    return any(v.may_lack for _, v in variables_in(expansion.configuration, ()))
 
 
 def texts_of(values: Sequence[Any], encode: Callable[[Any], str]) -> Sequence[str]:
@@ -42,7 +49,9 @@ def texts_of(values: Sequence[Any], encode: Callable[[Any], str]) -> Sequence[st
     if hasattr(values, "mapped"):
         looked_up: Sequence[str] = values.mapped(encode)
         return looked_up
-    return tuple(map(encode, values))
+    if not any(each is ABSENT for each in values):
+        return tuple(map(encode, values))
+    return tuple(ABSENT_TEXT if each is ABSENT else encode(each) for each in values)
 
 
 def _texts(axis: Axis, encode: Callable[[Any], str]) -> Sequence[Any]:

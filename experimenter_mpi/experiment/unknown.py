@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 def worked_out(
-    configuration: dict[str, Any], where: Callable[[Any], Any] | None
+    configuration: dict[str, Any] | list[Expansion],
+    where: Callable[[Any], Any] | None,
 ) -> Expansion:
     """Return the expansion of a configuration all of whose values are known.
 
     Raises:
         ConfigurationError: a function failed, or a design cannot be drawn.
     """
+    if isinstance(configuration, list):
+        from .listed import joined
+
+        return Expansion(joined(configuration))
     unknown = [
         (path, variable.is_derived)
         for path, variable in variables_in(configuration, ())

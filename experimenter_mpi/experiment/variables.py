@@ -25,6 +25,8 @@ class Variable:
     is_derived = False
     # Whether its values are known, or have to be worked out: see ``unknown``.
     is_known = True
+    # Whether there are trials without it, which is of a list of configurations.
+    may_lack = False
 
     def together(
         self,

@@ -43,10 +43,15 @@ class ZippedVariable(Variable):
         return self.entries
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(repr, self.entries[:_MOST_SHOWN]))
-        more = len(self.entries) - _MOST_SHOWN
-        rest = f", and {more} more" if more > 0 else ""
-        return f"<{shown}{rest}: {' and '.join(self.names)} move together>"
+        names = " and ".join(self.names)
+        return f"<{first_ones(self.entries)}: {names} move together>"
+
+
+def first_ones(entries: tuple[Any, ...]) -> str:
+    """Return the first values, and how many there are besides."""
+    shown = ", ".join(map(repr, entries[:_MOST_SHOWN]))
+    more = len(entries) - _MOST_SHOWN
+    return f"{shown}, and {more} more" if more > 0 else shown
 
 
 def zipped(**columns: Iterable[Any]) -> dict[str, ZippedVariable]:

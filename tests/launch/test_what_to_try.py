@@ -43,6 +43,9 @@ for name, configuration in {
     },
 }.items():
     Experiment(name, function=trial, configuration=configuration)
+Experiment("listed", function=trial, configuration=[
+    {"model": "svm", "C": IterableVariable([1, 10])}, {"model": "forest", "trees": 50},
+])
 Experiment("where", function=trial, where=lambda c: c["a"] < c["inner"]["b"],
     configuration={
         "a": IterableVariable([1, 2]), "inner": {"b": IterableVariable([1, 2, 3])},
@@ -54,6 +57,11 @@ DRAWN = Expansion(
     sampled(4, "sobol", seed=3, x=(0, 1), k=LogIntegers(1, 99), o=Choice("p", "q"))
 )
 KINDS = {
+    "listed": [
+        {"model": "svm", "C": 1},
+        {"model": "svm", "C": 10},
+        {"model": "forest", "trees": 50},
+    ],
     "sampled": [{"a": a, **DRAWN[i]} for a in (1, 2) for i in range(4)],
     "zipped": [
         {"a": a, "inner": {"T": T, "h": h}}
