@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotFoundError, ScriptError, did_you_mean, printable
 from ..exit_codes import EXIT_USAGE
 from ..trial import script as scripts
+from ..trial.functions import where_defined
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -107,7 +108,7 @@ def _none(script: Script, module: ModuleType) -> str:
             "`experiment = Experiment('name', function=f, configuration={...})`"
         )
     first = imported[0]
-    where = scripts.where_defined(first.namespace)
+    where = where_defined(first.namespace)
     return (
         f"{script.path} defines no experiment itself; '{first.name}' belongs to "
         f"{where}: run that file, or import the experiment by its name"

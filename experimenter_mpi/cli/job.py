@@ -16,7 +16,7 @@ from ..cluster.submission import submit_all
 from ..cluster.submitting import by_hand, following
 from ..cluster.write import files_of, write
 from ..errors import JobScriptError, printable
-from . import run
+from . import run_options
 from .arguments import Parser, count, seconds, verb_parser
 from .choosing import parsed
 from .databases import default_database
@@ -226,7 +226,7 @@ def _split(made: Parser, arguments: list[str]) -> tuple[Namespace, list[str]]:
         before, after = arguments[:place], arguments[place + 1 :]
     given, options = made.parse_known_args(before)
     options += ["--", *after] if after else []
-    checked = run.parser()
+    checked = run_options.parser()
     checked.prog = made.prog  # whose help names its own options and those of `run`
     parsed(checked, [given.script, *options])
     return given, options

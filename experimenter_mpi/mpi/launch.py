@@ -244,7 +244,7 @@ def _require_one_world(transport: Any) -> None:
     """
     told = told_size()
     if told > 1:
-        error = LaunchError(worlds_of_one(told, transport.library()))
+        error = LaunchError(worlds_of_one(told, version_of(transport.load())))
         if rank_hint() not in (0, None):
             error = marked(error, SaidByRank0)
         _end_in_one_line(error)
@@ -268,6 +268,11 @@ def _end_in_one_line(mistake: LaunchError) -> None:
         os._exit(EXIT_WRONG)
 
     sys.excepthook = on_uncaught
+
+
+def version_of(mpi: Any) -> str:
+    """Return the MPI library's name and version, one line."""
+    return str(mpi.Get_library_version()).split("\n", 1)[0].strip(" \x00")
 
 
 def worlds_of_one(told: int, library: str) -> str:

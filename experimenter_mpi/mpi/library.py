@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..errors import LaunchError
 from . import transport
+from .launch import version_of
 
 
 class Library(NamedTuple):
@@ -26,10 +27,10 @@ def look() -> Library:
 
     mpi4py.rc.initialize = False
     try:
-        transport.load()
+        mpi = transport.load()
     except LaunchError as error:
         return Library(error=str(error))
-    return Library(version=transport.library())
+    return Library(version=version_of(mpi))
 
 
 def start() -> Any:

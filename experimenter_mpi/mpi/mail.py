@@ -11,7 +11,6 @@ import pickle
 import struct
 import time
 from contextlib import suppress
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..coordination.messages import (
@@ -21,12 +20,11 @@ from ..coordination.messages import (
     Finished,
     Message,
 )
-from ..encoding.codec import Encoded
 from ..errors import ProtocolError
-from ..trial.outcome import Outcome
+from ..trial.outcome import gathered, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
 # What a posted receive has room for.
 FRAME_BYTES = 8192
@@ -74,6 +72,15 @@ class Survival:
         return rank in self.dead and rank not in self.untold
 
 
+def deaths_of(mpi: Any, communicator: Any) -> Survival:
+    """Return what is known of the deaths of a communicator's ranks."""
+    if not enabled():
+        return Survival()
+    from .survival import UlfmSurvival
+
+    return UlfmSurvival(mpi, communicator)
+
+
 class Backoff:
     """Wait ever longer between looks: at once at first, then at most a millisecond.
 
@@ -101,33 +108,6 @@ class Backoff:
         else:
             longer = min(self.LONGEST, self.STEP * (self._looks - self._spins))
             time.sleep(self._crowding * longer)
-
-
-# Outcomes as they travel: each field of all of them, and of results that are all text
-# that text. One by one, named as they are, they cost six times as much to pickle.
-Columns = tuple[tuple[Any, ...], ...]
-
-
-def spread(outcomes: Iterable[Outcome]) -> Columns:
-    """Return the fields of outcomes, none where there are no outcomes."""
-    fields = tuple(zip(*outcomes, strict=True))
-    if not fields:
-        return ()
-    index, status, results, *others = fields
-    texts = tuple(r[0] if r and not (r[1] or r[2]) else r for r in results)
-    return index, status, texts, *others
-
-
-def gathered(columns: Columns) -> tuple[Outcome, ...]:
-    """Return what ``spread`` was given."""
-    if not columns:
-        return ()
-    index, status, texts, *others = columns
-    new = tuple.__new__  # a named tuple's own is a function of Python's
-    none: Any = ()
-    results = [new(Encoded, (r, none, none)) if type(r) is str else r for r in texts]
-    rows = zip(index, status, results, *others, strict=True)
-    return tuple(map(new, repeat(Outcome), rows))
 
 
 def pack(message: Message) -> tuple[int, bytes, int]:

@@ -19,7 +19,7 @@ from ..coordination.messages import Announce, Leave, Message
 from ..errors import LaunchError, SaidByRank0
 from ..trial import signals
 from ..trial.outcome import Place
-from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, Survival, chunks, enabled, pack
+from .mail import FRAME_BYTES, Backoff, Inbox, Outbox, chunks, deaths_of, enabled, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +58,10 @@ class Transport:
         self._mpi = mpi
         self.world, private = _private(mpi, communicator)
         self._frames, self._payloads, self.neighbours = private
-        communicator = self.world
-        self._survival = _survival(mpi, self._frames)
-        self.rank: int = communicator.rank
+        self._survival = deaths_of(mpi, self._frames)
+        self.rank: int = self.world.rank
         self._backoff = Backoff(1.0 if self.rank == 0 else crowding)
-        self.size: int = communicator.size
+        self.size: int = self.world.size
         self.frame_bytes = FRAME_BYTES
         self.hostname = os.uname().nodename
         self.place = Place(self.rank, self.hostname)
@@ -90,7 +89,9 @@ class Transport:
     @property
     def library(self) -> str:
         """The MPI library in use, one line."""
-        return _library(self._mpi)
+        from .launch import version_of
+
+        return version_of(self._mpi)
 
     @property
     def survives_deaths(self) -> bool:
@@ -208,14 +209,6 @@ class Transport:
             os._exit(code)  # MPICH's may return, and let the rest happen meanwhile
 
 
-def _survival(mpi: Any, communicator: Any) -> Survival:
-    if not enabled():
-        return Survival()
-    from .survival import UlfmSurvival
-
-    return UlfmSurvival(mpi, communicator)
-
-
 def _private(mpi: Any, world: Any) -> tuple[Any, tuple[Any, Any, list[int]]]:
     """Return what is left of the world, two copies of it, and this node's ranks."""
 
@@ -299,15 +292,6 @@ def _keep(transport: Transport) -> None:
 def adopted() -> Transport | None:
     """Return the process's transport, None before it has one."""
     return _connected[0] if _connected else None
-
-
-def library() -> str:
-    """Return the name and version of the MPI library, one line."""
-    return _library(load())
-
-
-def _library(mpi: Any) -> str:
-    return str(mpi.Get_library_version()).split("\n", 1)[0].strip(" \x00")
 
 
 def _starting() -> Any:

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ScriptError
+from ..errors import ScriptError, did_you_mean
 from ..experiment.grid import Expansion
 from . import script
 
@@ -53,14 +53,55 @@ def find_functions(
     namespace = experiment.namespace
     if include is not None:
         namespace = vars(script.load_once(include))
-    where = script.where_defined(namespace)
+    where = where_defined(namespace)
     name = experiment.function_name or ""
-    function = script.find_function(name, experiment.function, namespace, where)
+    function = find_function(name, experiment.function, namespace, where)
     store_name = experiment.init_store_function_name
     if store_name is None:
         return function, None
     given = experiment.init_store
-    return function, script.find_function(store_name, given, namespace, where)
+    return function, find_function(store_name, given, namespace, where)
+
+
+def find_function(
+    name: str, given: Callable[..., Any] | None, namespace: dict[str, Any], where: str
+) -> Callable[..., Any]:
+    """Return the callable itself, or the one of that name in ``namespace``.
+
+    Raises:
+        ScriptError: no such name, listing near ones, or not callable.
+    """
+    if given is not None:
+        return given
+    try:
+        value = _looked_up(name, namespace)
+    except (KeyError, AttributeError):
+        hint = (
+            ": define it at the top level of the file, with a name that nothing else "
+            "uses"
+        )
+        if "<" not in name:
+            hint = did_you_mean(name, (k for k, v in namespace.items() if callable(v)))
+        msg = f"{where} has no function '{name}'{hint}"
+        raise ScriptError(msg) from None
+    if not callable(value):
+        msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"
+        raise ScriptError(msg)
+    found: Callable[..., Any] = value
+    return found
+
+
+def _looked_up(name: str, namespace: dict[str, Any]) -> Any:
+    first, *rest = name.split(".")
+    value = namespace[first]
+    for attribute in rest:
+        value = getattr(value, attribute)
+    return value
+
+
+def where_defined(namespace: dict[str, Any]) -> str:
+    """Name the file of a namespace, for messages."""
+    return str(namespace.get("__file__") or namespace.get("__name__", "the script"))
 
 
 @contextmanager

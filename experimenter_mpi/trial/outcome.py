@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..encoding.codec import Encoded
 
 if TYPE_CHECKING:
-    from ..encoding.codec import Encoded
+    from collections.abc import Iterable
 
 
 # How often its rank may die while a trial runs before that is the trial's failure.
@@ -65,6 +68,33 @@ class Outcome(NamedTuple):
     started_at: str
     finished_at: str
     duration: float
+
+
+# Outcomes as they travel: each field of all of them, and of results that are all text
+# that text. One by one, named as they are, they cost six times as much to pickle.
+Columns = tuple[tuple[Any, ...], ...]
+
+
+def spread(outcomes: Iterable[Outcome]) -> Columns:
+    """Return the fields of outcomes, none where there are no outcomes."""
+    fields = tuple(zip(*outcomes, strict=True))
+    if not fields:
+        return ()
+    index, status, results, *others = fields
+    texts = tuple(r[0] if r and not (r[1] or r[2]) else r for r in results)
+    return index, status, texts, *others
+
+
+def gathered(columns: Columns) -> tuple[Outcome, ...]:
+    """Return what ``spread`` was given."""
+    if not columns:
+        return ()
+    index, status, texts, *others = columns
+    new = tuple.__new__  # a named tuple's own is a function of Python's
+    none: Any = ()
+    results = [new(Encoded, (r, none, none)) if type(r) is str else r for r in texts]
+    rows = zip(index, status, results, *others, strict=True)
+    return tuple(map(new, repeat(Outcome), rows))
 
 
 class Place(NamedTuple):

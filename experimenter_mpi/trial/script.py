@@ -10,12 +10,12 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ExperimenterError, ScriptError, did_you_mean, text_of
+from ..errors import ExperimenterError, ScriptError, text_of
 from ..experiment.experiment import Experiment, recording
 from .signals import OwnProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import FrameType
 
 
@@ -309,44 +309,3 @@ def _kept_in(namespace: dict[str, Any]) -> Iterator[Experiment]:
                 break
         else:
             levels.pop()
-
-
-def find_function(
-    name: str, given: Callable[..., Any] | None, namespace: dict[str, Any], where: str
-) -> Callable[..., Any]:
-    """Return the callable itself, or the one of that name in ``namespace``.
-
-    Raises:
-        ScriptError: no such name, listing near ones, or not callable.
-    """
-    if given is not None:
-        return given
-    try:
-        value = _looked_up(name, namespace)
-    except (KeyError, AttributeError):
-        hint = (
-            ": define it at the top level of the file, with a name that nothing else "
-            "uses"
-        )
-        if "<" not in name:
-            hint = did_you_mean(name, (k for k, v in namespace.items() if callable(v)))
-        msg = f"{where} has no function '{name}'{hint}"
-        raise ScriptError(msg) from None
-    if not callable(value):
-        msg = f"'{name}' in {where} is a {type(value).__name__}, not a function"
-        raise ScriptError(msg)
-    found: Callable[..., Any] = value
-    return found
-
-
-def _looked_up(name: str, namespace: dict[str, Any]) -> Any:
-    first, *rest = name.split(".")
-    value = namespace[first]
-    for attribute in rest:
-        value = getattr(value, attribute)
-    return value
-
-
-def where_defined(namespace: dict[str, Any]) -> str:
-    """Name the file of a namespace, for messages."""
-    return str(namespace.get("__file__") or namespace.get("__name__", "the script"))

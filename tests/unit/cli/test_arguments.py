@@ -16,7 +16,7 @@ from experimenter_mpi.cli.arguments import (
     index_list,
     seconds,
 )
-from experimenter_mpi.cli.run import parser as run_parser
+from experimenter_mpi.cli.run_options import parser as run_parser
 from experimenter_mpi.errors import counted
 from experimenter_mpi.program import program
 

@@ -162,8 +162,10 @@ class FakeModule:
         self.asked = 0
         self.neighbours = range(size)
 
-    def library(self):
-        return "MPICH Version: 5.0.2"
+    version = "MPICH Version: 5.0.2"
+
+    def load(self):
+        return types.SimpleNamespace(Get_library_version=lambda: self.version)
 
     def connect(self, crowding=1.0):
         self.asked += 1
@@ -308,7 +310,7 @@ def test_one_of_many_worlds_of_one_is_refused_with_what_would_work(
 
 def test_open_mpi_is_launched_by_pmix(alone, monkeypatch):
     set_all(monkeypatch, STEP)
-    monkeypatch.setattr(alone, "library", lambda: "Open MPI v5.0.11, package: ...")
+    monkeypatch.setattr(alone, "version", "Open MPI v5.0.11, package: ...")
 
     with pytest.raises(LaunchError, match=r"'srun --mpi=pmix -n 4 .* or '.*mpiexec"):
         launch.connect()
@@ -319,7 +321,7 @@ def test_open_mpi_under_flux_is_told_of_the_plugin_that_it_needs(alone, monkeypa
     with pytest.raises(LaunchError, match="'flux run -n 4") as caught:
         launch.connect()
     assert "flux-pmix" not in str(caught.value)
-    monkeypatch.setattr(alone, "library", lambda: "Open MPI v5.0.11, package: ...")
+    monkeypatch.setattr(alone, "version", "Open MPI v5.0.11, package: ...")
 
     with pytest.raises(LaunchError, match="-o pmi=pmix.* needs the plugin flux-pmix"):
         launch.connect()

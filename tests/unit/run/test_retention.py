@@ -6,7 +6,7 @@ import pytest
 
 from experimenter_mpi import Experiment, SerialMode, execute, open_db
 from experimenter_mpi import save_snapshot_in_global_database as save
-from experimenter_mpi.cli.run import parser
+from experimenter_mpi.cli.run_options import parser
 from experimenter_mpi.errors import ConfigurationError
 
 

@@ -15,6 +15,7 @@ import pytest
 from experimenter_mpi.errors import ConfigurationError, ScriptError
 from experimenter_mpi.experiment.experiment import Experiment
 from experimenter_mpi.trial import script as scripts
+from experimenter_mpi.trial.functions import find_function
 from experimenter_mpi.trial.script import Script
 
 EXPERIMENTS = """
@@ -572,7 +573,7 @@ def simulate(configuration, trial_id):
 
 
 def find(name, given=None):
-    return scripts.find_function(name, given, globals(), "exp.py")
+    return find_function(name, given, globals(), "exp.py")
 
 
 def test_a_function_is_found_by_its_name():
