@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from . import commands
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,15 +40,7 @@ def family_of(said: str) -> str | None:
 
 def _version(mpiexec: str) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own mpiexec
-            [mpiexec, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = commands.run([mpiexec, "--version"], ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout + done.stderr

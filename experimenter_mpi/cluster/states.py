@@ -8,6 +8,7 @@ from shlex import join
 from typing import TYPE_CHECKING
 
 from ..errors import JobScriptError
+from .commands import run
 from .schedulers import described
 
 if TYPE_CHECKING:
@@ -57,15 +58,7 @@ def _state(listing: Listing, word: str) -> str:
 def _listed(listing: Listing, jobs: Sequence[str]) -> str:
     command = listing.command(jobs)
     try:
-        done = subprocess.run(  # noqa: S603 - a scheduler's own command
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = run(command, ANSWER_SECONDS)
     except FileNotFoundError:
         msg = f"cannot ask for the state of jobs: there is no {command[0]} here"
         raise JobScriptError(msg) from None

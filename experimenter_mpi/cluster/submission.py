@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JobScriptError
 from ..output import say
 from . import records
+from .commands import run
 from .durations import seconds
 from .records import Record
 from .schedulers import described
@@ -236,14 +236,7 @@ def cancel(jobs: list[Record]) -> list[Record]:
 
 
 def _end(command: list[str]) -> None:
-    done = subprocess.run(  # noqa: S603 - a scheduler's own command
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run(command)
     if done.returncode != 0:
         msg = f"'{' '.join(command)}' failed: {(done.stderr or done.stdout).strip()}"
         raise JobScriptError(msg)

@@ -8,6 +8,7 @@ from shlex import join, quote
 from typing import IO, TYPE_CHECKING
 
 from ..errors import JobScriptError
+from .commands import run
 from .schedulers import described
 
 if TYPE_CHECKING:
@@ -89,15 +90,7 @@ def _command(
 
 def _said(command: list[str], script: IO[bytes] | None, scheduler: str) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - a scheduler's own command
-            command,
-            stdin=script or subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = run(command, ANSWER_SECONDS, script)
     except FileNotFoundError:
         msg = (
             f"there is no {command[0]} here, so {described(scheduler).name} cannot be "

@@ -65,16 +65,11 @@ def end_time(
 def _ask(*command: str) -> str | None:
     import subprocess
 
+    from .commands import run
+
     try:
-        done = subprocess.run(  # noqa: S603 - a scheduler's own command
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=ASK_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeError):
+        done = run(command, ASK_SECONDS)
+    except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout if done.returncode == 0 else None
 

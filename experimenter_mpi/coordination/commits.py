@@ -6,9 +6,11 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ExperimenterError, counted, pickle_warning, rebuilt
+from ..trial.background import in_background
 from ..trial.outcome import Status
 from . import trail
 
@@ -124,22 +126,12 @@ class GroupedCommits:
 
         ``before`` is called before each look, and may add entries.
         """
-        over = threading.Event()
-        thread = threading.Thread(
-            target=self._keep_committing,
-            args=(over, before),
-            name="experimenter_mpi commits",
-            daemon=True,
-        )
-        thread.start()
-        try:
+        commit = partial(self._keep_committing, before)
+        with in_background(commit, "experimenter_mpi commits"):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     def _keep_committing(
-        self, over: threading.Event, before: Callable[[], object]
+        self, before: Callable[[], object], over: threading.Event
     ) -> None:
         while not over.wait(self._seconds):
             try:

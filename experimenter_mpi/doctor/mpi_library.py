@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from ..cluster.commands import run
 from ..cluster.launch_lines import library_of
 from .findings import NOTE, OK, PROBLEM, Finding
 
@@ -111,15 +112,8 @@ def _relatives(family: str) -> str:
 
 def _family_of_mpiexec(path: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - the site's own mpiexec
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=ASK_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeError):
+        done = run([path, "--version"], ASK_SECONDS)
+    except (OSError, subprocess.SubprocessError):
         return None
     words = done.stdout + done.stderr
     if "Open MPI" in words or "OpenRTE" in words or "PRRTE" in words:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,10 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..coordination import trail
 from ..database.file.lock import HEARTBEAT_SECONDS
 from ..database.file.owner import read_owner
+from ..trial.background import in_background
 from ..trial.outcome import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Event
 
     from ..database.file.storage import Storage
     from .progress import Progress
@@ -74,26 +75,23 @@ def shown(storage: Storage, experiment: str, progress: Progress) -> Iterator[Non
     if storage.path is None:
         yield
         return
-    path, over = path_of(storage.path), threading.Event()
+    path = path_of(storage.path)
 
     def write() -> None:
         if _is_writer(storage):
             _replace(path, _now(storage, experiment, progress))
 
-    def keep() -> None:
+    def keep(over: Event) -> None:
         seconds = FIRST_SECONDS
         while not over.wait(seconds):
             write()
             seconds = min(2 * seconds, HEARTBEAT_SECONDS)
 
     write()
-    thread = threading.Thread(target=keep, name="experimenter_mpi trail", daemon=True)
-    thread.start()
     try:
-        yield
+        with in_background(keep, "experimenter_mpi trail"):
+            yield
     finally:
-        over.set()
-        thread.join()
         if _is_writer(storage):
             _remove(path)
 

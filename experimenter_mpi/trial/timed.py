@@ -14,6 +14,7 @@ from .outcome import Failure, Outcome, Status, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from threading import Event
 
     from .attempt import Attempt, Attempts
     from .outcome import Place
@@ -104,18 +105,11 @@ class Watched:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Check every quarter of a second, on a thread, until the end."""
-        from threading import Event, Thread
+        from .background import in_background  # not on workers without a limit
 
-        over = Event()
-
-        def look() -> None:
+        def look(over: Event) -> None:
             while not over.wait(LOOK_SECONDS):
                 self.look(time.monotonic())
 
-        thread = Thread(target=look, daemon=True)
-        thread.start()
-        try:
+        with in_background(look, "experimenter_mpi overdue trials"):
             yield
-        finally:
-            over.set()
-            thread.join()
