@@ -111,10 +111,11 @@ class PickleRefusedError(ExperimenterError):
 class MissingPackageError(ExperimenterError, ImportError):
     """What was asked for needs a package that is not installed."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed: pip install 'experimenter_mpi[{extra}]'"
-        )
+
+def missing_package(package: str, extra: str) -> MissingPackageError:
+    """Return the error that says how to install a package of one of our extras."""
+    msg = f"{package} is not installed: pip install 'experimenter_mpi[{extra}]'"
+    return MissingPackageError(msg)
 
 
 class LaunchError(ExperimenterError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..database.handle import session_of
 from ..database.stored_array import StoredArray
-from ..errors import ConfigurationError, MissingPackageError
+from ..errors import ConfigurationError, missing_package
 from .columns import MISSING, named
 from .grid import REPETITION, Grid, find_grid, key_of
 from .reading import read
@@ -36,7 +36,7 @@ def to_xarray(
     try:
         import xarray
     except ImportError:
-        raise MissingPackageError("xarray", "xarray") from None
+        raise missing_package("xarray", "xarray") from None
     session = session_of(database)
     return _Dataset(xarray, read(session, name), name, dims or {}).made()
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..database.handle import session_of
-from ..errors import MissingPackageError
+from ..errors import missing_package
 from .columns import MISSING, Missing, named
 from .reading import read
 
@@ -34,7 +34,7 @@ def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError:
-        raise MissingPackageError("pandas", "pandas") from None
+        raise missing_package("pandas", "pandas") from None
     return pd
 
 

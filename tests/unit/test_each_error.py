@@ -100,6 +100,10 @@ class Meeting:
             self.db.complete_trial(self.trial_id, {"n": em.Experiment})
         self.db.get_trial(self.trial_id)
 
+    def missing_package_error(self):
+        self.monkeypatch.setitem(sys.modules, "pandas", None)
+        self.db.to_dataframe("one")
+
     def launch_error(self):
         self.monkeypatch.setitem(sys.modules, "mpi4py", None)
         launch.connect(even_alone=True)
@@ -160,6 +164,7 @@ NEXT = {
     errors.TrialNotFinishedError: "check trial.has_finished first",
     errors.IsolationError: "with `def` at the top",
     errors.EncodingError: "use numbers, strings, lists, dicts or arrays",
+    errors.MissingPackageError: r"pip install 'experimenter_mpi\[pandas\]'",
     errors.PickleRefusedError: "--allow-pickle",
     errors.WorkerDiedError: r"rerun the same command to continue",
     errors.LaunchError: r"pip install \"experimenter_mpi\[mpich\]\"",
