@@ -57,7 +57,8 @@ def execute(
         use_progress: True shows a bar on a terminal, where rich is installed, and
             lines in a log; or one of "auto", "bar", "log", "none".
         directory: Changed to on every rank while trials run.
-        force_overwrite: Delete a stored experiment of this name first.
+        force_overwrite: Delete a stored experiment of this name first; with ``share``
+            the results and snapshots of that share alone.
         on_error: "record" keeps a failed trial's traceback and goes on; "raise" stops
             at the first failure and raises it.
         retry_failed: Whether trials that failed in an earlier run are run again.
