@@ -26,7 +26,7 @@ def library_installed(
     mpiexec = beside or shutil.which("mpiexec", path=environment.get("PATH"))
     if mpiexec is None:
         return "cray" if environment.get("CRAY_MPICH_DIR") else None
-    return family_of(_version(mpiexec))
+    return family_of_mpiexec(mpiexec)
 
 
 def family_of(said: str) -> str | None:
@@ -38,9 +38,10 @@ def family_of(said: str) -> str | None:
     return "mpich" if "HYDRA" in said.upper() else None
 
 
-def _version(mpiexec: str) -> str:
+def family_of_mpiexec(path: str) -> str | None:
+    """Return the family of an ``mpiexec``; None if it does not say."""
     try:
-        done = commands.run([mpiexec, "--version"], ANSWER_SECONDS)
+        done = commands.run([path, "--version"], ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout + done.stderr
+        return None
+    return family_of(done.stdout + done.stderr)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError, rebuilt
@@ -15,6 +13,7 @@ from . import deaths, trail
 from . import messages as m
 from .answers import Answers
 from .batch_size import BATCHES_HELD, LARGEST_BATCH
+from .collector import older_objects_left_alone
 from .commits import GroupedCommits
 from .deadlines import Deadlines
 from .dispatch import Blame, Dispatcher, Instruction, Record, Send
@@ -22,7 +21,7 @@ from .drain import Excuse
 from .whereabouts import Whereabouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..trial.outcome import Outcome, Place
     from .port import Port
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25
 # Outcomes that a killed rank 0 may have had in hand: a tenth of a second's.
 UNCOMMITTED = 10_000
-# Python 3.12 begins with a few hundred objects frozen; whoever freezes has thousands.
-FROZEN_BY_A_SCRIPT = 1000
-# By how much objects become more before the collector looks at all: Python's own rule.
-GROWTH = 1.25
 # Ranks that may wait for one commit to be given a trial while messages keep coming.
 MOST_WAITING = 64
 # Answers that what has finished does not change, and snapshots are durable by then.
@@ -69,43 +64,6 @@ def _dispatcher(port: Port, sweep: Sweep, batch_size: int | None) -> Dispatcher:
 def _careful(port: Port) -> int:
     """How many of the first trials may be those that were out when the job died."""
     return BATCHES_HELD * LARGEST_BATCH * (len(port.workers) + 1) + UNCOMMITTED
-
-
-# How many objects there were when the garbage collector last looked at all of them.
-_looked_at = 0
-
-
-def _freeze() -> None:
-    """Hide all objects from the collector, once it has looked if they became many.
-
-    Freezing makes it forget when it would have done so by itself, which a script of
-    many runs would never come to.
-    """
-    global _looked_at  # noqa: PLW0603 - one collector in a process
-    gc.freeze()
-    _looked_at = _looked_at or gc.get_freeze_count()
-    if gc.get_freeze_count() > GROWTH * _looked_at:
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        _looked_at = gc.get_freeze_count()
-
-
-@contextmanager
-def _older_objects_left_alone() -> Iterator[None]:
-    """Make the garbage collector look only at objects created from now on.
-
-    Each trial leaves a few objects that live until the next commit: enough for it to go
-    through all that the imports have made, again and again.
-    """
-    is_ours = gc.get_freeze_count() < FROZEN_BY_A_SCRIPT
-    if is_ours:
-        _freeze()
-    try:
-        yield
-    finally:
-        if is_ours:
-            gc.unfreeze()
 
 
 class Coordinator:
@@ -151,7 +109,7 @@ class Coordinator:
         sweep.
         """
         try:
-            with _older_objects_left_alone():
+            with older_objects_left_alone():
                 while not self._dispatcher.done:
                     self._step()
             self._commit()  # releases may wait for it

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from ..cluster.commands import run
+from ..cluster.installed import family_of_mpiexec
 from ..cluster.launch_lines import library_of
 from .findings import NOTE, OK, PROBLEM, Finding
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHECK = "MPI library"
-ASK_SECONDS = 20.0
 WITHOUT = "without it 'run' works only with --mode serial and multithreaded"
 _FAMILIES = {"openmpi": "Open MPI", "mpich": "MPICH or a relative of it"}
 # What chooses the library that mpi4py loads.
@@ -95,12 +93,12 @@ def mpiexec(family: str, *, scheduler_launches: bool) -> Finding:
         instead = hint or "load the module of the MPI that is used"
         state = NOTE if hint or scheduler_launches else PROBLEM
         return Finding("mpiexec", state, "there is none on PATH", instead)
-    theirs = _family_of_mpiexec(path)
+    theirs = family_of_mpiexec(path)
     if theirs is None or _relatives(theirs) == _relatives(family):
         return Finding("mpiexec", OK, path)
     text = (
-        f"{path} is that of {_FAMILIES[theirs]}, and starts no ranks of the library "
-        "that is loaded"
+        f"{path} is that of {_FAMILIES[_relatives(theirs)]}, and starts no ranks of "
+        "the library that is loaded"
     )
     remedy = hint or "load the module of only one MPI, so that its mpiexec comes first"
     return Finding("mpiexec", PROBLEM, text, remedy)
@@ -108,17 +106,6 @@ def mpiexec(family: str, *, scheduler_launches: bool) -> Finding:
 
 def _relatives(family: str) -> str:
     return "openmpi" if family == "openmpi" else "mpich"
-
-
-def _family_of_mpiexec(path: str) -> str | None:
-    try:
-        done = run([path, "--version"], ASK_SECONDS)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    words = done.stdout + done.stderr
-    if "Open MPI" in words or "OpenRTE" in words or "PRRTE" in words:
-        return "openmpi"
-    return "mpich" if "HYDRA" in words.upper() or "Intel" in words else None
 
 
 def family_of(version: str | None) -> str:

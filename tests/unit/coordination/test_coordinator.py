@@ -10,7 +10,8 @@ import pytest
 from experimenter_mpi.coordination import commits, coordinator
 from experimenter_mpi.coordination import drain as drain_module
 from experimenter_mpi.coordination import messages as m
-from experimenter_mpi.coordination.coordinator import FROZEN_BY_A_SCRIPT, coordinate
+from experimenter_mpi.coordination.collector import FROZEN_BY_A_SCRIPT
+from experimenter_mpi.coordination.coordinator import coordinate
 from experimenter_mpi.coordination.drain import Drain
 from experimenter_mpi.coordination.worker import Line, report_unable, work
 from experimenter_mpi.errors import (
