@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,15 @@ class Pool:
 def taken_out(
     ranges: Iterable[range], indices: Iterable[int]
 ) -> tuple[list[range], list[int]]:
-    """Take indices out of ascending ranges: give what is left, and those found."""
-    wanted = deque(sorted(indices))
+    """Take indices out of ranges: give what is left, and those found, ascending."""
+    wanted = sorted(indices)
     left, found = [], []
     for piece in ranges:
         rest = piece
-        while wanted and wanted[0] < rest.stop:
-            index = wanted.popleft()
-            if index in rest:
-                found.append(index)
-                left.append(range(rest.start, index))
-                rest = range(index + 1, rest.stop)
+        first, last = bisect_left(wanted, piece.start), bisect_left(wanted, piece.stop)
+        for index in wanted[first:last]:
+            found.append(index)
+            left.append(range(rest.start, index))
+            rest = range(index + 1, rest.stop)
         left.append(rest)
-    return [piece for piece in left if piece], found
+    return [piece for piece in left if piece], sorted(found)

@@ -29,7 +29,7 @@ class Suspects:
         self.alone = alone
 
     def take_from(self, pending: Iterable[range]) -> list[range]:
-        """Take on those among these ascending ranges, and return the others."""
+        """Take on those among these ranges, and return the others."""
         others, mine = taken_out(pending, self._deaths)
         self._waiting.extend(mine)
         return others

@@ -159,7 +159,8 @@ class Experiment:
 
     ``where(configuration)`` says which points of the product are trials; it is called
     on rank 0, once for each combination of the parameters that it looks at. The others
-    keep their order.
+    keep their order. ``priority(configuration)`` is a number: trials with a higher one
+    are begun first, whatever their index.
 
     Each trial has a stream of random numbers of its own, which follows from ``seed``
     and the trial's index: see ``get_rng``. Without a ``seed``, that is a function of
@@ -188,6 +189,7 @@ class Experiment:
         init_store: Callable[..., Any] | None = None,
         id: uuid.UUID | str | None = None,  # noqa: A002 - the ancestor's name
         where: Callable[[dict[str, Any]], Any] | None = None,
+        priority: Callable[[dict[str, Any]], float] | None = None,
         seed: int | None = None,
         reseed: bool = True,
     ) -> None:
@@ -203,9 +205,11 @@ class Experiment:
             msg = f"experiment '{name}' needs function= or function_name="
             raise ConfigurationError(msg)
         # As it is now: a trial, or the rest of the script, may change what it holds.
-        if where is not None and not callable(where):
-            msg = f"where must be a function of the configuration, not {where!r}"
-            raise ConfigurationError(msg)
+        for what, given in (("where", where), ("priority", priority)):
+            if given is not None and not callable(given):
+                msg = f"{what} must be a function of the configuration, not {given!r}"
+                raise ConfigurationError(msg)
+        self.priority = priority
         self._expansion = Expansion(configuration, where)
         self.given_seed = None if seed is None else _checked_seed(seed)
         self.reseed = reseed

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..cluster import walltime
 from ..coordination.drain import Drain
 from ..coordination.sweep import Sweep
+from ..experiment.priority import by_priority
 from ..trial import code_versions as versions
 from ..trial.arrays import SharedArrays
 from ..trial.briefing import require_remakable
@@ -196,7 +197,7 @@ class Campaign:
         may_crash = workforce.ranks > 1 and not options.isolate
         return Sweep(
             experiment,
-            stored.pending,
+            by_priority(experiment, stored.pending),
             ledger,
             SharedArrays(storage.arrays_folder),
             self._drain,

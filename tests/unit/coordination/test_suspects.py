@@ -232,6 +232,12 @@ def test_where_the_job_outlives_its_ranks_nothing_waits_for_a_mark():
         ([range(5)], [0, 2, 4], [range(1, 2), range(3, 4)], [0, 2, 4]),
         ([range(2), range(4, 6)], [3, 5, 9], [range(2), range(4, 5)], [5]),
         ([range(1)], [0], [], [0]),
+        (
+            [range(4, 6), range(2)],  # as priorities may order them
+            [1, 4, 5, 7],
+            [range(1)],
+            [1, 4, 5],
+        ),
     ],
 )
 def test_indices_are_taken_out_of_ranges(ranges, indices, left, found):
