@@ -27,6 +27,8 @@ EXAMPLES = """
 USAGE = """experimenter-mpi jobs DB [--json]
        experimenter-mpi jobs cancel DB [JOB ...]"""
 UNKNOWN = "unknown"
+# The end of a log, which may be long.
+LOOKED_AT_BYTES = 65_536
 
 
 def main(arguments: list[str]) -> int:
@@ -44,12 +46,17 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     known = _known(given.database)
     told = _states(known)
-    rows = [{**record._asdict(), "state": told[record.job]} for record in known]
+    rows = [
+        {**record._asdict(), "state": told[record.job], "said": _said(record.log)}
+        for record in known
+    ]
     if given.json:
         print(json.dumps(rows, indent=2))
     elif rows:
-        shown = [[r["job"], r["name"], r["state"], _near(r["log"])] for r in rows]
-        print_table(("job", "name", "state", "log"), shown)
+        shown = [
+            [r["job"], r["name"], r["state"], _near(r["log"]), r["said"]] for r in rows
+        ]
+        print_table(("job", "name", "state", "log", "said"), shown)
     return 0
 
 
@@ -74,6 +81,19 @@ def _states(known: list[Record]) -> dict[str, str]:
         except JobScriptError as error:
             print(f"experimenter_mpi: {printable(str(error))}", file=sys.stderr)
     return told
+
+
+def _said(log: str) -> str:
+    """Return what a job's script said last in its log, such as why a chain ended."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOOKED_AT_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:  # it has not begun, or this is the log of each task of an array
+        return ""
+    sign = "job script: "
+    found = [line.removeprefix(sign) for line in lines if line.startswith(sign)]
+    return found[-1] if found else ""
 
 
 def _near(path: str) -> str:

@@ -15,16 +15,6 @@
 ##PBS -A NAME
 
 # ---- What to run ----------------------------------------------------------------
-# PBS signals the shell that runs this script, too: it would end, and the job with it.
-# So that shell stands still until the script has ended.
-pbs_mom=$(ps -o comm= -p "$(ps -o ppid= -p "$PPID" | tr -d ' ')" 2>/dev/null)
-if [ "$pbs_mom" = pbs_mom ] && [ "$1" != "--below" ] && kill -s STOP "$PPID"; then
-    trap : USR1 USR2 TERM INT HUP # this copy only waits for the next
-    "$BASH" "$0" --below
-    code=$?
-    kill -s CONT "$PPID"
-    exit "$code"
-fi
 cd -- "$PBS_O_WORKDIR" || exit 3
 database=experiments/experiments.db
 shares=8 # as many as the array has tasks

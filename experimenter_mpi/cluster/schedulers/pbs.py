@@ -74,8 +74,9 @@ def _directives(job: Job) -> Iterator[str]:
         yield "-r y"  # when its node fails
 
 
-def _begins(_job: Job) -> Iterator[str]:
-    yield _SHELL_ABOVE.strip()
+def _begins(job: Job) -> Iterator[str]:
+    if job.merges is None:  # which takes no time to speak of
+        yield _SHELL_ABOVE.strip()
 
 
 # What PBS sends to a job goes to each process of its session. The shell that reads the

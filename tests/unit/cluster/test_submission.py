@@ -242,14 +242,17 @@ def test_the_verb_lists_the_jobs_of_a_database_with_their_logs(desk, capsys):
     submit("slurm", database="x.db")
     submit("slurm", database="other.db", force=True)
     here.say("queued")
+    log = here.folder / "hpc" / "logs" / "exp-17.out"
+    log.write_text("job script: exit code 1\njob script: trials failed\nbye\n")
 
     code, out, _ = jobs(capsys, "x.db")
     _, document, _ = jobs(capsys, "x.db", "--json")
 
     assert 0 == code
     header, row = out.splitlines()
-    assert ["job", "name", "state", "log"] == header.split()
-    assert ["17", "exp", "queued", "hpc/logs/exp-17.out"] == row.split()
+    assert ["job", "name", "state", "log", "said"] == header.split()
+    assert row.split()[:4] == ["17", "exp", "queued", "hpc/logs/exp-17.out"]
+    assert row.endswith("trials failed")
     (told,) = json.loads(document)
     assert "queued" == told["state"] and Path(told["log"]).is_absolute()
 
