@@ -133,8 +133,8 @@ class ArrayFolder:
         link = f"the array folder {self._name} is a link"
         if not os.path.isdir(self.path):
             return (
-                f"{link} to {self.path}, which does not exist: mount the disk that it "
-                f"is on, or create it with: mkdir -p {shlex.quote(self.path)}"
+                f"{link} to {self.path}, where there is no folder: mount the disk that "
+                f"it is on, or create it with: mkdir -p {shlex.quote(self.path)}"
             )
         me = os.geteuid()
         owner = _owner(self._database) if os.path.exists(self._database) else me

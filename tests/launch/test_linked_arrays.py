@@ -86,7 +86,7 @@ def test_a_link_that_leads_nowhere_is_refused_before_the_first_trial(
 
     refused = WAYS[way].start_run(launches, library=library).wait(60).expect(3)
 
-    assert f"is a link to {scratch}, which does not exist" in refused.stderr
+    assert f"is a link to {scratch}, where there is no folder" in refused.stderr
     assert f"mkdir -p {scratch}" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (folder.path / "ran.txt").exists()

@@ -370,9 +370,8 @@ def test_a_commit_waits_for_a_reader_however_long(
     with session_of(db).storage.writing():
         session_of(db).ledger(stored.id).record([finished(0)], ())
 
-    assert ["a reader keeps", "heat.db was unlocked"] == [
-        " ".join(text.split()[:3]) for text in said
-    ]
+    kept, unlocked = said
+    assert "a reader keeps" in kept and "heat.db was unlocked" in unlocked
     assert session_of(db).trials.counts(stored.id)["finished"] == 1
 
 

@@ -113,7 +113,7 @@ def test_a_database_names_no_other_file_there(moved, open_here, scratch):
     database = open_here()
     with session_of(database).storage.transaction() as connection:
         connection.exec_driver_sql("UPDATE arrays SET file = 'thesis/chapter.tex'")
-    with pytest.raises(CorruptDocumentError, match="refused"):
+    with pytest.raises(CorruptDocumentError, match="so it is not read"):
         dict(database.get_trial(moved.trial_ids[0]).results)
     database.delete_experiment(moved.id)
 
@@ -194,7 +194,7 @@ def test_a_link_to_no_folder_is_refused_before_anything_is_written(
     elif make == "loop":
         scratch.symlink_to(tmp_path / "heat.db.arrays")
     database = open_here()
-    with pytest.raises(DatabaseWriteError, match="no such folder.*mkdir -p"):
+    with pytest.raises(DatabaseWriteError, match="there is no folder.*mkdir -p"):
         session_of(database).storage.writing().__enter__()
     with pytest.raises(CorruptDocumentError, match="no such folder"):
         first_field(database)
@@ -482,4 +482,4 @@ def test_doctor_says_which_link_is_not_followed(moved, tmp_path, scratch):
     finding = storage.database(str(tmp_path / "heat.db"))
 
     assert finding.state == "problem"
-    assert "no such folder" in finding.text
+    assert "there is no folder" in finding.text
