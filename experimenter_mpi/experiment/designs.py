@@ -10,7 +10,7 @@ from ..errors import ConfigurationError
 from .distributions import Distribution, Uniform
 from .paths import entry_at, with_entry
 from .variables import Variable
-from .zipped import ZippedVariable
+from .zipped import ZippedVariable, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,7 +178,7 @@ class SampledVariable(Variable):
         design: str,
         iter: Iterable[Any],  # noqa: A002 - as of the other variables
     ) -> None:
-        self._set(names=tuple(names), design=design, entries=tuple(iter))
+        self._set(names=keys_of(names), design=design, entries=tuple(iter))
 
     together: Any = ZippedVariable.together
 

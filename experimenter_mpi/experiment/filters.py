@@ -12,6 +12,7 @@ from .paths import entry_at, with_entry
 from .source_text import source_text
 from .tabulation import Lookup, steps_of, tabulated
 from .variables import Variable
+from .zipped import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -78,7 +79,7 @@ class KeptVariable(Variable):
     ) -> None:
         ranges: Any = tuple(map(tuple, kept))
         _check(variable, stride, ranges)
-        self._set(where=where, paths=tuple(map(tuple, paths)), variable=variable)
+        self._set(where=where, paths=tuple(map(keys_of, paths)), variable=variable)
         self._set(stride=stride, kept=ranges)
 
     def entries_given(self) -> tuple[Any, ...]:

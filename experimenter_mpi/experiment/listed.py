@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from .variables import Variable
-from .zipped import ZippedVariable, first_ones
+from .zipped import ZippedVariable, first_ones, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +50,7 @@ class ListedVariable(Variable):
     entries: tuple[Any, ...]
 
     def __init__(self, names: Iterable[str], iter: Iterable[Any]) -> None:  # noqa: A002
-        self._set(names=tuple(names), entries=tuple(iter))
+        self._set(names=keys_of(names), entries=tuple(iter))
 
     together: Any = ZippedVariable.together
 

@@ -26,7 +26,7 @@ class ZippedVariable(Variable):
     entries: tuple[Any, ...]
 
     def __init__(self, names: Iterable[str], iter: Iterable[Any]) -> None:  # noqa: A002
-        self._set(names=tuple(names), entries=entries_of("zipped", iter))
+        self._set(names=keys_of(names), entries=entries_of("zipped", iter))
 
     def together(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         return tuple((*path[:-1], name) for name in self.names)
@@ -52,6 +52,14 @@ def first_ones(entries: tuple[Any, ...]) -> str:
     shown = ", ".join(map(repr, entries[:_MOST_SHOWN]))
     more = len(entries) - _MOST_SHOWN
     return f"{shown}, and {more} more" if more > 0 else shown
+
+
+def keys_of(names: Iterable[Any]) -> tuple[str, ...]:
+    """Return the keys that move together, as a database may say which."""
+    keys = tuple(names)
+    if not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError("the names of what moves together must be text")
+    return keys
 
 
 def zipped(**columns: Iterable[Any]) -> dict[str, ZippedVariable]:

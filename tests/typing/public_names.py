@@ -9,6 +9,8 @@ from numpy.random import Generator
 from typing_extensions import assert_type
 
 from experimenter_mpi import (
+    Choice,
+    Derived,
     DistributedMode,
     Experiment,
     ExperimentDatabase,
@@ -50,10 +52,13 @@ from experimenter_mpi import (
     merge_databases,
     open_db,
     restore_from_db,
+    sampled,
     save_snapshot,
     save_snapshot_in_global_database,
     stop_requested,
+    table,
     time_left,
+    zipped,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +89,10 @@ experiment = Experiment(
         "rate": LogLinearVariable(1e-3, 1, 4),
         "repetition": RepeatVariable(0, 2),
         "seed": MatchIterableVariable(range(48)),
+        **zipped(T=[1.0, 2.0], h=[0.1, 0.2]),
+        **table([{"name": "a", "mass": 1.0}]),
+        **sampled(8, "sobol", seed=1, x=(0, 1), kind=Choice("a", "b")),
+        "twice": Derived(lambda c: 2 * c["N"]),
         "label": "constant",
     },
 )
