@@ -196,7 +196,7 @@ def test_a_link_to_no_folder_is_refused_before_anything_is_written(
     database = open_here()
     with pytest.raises(DatabaseWriteError, match="there is no folder.*mkdir -p"):
         session_of(database).storage.writing().__enter__()
-    with pytest.raises(CorruptDocumentError, match="no such folder"):
+    with pytest.raises(CorruptDocumentError, match="there is no folder"):
         first_field(database)
 
 
