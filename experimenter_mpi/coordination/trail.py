@@ -10,6 +10,7 @@ import os
 import sys
 from _thread import get_ident
 from collections import deque
+from contextlib import contextmanager
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from ..trial.outcome import Status
 from . import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..trial.attempt import Attempt, Attempts
     from ..trial.outcome import Outcome, Place
@@ -108,18 +109,29 @@ def decided(text: str, *values: object, level: int | None = DEBUG) -> None:
         log(level, text, *values)
 
 
-def run(attempts: Attempts, index: int) -> Attempt:
-    """Run a trial; note its begin and its end, unless it is short and finished."""
-    me, began = get_ident(), monotonic()
-    _running[me] = index, began
+@contextmanager
+def runner(attempts: Attempts) -> Iterator[Callable[[int], Attempt]]:
+    """Yield what runs trials of a batch on this thread, and notes which one it is.
+
+    It notes their begins and ends, too, unless they are short and finished. For a trial
+    that does nothing each look-up counts: what is the same for all is looked up once.
+    """
+    me, running, attempt = get_ident(), _running, attempts.run
+    long, finished = LONG_SECONDS, _FINISHED
+
+    def run(index: int) -> Attempt:
+        began = monotonic()
+        running[me] = index, began
+        ended = attempt(index)
+        outcome = ended.outcome
+        if outcome.duration >= long or outcome.status != finished:
+            _note_trial(began, outcome)
+        return ended
+
     try:
-        attempt = attempts.run(index)
+        yield run
     finally:
-        del _running[me]
-    outcome = attempt.outcome
-    if outcome.duration >= LONG_SECONDS or outcome.status != _FINISHED:
-        _note_trial(began, outcome)
-    return attempt
+        running.pop(me, None)
 
 
 def _note_trial(began: float, outcome: Outcome) -> None:

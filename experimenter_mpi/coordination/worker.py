@@ -235,13 +235,14 @@ def run_batch(
 ) -> None:
     """Run trials in order until the run drains; say so first if ``announced``."""
     reports.begin()
-    for index in m.indices_of(ranges):
-        if line.glance():
-            break
-        if announced:
-            line.send(m.Begun(index))
-            announced = False
-        reports.add(trail.run(attempts, index))
+    with trail.runner(attempts) as run:
+        for index in m.indices_of(ranges):
+            if line.glance():
+                break
+            if announced:
+                line.send(m.Begun(index))
+                announced = False
+            reports.add(run(index))
 
 
 class Outgoing:

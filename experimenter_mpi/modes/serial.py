@@ -116,14 +116,15 @@ class InlinePort(Questions):
 
     def _run_some(self) -> None:
         enough_at = time.monotonic() + m.HOLD_SECONDS
-        while self._given and not self._drain.requested():
-            self._drain.in_trial = self._in_process
-            outcome, _ = trail.run(self.attempts, self._given.popleft())
-            self._drain.in_trial = False
-            with self._guard:
-                self._held.append(outcome)
-            if outcome.status == Status.FAILED or time.monotonic() >= enough_at:
-                return  # the loop may have no more run after a failure
+        with trail.runner(self.attempts) as run:
+            while self._given and not self._drain.requested():
+                self._drain.in_trial = self._in_process
+                outcome, _ = run(self._given.popleft())
+                self._drain.in_trial = False
+                with self._guard:
+                    self._held.append(outcome)
+                if outcome.status == Status.FAILED or time.monotonic() >= enough_at:
+                    return  # the loop may have no more run after a failure
 
     def deliver(self) -> None:
         """Pass what has ended to the loop; also called by another thread."""

@@ -42,6 +42,12 @@ class Trials:
         """There is nothing to let go."""
 
 
+def run(attempts, index):
+    """Run one trial as a batch of its own."""
+    with trail.runner(attempts) as one:
+        one(index)
+
+
 def said():
     """Return what the lines say after their numbers and times."""
     return [" ".join(line.split()[3:]) for line in trail.lines()]
@@ -130,9 +136,9 @@ def test_a_long_trial_has_entries_and_stands_before_what_it_asked():
     def asking():
         trail.sent(0, m.FetchSnapshot("6f2c"))
 
-    trail.run(Trials(0.5, meanwhile=asking), 7)
-    trail.run(Trials(0.001), 8)
-    trail.run(Trials(0.001, Status.FAILED), 9)
+    run(Trials(0.5, meanwhile=asking), 7)
+    run(Trials(0.001), 8)
+    run(Trials(0.001, Status.FAILED), 9)
 
     assert [
         "begins trial 7",
@@ -146,7 +152,7 @@ def test_a_long_trial_has_entries_and_stands_before_what_it_asked():
 def test_what_runs_now_is_said_first_and_for_how_long():
     reports = []
 
-    trail.run(Trials(0.5, meanwhile=lambda: reports.append(trail.report())), 7)
+    run(Trials(0.5, meanwhile=lambda: reports.append(trail.report())), 7)
 
     header, running = reports[0].splitlines()[:2]
     assert "experimenter_mpi: rank 3 on node7, process " in header
@@ -198,7 +204,7 @@ def test_decisions_are_logged_but_not_from_a_signals_handler(caplog):
     trail.decided("drain: %s", "SIGTERM", level=trail.INFO)
     trail.decided("stop: %s", "SIGTERM", level=None)
     trail.log(trail.WARNING, "rank %s died", 3)
-    trail.run(Trials(0.5), 7)
+    run(Trials(0.5), 7)
 
     assert [
         ("experimenter_mpi", logging.INFO, "drain: SIGTERM"),
