@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..coordination.pending import Ranges, among, size_of
 from ..errors import NotFoundError
 from ..run.selection import require_trials
 from .arguments import open_existing
@@ -40,18 +41,21 @@ def _row(
     total = len(experiment)
     ranges = _unfinished(experiment, session, given)
     if given.share is not None:
-        total, ranges = given.share.size(total), given.share.of(ranges)
-    left = sum(map(len, ranges))
+        total = given.share.size(total)
+    left = size_of(ranges)
     if given.trial is not None:
         require_trials(experiment, given.trial)
-        left = sum(any(i in piece for piece in ranges) for i in set(given.trial))
+        left = len(among(ranges, given.trial))
     return [experiment.name, str(total), str(total - left), str(left)]
 
 
 def _unfinished(
     experiment: Experiment, session: Session | None, given: Namespace
-) -> list[range]:
-    everything = [range(len(experiment))]
+) -> Ranges:
+    size, share = len(experiment), given.share
+    everything = Ranges(lambda: [range(size)], size)
+    if share is not None:
+        everything = Ranges(lambda: share.of([range(size)]), share.size(size))
     if session is None or given.overwrite:
         return everything
     try:
@@ -59,4 +63,6 @@ def _unfinished(
     except NotFoundError:
         return everything
     stored = session.experiments.restore(experiment)
-    return session.trials.unfinished(stored.id, retry_failed=not given.no_retry_failed)
+    return session.trials.unfinished(
+        stored.id, retry_failed=not given.no_retry_failed, share=share
+    )

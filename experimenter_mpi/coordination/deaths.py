@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import RankDiedError
-from ..trial.outcome import Entry, Failure, Outcome, Place, Status, iso
+from ..trial.outcome import Entry, Failure, Outcome, Place, Status
 
 if TYPE_CHECKING:
     from .dispatch import Blame
@@ -19,7 +19,7 @@ def entry_of(index: int, place: Place) -> Entry:
         f"{place.hostname}"
     )
     failure = Failure(RankDiedError.__name__, message, "")
-    now = iso(time.time())
+    now = time.time()
     return Entry(Outcome(index, Status.FAILED, None, failure, now, now, 0.0), place)
 
 

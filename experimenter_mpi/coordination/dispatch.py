@@ -25,12 +25,12 @@ from .messages import (
     Unable,
     WorkStopped,
 )
-from .pending import Pool
+from .pending import Pool, Ranges
 from .suspects import Suspects
 from .workers import Stage, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..trial.outcome import Outcome
 
@@ -81,7 +81,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        pending: Iterable[range],
+        pending: Ranges | Sequence[range],
         workers: Iterable[int],
         batch_size: int | None = None,
         *,
@@ -94,7 +94,7 @@ class Dispatcher:
     ) -> None:
         self._runs_out = runs_out
         self._suspects = Suspects(deaths, alone=fragile)
-        self._pool = Pool(self._suspects.take_from(pending))
+        self._pool = Pool(pending, self._suspects.claim)
         self._fragile = fragile
         self._careful = careful
         self._pace = Pace(batch_size)

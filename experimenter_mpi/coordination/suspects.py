@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,16 @@ class Suspects:
     def __init__(self, deaths: Mapping[int, int], *, alone: bool) -> None:
         least = FATAL_DEATHS if alone else 1
         self._deaths = {i: count for i, count in deaths.items() if count >= least}
+        self._sorted = sorted(self._deaths)
         self._waiting: deque[int] = deque()
         self.alone = alone
 
-    def take_from(self, pending: Iterable[range]) -> list[range]:
-        """Take on those among these ranges, and return the others."""
-        others, mine = taken_out(pending, self._deaths)
-        self._waiting.extend(mine)
+    def claim(self, piece: range) -> list[range]:
+        """Take on those in a range, and return the others."""
+        first = bisect_left(self._sorted, piece.start)
+        mine = self._sorted[first : bisect_left(self._sorted, piece.stop)]
+        others, found = taken_out([piece], mine)
+        self._waiting.extend(found)
         return others
 
     def __len__(self) -> int:

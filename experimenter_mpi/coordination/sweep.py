@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .commits import MAX_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..experiment.experiment import Experiment
     from ..trial.attempt import Isolation
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..trial.script import Script
     from .drain import Drain
     from .ledger import Ledger
+    from .pending import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Sweep:
     """
 
     experiment: Experiment
-    pending: Sequence[range]
+    pending: Ranges | Sequence[range]
     ledger: Ledger
     arrays: Arrays
     drain: Drain
@@ -49,6 +50,3 @@ class Sweep:
     deaths: Mapping[int, int] = field(default_factory=dict)
     after_a_crash: bool = False
     commit_seconds: float = MAX_SECONDS
-
-    def indices(self) -> Iterator[int]:
-        return (index for piece in self.pending for index in piece)

@@ -101,7 +101,9 @@ def _different_values(stored: Experiment, given: Experiment) -> list[str]:
 
 def _same_values(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, Variable) and isinstance(theirs, Variable):
-        ours, theirs = list(ours.values), list(theirs.values)
+        if len(ours) != len(theirs):
+            return False
+        ours, theirs = list(ours.sequence), list(theirs.sequence)
     return _text(ours) == _text(theirs)
 
 

@@ -17,39 +17,43 @@ everything else is finished.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select, update
 
 from ..errors import RankDiedError
-from ..trial.outcome import FATAL_DEATHS, Status
-from .file import timestamps
+from ..trial.outcome import FATAL_DEATHS
+from .file.engine import raw
 from .file.rows import all_checked, checked
-from .file.tables import SUSPECTED, UNFINISHED, runs, snapshots, trials
-from .lookup import as_id
+from .file.tables import FAILED, SUSPECTED, UNFINISHED, runs, snapshots, trial_records
+from .file.tables import trial_errors as errors
+from .lookup import as_id, trial_keys
+from .records import page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, TextClause
 
     from .file.storage import Storage
+    from .records import TrialKeys, TrialRow
 
 _COUNT = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"), UNFINISHED)
-    .values(deaths=trials.c.deaths + 1, status=Status.PENDING)
+    "INSERT INTO trial_records (key, deaths, configuration) VALUES (?, 1, ?) "
+    "ON CONFLICT (key) DO UPDATE SET deaths = deaths + 1, status = 0 "
+    "WHERE status <> 2"
 )
-_FAIL = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"))
-    .values(
-        status=Status.FAILED,
-        finished_at=bindparam("now"),
-        error_type=RankDiedError.__name__,
-        error_message=bindparam("message"),
-        error="",
-    )
+_RUNNING = "AND status <> 2 AND status = 1"
+_RELEASE = (
+    "UPDATE trial_records SET status = 0 "
+    "WHERE status <> 2 AND status = 1 AND key BETWEEN ? AND ?"
+)
+_FAIL = "UPDATE trial_records SET status = 3, finished_at = ? WHERE key = ?"
+_SAY_WHY = (
+    "INSERT OR REPLACE INTO trial_errors (key, error_type, error_message, error) "
+    "VALUES (?, ?, ?, '')"
 )
 
 
@@ -59,10 +63,16 @@ class Deaths:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def count(self, trial_ids: list[str]) -> None:
+    def count(self, keys: TrialKeys, numbers: Iterable[int]) -> None:
         """Count one death against each of these trials, which are pending again."""
         with self._storage.transaction() as connection:
-            connection.execute(_COUNT, [{"trial_id": each} for each in trial_ids])
+            _count(connection, keys, numbers)
+
+    def release(self, experiment_id: UUID | str) -> None:
+        """Give back what was begun and has not ended."""
+        with self._storage.transaction() as connection:
+            keys = trial_keys(self._storage, connection, experiment_id)
+            connection.exec_driver_sql(_RELEASE, (keys.first, keys.last))
 
     def excuse(self, run_id: int, reason: str) -> None:
         """Keep why it would be no trial's doing if this run died, as asked to stop."""
@@ -72,13 +82,16 @@ class Deaths:
 
     def suspects(self, experiment_id: UUID | str) -> dict[int, int]:
         """Return the unfinished trials that deaths count against, and how many."""
-        return {row.trial_index: row.deaths for row in self._counted(experiment_id)}
+        return {
+            row.key - first: row.deaths for first, row in self._counted(experiment_id)
+        }
 
     def fatal(self, experiment_id: UUID | str) -> list[int]:
         """Return the trials that failed by deaths: they are not tried again unasked."""
-        died = trials.c.error_type == RankDiedError.__name__
-        failed = (trials.c.status == Status.FAILED) & died
-        return [row.trial_index for row in self._counted(experiment_id, failed)]
+        died = select(errors.c.key).where(errors.c.error_type == RankDiedError.__name__)
+        failed = trial_records.c.status == FAILED
+        counted = self._counted(experiment_id, failed, trial_records.c.key.in_(died))
+        return [row.key - first for first, row in counted]
 
     def last_run_crashed(self, experiment_id: UUID | str) -> bool:
         """Whether the last run, of several ranks, died without being asked to stop."""
@@ -90,33 +103,36 @@ class Deaths:
 
         Returns a line for people on each trial that this was a death too many for.
         """
-        text = as_id(experiment_id, "an experiment")
-        running = (trials.c.experiment_id == text) & (trials.c.status == Status.RUNNING)
         with self._storage.transaction() as connection:
-            query = select(trials).where(running, UNFINISHED)
-            left = all_checked(trials, connection.execute(query).all())
+            keys = trial_keys(self._storage, connection, experiment_id)
+            left = page(connection, keys, 0, _RUNNING, limit=-1, results=False)
             if not left:
                 return []
-            suspected = left if _crashed(connection, text) else []
+            suspected = left if _crashed(connection, keys.experiment_id) else []
             counted = [row for row in suspected if not _got_on(connection, row)]
-            if counted:
-                connection.execute(_COUNT, [{"trial_id": row.id} for row in counted])
-            release = update(trials).where(running, UNFINISHED)
-            connection.execute(release.values(status=Status.PENDING))
+            _count(connection, keys, [row.trial_index for row in counted])
+            connection.exec_driver_sql(_RELEASE, (keys.first, keys.last))
             alone = len(left) == 1
             fatal = [row for row in counted if alone and row.deaths >= FATAL_DEATHS]
-            return [_fail(connection, row) for row in fatal]
+            return [_fail(connection, keys, row) for row in fatal]
 
     def _counted(
-        self, experiment_id: UUID | str, *conditions: ColumnElement[bool]
-    ) -> list[Row[Any]]:
-        text = as_id(experiment_id, "an experiment")
-        query = select(trials.c.trial_index, trials.c.deaths).where(
-            trials.c.experiment_id == text, SUSPECTED, UNFINISHED, *conditions
-        )
+        self, experiment_id: UUID | str, *conditions: ColumnElement[bool] | TextClause
+    ) -> list[tuple[int, Row[Any]]]:
+        """Return the first key of the experiment with each trial's row."""
         with self._storage.reading() as connection:
-            found = connection.execute(query.order_by(trials.c.trial_index))
-            return all_checked(trials, found)
+            keys = trial_keys(self._storage, connection, experiment_id)
+            mine = trial_records.c.key.between(keys.first, keys.last)
+            query = select(trial_records.c.key, trial_records.c.deaths).where(
+                mine, SUSPECTED, UNFINISHED, *conditions
+            )
+            found = connection.execute(query.order_by(trial_records.c.key))
+            return [(keys.first, row) for row in all_checked(trial_records, found)]
+
+
+def _count(connection: Connection, keys: TrialKeys, numbers: Iterable[int]) -> None:
+    rows = [(keys.key(number), keys.configurations[number]) for number in numbers]
+    raw(connection).executemany(_COUNT, rows)
 
 
 def _crashed(connection: Connection, experiment_id: str) -> bool:
@@ -135,7 +151,7 @@ def _crashed(connection: Connection, experiment_id: str) -> bool:
     return (row.ranks or 1) > 1
 
 
-def _got_on(connection: Connection, row: Row[Any]) -> bool:
+def _got_on(connection: Connection, row: TrialRow) -> bool:
     """Whether the trial saved a state since it began that it had never saved before."""
     mine = snapshots.c.trial_id == row.id
     began = row.started_at or ""
@@ -145,13 +161,14 @@ def _got_on(connection: Connection, row: Row[Any]) -> bool:
     return bool(connection.execute(query).scalar_one())
 
 
-def _fail(connection: Connection, row: Row[Any]) -> str:
+def _fail(connection: Connection, keys: TrialKeys, row: TrialRow) -> str:
     times = f"{row.deaths + 1} times"
     where = "" if row.rank is None else f", on rank {row.rank}, {row.hostname}"
     message = (
         f"the job died {times} while it ran, the last time while nothing else did"
         f"{where}"
     )
-    values = {"trial_id": row.id, "message": message, "now": timestamps.now()}
-    connection.execute(_FAIL, values)
+    key = keys.key(row.trial_index)
+    connection.exec_driver_sql(_FAIL, (time.time(), key))
+    connection.exec_driver_sql(_SAY_WHY, (key, RankDiedError.__name__, message))
     return f"trial {row.trial_index} is marked failed: {message}"

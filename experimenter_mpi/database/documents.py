@@ -52,8 +52,8 @@ _COLUMNS = (
 )
 _INSERT = f"{_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_OF_UNFINISHED = (
-    f"{_COLUMNS} SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS "  # noqa: S608
-    "(SELECT 1 FROM trials WHERE id = ? AND status <> 'finished')"
+    f"{_COLUMNS} SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS "  # noqa: S608
+    "(SELECT 1 FROM trial_records WHERE key = ? AND status = 2)"
 )
 _SELECT = select(arrays)
 _LARGEST_INTEGER = (1 << 63) - 1  # of SQLite
@@ -165,12 +165,12 @@ def keep_arrays(
 def keep_results_arrays(
     connection: Connection,
     experiment_id: str,
-    payloads: Iterable[tuple[str, Iterable[ArrayRecord]]],
+    payloads: Iterable[tuple[int, Iterable[ArrayRecord]]],
 ) -> None:
     """Insert the arrays of trials' results, unless a trial has its results already."""
     rows = [
-        (*_row(experiment_id, record), trial_id)
-        for trial_id, records in payloads
+        (*_row(experiment_id, record), key)
+        for key, records in payloads
         for record in records
     ]
     if rows:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 
-from ..encoding.codec import whole
 from ..errors import (
     ConfigurationError,
     CorruptDocumentError,
@@ -19,31 +17,27 @@ from ..errors import (
     ExperimentMismatchError,
 )
 from ..experiment.experiment import Experiment
-from ..experiment.grid import longest_range
 from . import comparison, documents
 from .file import timestamps
 from .file.rows import all_checked
-from .file.tables import experiments, trials
+from .file.tables import (
+    blocks,
+    experiments,
+    key_range,
+    snapshots,
+    trial_counts,
+    trial_errors,
+    trial_records,
+)
 from .files import remove_unused, used_files
+from .finished import recount_few
+from .flat_views import forget_view
 from .lookup import experiment_row, find_named, id_range, named_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from sqlalchemy import Connection, Row
 
-    from ..encoding.codec import ArrayRecord
     from .file.storage import Storage
-
-# Through the driver's executemany, since Core's wants a dictionary of each row to make
-# a tuple of it again: 240,000 rows against 145,000 per second of processor time.
-_INSERT_TRIALS = (
-    "INSERT INTO trials (id, experiment_id, trial_index, configuration) "
-    "VALUES (?, ?, ?, ?)"
-)
-_ROWS_AT_ONCE = 10_000
-# As many values as a variable is let make without counting the trials.
-_BELIEVED = 100_000
 
 
 class Experiments:
@@ -84,7 +78,7 @@ class Experiments:
         force_overwrite: bool = False,
         id_by_content: bool = False,
     ) -> None:
-        """Store a new experiment with all its trials, or restore it; all or nothing.
+        """Store a new experiment, or restore it; all or nothing. No trial has a row.
 
         ``force_overwrite`` deletes a stored one of this name first; ``id_by_content``
         gives a new one, unless it was given one, the same id in whatever database.
@@ -95,10 +89,11 @@ class Experiments:
             if row is not None and not force_overwrite:
                 self._require_same(row, experiment)
                 experiment.become(UUID(row.id), comparison.seed_of(row))
+                recount_few(connection, row.sequence)
                 return
             if row is not None:
                 unused = used_files(connection, row.id)
-                _delete(connection, row.id)
+                _delete(connection, row)
             if id_by_content and not experiment.has_given_id:
                 experiment.id = _id_by_content(experiment)
             self._store(connection, experiment)
@@ -109,35 +104,35 @@ class Experiments:
         with self._storage.transaction() as connection:
             row = experiment_row(self._storage, connection, experiment_id)
             unused = used_files(connection, row.id)
-            _delete(connection, row.id)
+            _delete(connection, row)
         remove_unused(self._storage, unused)
 
     def _store(self, connection: Connection, experiment: Experiment) -> None:
         self._require_free_id(connection, experiment)
         whole = documents.encode_configuration(experiment.configuration)
         documents.warn_of_pickles(whole.pickled)
-        connection.execute(
-            insert(experiments),
-            {
-                "id": str(experiment.id),
-                "name": experiment.name,
-                "function_name": experiment.function_name,
-                "init_store_function_name": experiment.init_store_function_name,
-                "include_file": experiment.include_file,
-                "configuration": whole.document,
-                "trial_count": len(experiment),
-                "created_at": timestamps.now(),
-                "seed": str(experiment.seed),
-            },
-        )
-        found = {record.id: record for record in whole.arrays}
-        for rows in _in_chunks(_trial_rows(experiment, _collecting(found))):
-            connection.exec_driver_sql(_INSERT_TRIALS, rows)
-        kept = documents.settled_records(self._storage, found.values())
+        values = {
+            "id": str(experiment.id),
+            "name": experiment.name,
+            "function_name": experiment.function_name,
+            "init_store_function_name": experiment.init_store_function_name,
+            "include_file": experiment.include_file,
+            "configuration": whole.document,
+            "trial_count": len(experiment),
+            "created_at": timestamps.now(),
+            "seed": str(experiment.seed),
+            "trial_prefix": experiment.trial_ids.prefix,
+        }
+        new = insert(experiments).returning(experiments.c.sequence)
+        sequence = connection.execute(new, values).scalar_one()
+        block = {"first": 0, "count": len(experiment), "kind": "grid"}
+        connection.execute(insert(blocks), {"experiment": sequence, **block})
+        kept = documents.settled_records(self._storage, whole.arrays)
         documents.keep_arrays(connection, str(experiment.id), kept)
 
     def _require_free_id(self, connection: Connection, experiment: Experiment) -> None:
-        query = select(experiments.c.name).where(experiments.c.id == str(experiment.id))
+        mine = experiments.c.trial_prefix == experiment.trial_ids.prefix
+        query = select(experiments.c.name).where(mine)
         name = connection.execute(query).scalar_one_or_none()
         if name is not None:
             msg = (
@@ -164,7 +159,6 @@ class Experiments:
         value = documents.decode(self._storage, row.id, row.configuration, what)
         seed = comparison.seed_of(row)
         try:
-            self._require_bounded(row, value)
             experiment = Experiment(
                 row.name,
                 configuration=value,
@@ -185,21 +179,6 @@ class Experiments:
         main = sys.modules.get("__main__")
         experiment.namespace = {} if main is None else vars(main)
         return experiment
-
-    def _require_bounded(self, row: Row[Any], configuration: Any) -> None:
-        """Refuse a few bytes that say how to fill the memory with a variable's values.
-
-        A variable has at most as many values as there are trials, and those are rows.
-        """
-        longest = longest_range(configuration)
-        if longest <= _BELIEVED:
-            return
-        query = select(func.count()).where(trials.c.id.between(*id_range(row.id)))
-        with self._storage.reading() as connection:
-            stored = connection.execute(query).scalar_one()
-        if longest > stored:
-            said = f"a variable has {longest} values, but {stored} trials are stored"
-            raise self._not_ours(row, said)
 
     def _not_ours(self, row: Row[Any], what: str) -> CorruptDocumentError:
         msg = (
@@ -226,33 +205,14 @@ def _id_by_content(experiment: Experiment) -> UUID:
     return UUID(bytes=bytes(digest))
 
 
-def _delete(connection: Connection, experiment_id: str) -> None:
-    # Said explicitly: the cascade would read the whole table to find the trials.
-    first, last = id_range(experiment_id)
-    connection.execute(delete(trials).where(trials.c.id.between(first, last)))
-    connection.execute(delete(experiments).where(experiments.c.id == experiment_id))
-
-
-def _collecting(found: dict[str, ArrayRecord]) -> Callable[[Any], str]:
-    def encode(value: Any) -> str:
-        encoded = documents.encode_configuration(value, part=True)
-        for record in encoded.arrays:
-            found.setdefault(record.id, record)
-        return encoded.document
-
-    return encode
-
-
-def _trial_rows(
-    experiment: Experiment, encode: Callable[[Any], str]
-) -> Iterator[tuple[str, str, int, str]]:
-    experiment_id, id_of = str(experiment.id), experiment.trial_ids.text
-    for index, document in enumerate(experiment.expansion.documents(encode)):
-        yield id_of(index), experiment_id, index, whole(document)
-
-
-def _in_chunks(
-    rows: Iterator[tuple[Any, ...]],
-) -> Iterator[list[tuple[Any, ...]]]:
-    while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
-        yield chunk
+def _delete(connection: Connection, row: Row[Any]) -> None:
+    # Foreign keys lead from arrays and runs; trials and snapshots go by their range.
+    for column in (trial_records.c.key, trial_errors.c.key):
+        which = column.between(*key_range(row.sequence))
+        connection.execute(delete(column.table).where(which))
+    its_snapshots = snapshots.c.trial_id.between(*id_range(row.id))
+    connection.execute(delete(snapshots).where(its_snapshots))
+    for table in (blocks, trial_counts):
+        connection.execute(delete(table).where(table.c.experiment == row.sequence))
+    connection.execute(delete(experiments).where(experiments.c.id == row.id))
+    forget_view(connection, row.sequence)

@@ -7,13 +7,22 @@ Each function returns the files of the arrays whose rows it deleted: pass them t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, or_, select
 
 from ..encoding.codec import INLINE_BYTES, OWNED
+from ..experiment.experiment import TrialIds
 from . import documents
 from .file.rows import checked_value, checked_values
-from .file.tables import arrays, experiments, snapshots, trials
+from .file.tables import (
+    arrays,
+    blocks,
+    experiments,
+    key_range,
+    snapshots,
+    trial_records,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,13 +87,17 @@ def forget_unused_arrays(connection: Connection, experiment_id: str) -> set[str]
     unused = set(checked_values(arrays.c.id, list(ids)))
     if not unused:
         return set()
-    of_trials = trials.c.experiment_id == experiment_id
-    its_trials = select(trials.c.id).where(of_trials)
+    query = select(experiments.c.sequence).where(experiments.c.id == experiment_id)
+    sequence = connection.execute(query).scalar_one()
+    of_trials = trial_records.c.key.between(*key_range(sequence))
+    id_of = TrialIds(UUID(experiment_id)).text
+    of_snapshots = snapshots.c.trial_id.between(id_of(0), id_of((1 << 48) - 1))
     for column, mine in (
         (experiments.c.configuration, experiments.c.id == experiment_id),
-        (trials.c.configuration, of_trials),
-        (trials.c.results, of_trials),
-        (snapshots.c.state, snapshots.c.trial_id.in_(its_trials)),
+        (blocks.c.document, blocks.c.experiment == sequence),
+        (trial_records.c.configuration, of_trials),
+        (trial_records.c.results, of_trials),
+        (snapshots.c.state, of_snapshots),
     ):
         unused -= _mentioned(connection, column, mine)
     files: set[str] = set()

@@ -157,7 +157,7 @@ class ExperimentDatabase:
 
         Without ``keep_snapshots`` those go as well, as by ``reset``: it starts over.
         """
-        self._open.upkeep.reset_ids([trial_id], keep_snapshots=keep_snapshots)
+        self._open.upkeep.reset_trial(trial_id, keep_snapshots=keep_snapshots)
 
     # --- snapshots
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from ..errors import NotFoundError
 from ..experiment.experiment import TrialIds
-from .file.rows import BadRowError, checked, checked_value
-from .file.tables import experiments, trials
+from .file.rows import checked, checked_value
+from .file.tables import experiments
+from .records import TrialKeys, find
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Connection, Row
 
     from .file.storage import Storage
+    from .records import TrialRow
 
 _LISTED = 5
+# So much of a trial's id says of which experiment it is; the rest is its number.
+PREFIX = 24
 
 
 def as_id(value: UUID | str, what: str) -> str:
@@ -42,20 +45,6 @@ def id_range(experiment_id: str) -> tuple[str, str]:
     """Return the first and last id that a trial of the experiment may have."""
     ids = TrialIds(UUID(experiment_id))
     return ids.text(0), ids.text((1 << 48) - 1)
-
-
-def require_trials(connection: Connection, experiment_id: str, count: int) -> None:
-    """Look at its last trial whether an experiment has as many as it says.
-
-    Raises:
-        BadRowError: it has more or fewer.
-    """
-    first, last = id_range(experiment_id)
-    query = select(func.max(trials.c.id)).where(trials.c.id.between(first, last))
-    found = connection.execute(query).scalar_one()
-    if found != TrialIds(UUID(experiment_id)).text(count - 1):
-        msg = f"column trial_count of table experiments holds {count}, which is wrong"
-        raise BadRowError(msg)
 
 
 def experiment_row(
@@ -99,26 +88,55 @@ def named_row(storage: Storage, connection: Connection, name: str) -> Row[Any]:
     return row
 
 
+_OF_TRIAL = select(experiments).where(experiments.c.trial_prefix == bindparam("prefix"))
+
+
+def trial_keys(
+    storage: Storage, connection: Connection, experiment_id: UUID | str
+) -> TrialKeys:
+    """Return the numbers and keys of an experiment's trials.
+
+    Raises:
+        NotFoundError: there is none of this id; lists those there are.
+    """
+    return TrialKeys(storage, experiment_row(storage, connection, experiment_id))
+
+
+def keys_of_trial(
+    storage: Storage,
+    connection: Connection,
+    trial_id: UUID | str,
+    known: TrialKeys | None = None,
+) -> tuple[TrialKeys, int]:
+    """Return the experiment of a trial, ``known`` perhaps, and its number in it.
+
+    Raises:
+        NotFoundError: there is no trial of this id.
+    """
+    text = as_id(trial_id, "a trial")
+    prefix, number = text[:PREFIX], int(text[PREFIX:], 16)
+    if known is None or known.ids.prefix != prefix:
+        row = connection.execute(_OF_TRIAL, {"prefix": prefix}).one_or_none()
+        known = None if row is None else TrialKeys(storage, checked(experiments, row))
+    if known is None or number >= known.size:
+        raise no_trial(storage, text)
+    return known, number
+
+
 def trial_row(
-    storage: Storage, connection: Connection, trial_id: UUID | str, *columns: Any
-) -> Row[Any]:
-    """Return a trial's row, or those ``columns`` of it.
+    storage: Storage,
+    connection: Connection,
+    trial_id: UUID | str,
+    *,
+    results: bool = True,
+) -> TrialRow:
+    """Return all there is to say of a trial, whether it has a row or not.
 
     Raises:
         NotFoundError: there is none of this id.
     """
-    text = as_id(trial_id, "a trial")
-    query = _of_trial(*(columns or (trials,)))
-    row = connection.execute(query, {"trial_id": text}).one_or_none()
-    if row is None:
-        raise no_trial(storage, text)
-    found: Row[Any] = checked(trials, row)
-    return found
-
-
-@lru_cache(maxsize=16)  # making a statement takes longer than SQLite does to answer it
-def _of_trial(*columns: Any) -> Select[Any]:
-    return select(*columns).where(trials.c.id == bindparam("trial_id"))
+    keys, number = keys_of_trial(storage, connection, trial_id)
+    return find(connection, keys, number, results=results)
 
 
 def no_trial(storage: Storage, trial_id: str) -> NotFoundError:

@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 
 from ..errors import ConfigurationError
 from ..experiment.share import Share, as_share, is_share
-from ..trial.outcome import Status
 from .file.rows import all_checked, checked
-from .file.tables import UNFINISHED, experiments, runs, snapshots, trials
-from .lookup import experiment_row, named_row
+from .file.tables import experiments, runs, snapshots
+from .finished import counts
+from .lookup import experiment_row, id_range, named_row
 from .lookup import trial_row as find_trial
-from .trials import count_by_status, pages
+from .records import TrialKeys, every, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,18 +27,12 @@ if TYPE_CHECKING:
 
     from .file.storage import Storage
 
-_LISTED = (
-    trials.c.trial_index.label("index"),
-    trials.c.id,
-    trials.c.status,
-    trials.c.configuration,
-    trials.c.results,
-)
+_LISTED = ("id", "status", "configuration", "results")
+_FAILED = "AND status <> 2 AND status = 3"
 
 _ATTEMPT = (
-    *(trials.c.attempts, trials.c.error_type, trials.c.error_message),
-    *(trials.c.duration, trials.c.rank, trials.c.hostname, trials.c.run_id),
-    *(trials.c.started_at, trials.c.finished_at),
+    *("attempts", "error_type", "error_message", "duration", "rank", "hostname"),
+    *("run_id", "started_at", "finished_at"),
 )
 
 # A script's text may be long, and is for who asks for it.
@@ -73,23 +67,21 @@ class Overview:
         """Return index, error_type and error_message of failed trials, in order."""
         with self._storage.reading() as connection:
             experiment = named_row(self._storage, connection, name)
-            query = (
-                select(
-                    trials.c.trial_index.label("index"),
-                    trials.c.error_type,
-                    trials.c.error_message,
-                )
-                .where(trials.c.experiment_id == experiment.id, UNFINISHED)
-                .where(trials.c.status == Status.FAILED)
-                .order_by(trials.c.trial_index)
-                .limit(limit)
-            )
-            return _as_dicts(all_checked(trials, connection.execute(query).all()))
+            keys = TrialKeys(self._storage, experiment)
+            rows = page(connection, keys, 0, _FAILED, limit=limit, results=False)
+        return [
+            {
+                "index": row.trial_index,
+                "error_type": row.error_type,
+                "error_message": row.error_message,
+            }
+            for row in rows
+        ]
 
     def trial(self, trial_id: UUID | str) -> dict[str, Any]:
         """Return all that is stored of one trial, and what there is besides it."""
         with self._storage.reading() as connection:
-            row = _as_dict(find_trial(self._storage, connection, trial_id))
+            row = find_trial(self._storage, connection, trial_id)._asdict()
             experiment_id = row["experiment_id"]
             experiment = experiment_row(self._storage, connection, experiment_id)
             run = _last_run(connection, experiment_id)
@@ -103,27 +95,31 @@ class Overview:
 
     def trials(self, name: str) -> Iterator[dict[str, Any]]:
         """Return index, id, status, configuration, results (JSON texts), in order."""
-        with self._storage.reading() as connection:
-            experiment = named_row(self._storage, connection, name)
-        return map(_as_dict, pages(self._storage, select(*_LISTED), experiment.id))
+        return self._listed(name, _LISTED)
 
     def attempted(self, name: str) -> Iterator[dict[str, Any]]:
         """Return what ``trials`` does, and how the last attempt at each ended."""
+        return self._listed(name, (*_LISTED, *_ATTEMPT))
+
+    def _listed(self, name: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         with self._storage.reading() as connection:
-            experiment = named_row(self._storage, connection, name)
-        query = select(*_LISTED, *_ATTEMPT)
-        return map(_as_dict, pages(self._storage, query, experiment.id))
+            keys = TrialKeys(self._storage, named_row(self._storage, connection, name))
+        return (
+            {"index": row.trial_index, **{each: getattr(row, each) for each in columns}}
+            for row in every(self._storage, keys)
+        )
 
     def _describe(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         run = _last_run(connection, row.id)
         share = None if run is None else _share(run["share"])
+        keys = TrialKeys(self._storage, row)
         return {
             "id": row.id,
             "name": row.name,
             "trials": row.trial_count,
-            "counts": count_by_status(connection, row.id, row.trial_count),
+            "counts": counts(connection, keys),
             "last_run": run,
-            "run_counts": count_by_status(connection, row.id, row.trial_count, share),
+            "run_counts": counts(connection, keys, share),
             "last_snapshot": _last_snapshot(connection, row.id),
             "is_locked": self._storage.is_locked(),
         }
@@ -150,11 +146,8 @@ def _share(text: str | None) -> Share | None:
 
 def _last_snapshot(connection: Connection, experiment_id: str) -> int | None:
     """Return the sequence number of the experiment's latest snapshot: it only grows."""
-    query = (
-        select(func.max(snapshots.c.sequence))
-        .join(trials, trials.c.id == snapshots.c.trial_id)
-        .where(trials.c.experiment_id == experiment_id)
-    )
+    mine = snapshots.c.trial_id.between(*id_range(experiment_id))
+    query = select(func.max(snapshots.c.sequence)).where(mine)
     found: int | None = connection.execute(query).scalar()
     return found
 
@@ -179,7 +172,3 @@ def _snapshots_of(connection: Connection, trial_id: str) -> dict[str, Any]:
 
 def _as_dict(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-
-
-def _as_dicts(rows: list[Row[Any]]) -> list[dict[str, Any]]:
-    return list(map(_as_dict, rows))

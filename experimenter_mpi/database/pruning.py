@@ -16,9 +16,10 @@ from .garbage import forget_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
+
+    from .records import TrialRow
 
 _BEFORE = select(func.max(snapshots.c.sequence)).where(
     snapshots.c.trial_id == bindparam("trial_id"),
@@ -38,7 +39,7 @@ class Pruning:
         # Trials of which one more than that is kept.
         self._spared: set[str] = set()
 
-    def after_saving(self, connection: Connection, trial: Row[Any]) -> set[str]:
+    def after_saving(self, connection: Connection, trial: TrialRow) -> set[str]:
         """Delete what a new snapshot of the trial makes surplus."""
         before = None
         if trial.status == Status.RUNNING and trial.started_at is not None:

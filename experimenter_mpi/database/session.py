@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DatabaseError
 from . import transfer
 from .deaths import Deaths
 from .experiments import Experiments
 from .file import opening
 from .files import sweep_leftovers
+from .flat_views import FlatViews
 from .overview import Overview
 from .runs import Runs
 from .snapshots import Snapshots
@@ -39,6 +42,7 @@ class Session:
         self.versions = Versions(storage)
         self.reports = Overview(storage)
         self.upkeep = Upkeep(storage)
+        self.views = FlatViews(storage)
 
     def ledger(
         self, experiment_id: UUID | str, *options: Any, **named: Any
@@ -76,14 +80,17 @@ def open_file(
     allow_pickle: bool = False,
 ) -> Session:
     """Open or create a database file; see ``open_db``."""
-    return Session(
-        opening.open_storage(
-            path,
-            create_folder=create_folder,
-            read_only=read_only,
-            allow_pickle=allow_pickle,
-        )
+    storage = opening.open_storage(
+        path,
+        create_folder=create_folder,
+        read_only=read_only,
+        allow_pickle=allow_pickle,
     )
+    session = Session(storage)
+    if storage.was_upgraded:  # what was left out may have taken most of the file
+        with suppress(DatabaseError):
+            session.upkeep.tidy()
+    return session
 
 
 def open_memory(*, allow_pickle: bool = False) -> Session:

@@ -12,10 +12,11 @@ from ..errors import CorruptDocumentError
 from ..trial.context import Snapshot, checked_label
 from . import documents
 from .file import timestamps
-from .file.rows import all_checked, checked, checked_value
-from .file.tables import snapshots, trials
+from .file.rows import all_checked, checked
+from .file.tables import snapshots
 from .files import remove_unused
-from .lookup import as_id, no_trial, trial_row
+from .lookup import keys_of_trial, trial_row
+from .records import find
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -23,23 +24,14 @@ if TYPE_CHECKING:
     from ..encoding.codec import Encoded
     from .file.storage import Storage
     from .pruning import Pruning
+    from .records import TrialKeys
 
-_OF_TRIAL = (
-    *(trials.c.id, trials.c.experiment_id, trials.c.status, trials.c.started_at),
-)
 _NEWEST_FIRST = (
     select(snapshots)
     .where(snapshots.c.trial_id == bindparam("trial_id"))
     .order_by(snapshots.c.sequence.desc())
 )
-# In one statement: rank 0 is asked by all workers, each of which waits for the answer.
-_LATEST = (
-    select(trials.c.experiment_id, snapshots)
-    .select_from(trials.outerjoin(snapshots))
-    .where(trials.c.id == bindparam("trial_id"))
-    .order_by(snapshots.c.sequence.desc())
-    .limit(1)
-)
+_LATEST = _NEWEST_FIRST.limit(1)
 
 
 class Snapshots:
@@ -62,10 +54,14 @@ class Snapshots:
         label: str | None,
         run_id: int | None = None,
         pruning: Pruning | None = None,
+        known: TrialKeys | None = None,
     ) -> None:
+        """Store a state; of the experiment that is ``known`` nothing is looked up."""
         unused: set[str] = set()
         with self._storage.transaction() as connection:
-            trial = trial_row(self._storage, connection, trial_id, *_OF_TRIAL)
+            keys, number = keys_of_trial(self._storage, connection, trial_id, known)
+            trial = find(connection, keys, number, results=False)
+            keys.insert(connection, [number])
             documents.keep_arrays(connection, trial.experiment_id, state.arrays)
             connection.execute(
                 insert(snapshots),
@@ -85,9 +81,7 @@ class Snapshots:
     def get_all(self, trial_id: UUID | str) -> list[Snapshot]:
         """Return a trial's snapshots, newest first."""
         with self._storage.reading() as connection:
-            trial = trial_row(
-                self._storage, connection, trial_id, trials.c.id, trials.c.experiment_id
-            )
+            trial = trial_row(self._storage, connection, trial_id, results=False)
             found = connection.execute(_NEWEST_FIRST, {"trial_id": trial.id}).all()
             rows = all_checked(snapshots, found)
         read = (self._unless_gone(row, trial.experiment_id) for row in rows)
@@ -96,28 +90,33 @@ class Snapshots:
     def latest(self, trial_id: UUID | str) -> Snapshot | None:
         while True:
             with self._storage.reading() as connection:
-                row = self._latest(connection, trial_id)
+                keys, row = self._latest(connection, trial_id)
             if row is None:
                 return None
-            if (found := self._unless_gone(row, row.experiment_id)) is not None:
+            if (found := self._unless_gone(row, keys.experiment_id)) is not None:
                 return found
 
-    def latest_encoded(self, trial_id: UUID | str) -> tuple[Row[Any], Encoded] | None:
+    def latest_encoded(
+        self, trial_id: UUID | str, known: TrialKeys | None = None
+    ) -> tuple[Row[Any], Encoded] | None:
         """Return the latest snapshot's row, and its state with the arrays."""
         with self._storage.reading() as connection:
-            row = self._latest(connection, trial_id)
+            keys, row = self._latest(connection, trial_id, known)
             if row is None:
                 return None
-            state = documents.with_arrays(connection, row.experiment_id, row.state)
+            state = documents.with_arrays(connection, keys.experiment_id, row.state)
             return row, state
 
-    def _latest(self, connection: Connection, trial_id: UUID | str) -> Row[Any] | None:
-        text = as_id(trial_id, "a trial")
-        row = connection.execute(_LATEST, {"trial_id": text}).one_or_none()
-        if row is None:
-            raise no_trial(self._storage, text)
-        checked_value(trials.c.experiment_id, row.experiment_id)
-        return None if row.sequence is None else checked(snapshots, row)
+    def _latest(
+        self,
+        connection: Connection,
+        trial_id: UUID | str,
+        known: TrialKeys | None = None,
+    ) -> tuple[TrialKeys, Row[Any] | None]:
+        keys, number = keys_of_trial(self._storage, connection, trial_id, known)
+        query = {"trial_id": keys.ids.text(number)}
+        row = connection.execute(_LATEST, query).one_or_none()
+        return keys, None if row is None else checked(snapshots, row)
 
     def _unless_gone(self, row: Row[Any], experiment_id: str) -> Snapshot | None:
         """Read a snapshot's state; a run that keeps few may have deleted it by now."""

@@ -11,43 +11,52 @@ import os
 import shutil
 import uuid
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select
 
 from ..errors import DatabaseError, DatabaseWriteError, ExperimentMismatchError
-from ..experiment.experiment import TrialIds
 from ..trial.outcome import Status
 from . import comparison, documents
 from .experiments import Experiments
+from .file.engine import raw
 from .file.opening import open_storage
 from .file.rows import all_checked, later
-from .file.tables import experiments, snapshots, trials
+from .file.tables import (
+    FINISHED,
+    PENDING,
+    STATUSES,
+    blocks,
+    experiments,
+    snapshots,
+    trial_records,
+)
+from .finished import recount
+from .flat_views import renew_within
+from .garbage import in_groups
 from .lookup import find_named, id_range, named_row
+from .records import TrialKeys, place_number, seconds_of, stored
 from .runs import CopiedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Column, ColumnElement, Connection, Row, Select
+    from sqlalchemy import Connection, Row, Select
 
     from .file.storage import Storage
+    from .records import TrialRow
 
 _ROWS_AT_ONCE = 2_000
-# A result counts more than a failure, and either more than never having been tried.
-_UNTRIED = (trials.c.status == Status.PENDING) & (trials.c.attempts == 0)
-_TAKE = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"))
-    .values(
-        {
-            column.name: bindparam(f"new_{column.name}")
-            for column in trials.c
-            if column.name
-            not in ("id", "experiment_id", "trial_index", "configuration")
-        }
-    )
+# What is copied of a trial besides its number.
+_COPIED = (
+    *("status", "attempts", "deaths", "started_at", "finished_at", "duration"),
+    *("place", "run_id", "configuration", "results"),
 )
+_ADD_TRIAL = (
+    f"INSERT OR REPLACE INTO trial_records (key, {', '.join(_COPIED)}) "  # noqa: S608
+    f"VALUES (?{', ?' * len(_COPIED)})"
+)
+_ADD_ERROR = "INSERT OR REPLACE INTO trial_errors VALUES (?, ?, ?, ?)"
+_FORGET_ERROR = "DELETE FROM trial_errors WHERE key = ?"
 
 
 def export(storage: Storage, outfile: str, names: Sequence[str]) -> None:
@@ -104,10 +113,12 @@ class _Copy:
         self._target = target
         self._connection = connection
         self._row = row
-        stored = find_named(connection, row.name)
-        self._is_new = stored is None
-        self._id: str = row.id if stored is None else stored.id
-        self._trial_ids = TrialIds(UUID(self._id))
+        there = find_named(connection, row.name)
+        self._is_new = there is None
+        self._id: str = row.id if there is None else there.id
+        self._source_keys = TrialKeys(source, row)
+        self._keys = TrialKeys(target, row if there is None else there)
+        self._places: dict[tuple[int, str], int] = {}
         self._wanted: set[str] = set()
         self._runs = CopiedRuns(source, connection, row.id, self._id)
 
@@ -133,77 +144,113 @@ class _Copy:
     def add(self) -> None:
         """Copy what the target lacks."""
         if self._is_new:
-            values = {**self._row._mapping}  # noqa: SLF001
-            del values["sequence"]
-            self._connection.execute(insert(experiments), values)
-            self._wanted |= documents.references(self._row.configuration)
-            self._add_trials()
-        else:
-            self._add_results()
+            self._keys = self._add_experiment()
+        self._add_trials()
         self._add_snapshots()
         self._add_arrays()
         self._runs.add()
+        recount(self._connection, self._keys.sequence)
+        renew_within(self._connection, self._keys.sequence)
+
+    def _add_experiment(self) -> TrialKeys:
+        values = {**self._row._mapping}  # noqa: SLF001
+        del values["sequence"]
+        self._connection.execute(insert(experiments), values)
+        self._wanted |= documents.references(self._row.configuration)
+        keys = TrialKeys(
+            self._target, named_row(self._target, self._connection, self._row.name)
+        )
+        with self._source.reading() as connection:
+            mine = blocks.c.experiment == self._row.sequence
+            found = connection.execute(select(blocks).where(mine)).all()
+        for block in all_checked(blocks, found):
+            self._wanted |= documents.references(block.document)
+            values = {**block._mapping, "experiment": keys.sequence}  # noqa: SLF001
+            self._connection.execute(insert(blocks), values)
+        return keys
 
     def _add_trials(self) -> None:
-        for rows in self._read(select(trials), trials.c.id, id_range(self._row.id)):
-            values = [self._trial(row) for row in rows]
-            self._connection.execute(insert(trials), values)
+        """Take trials that matter more in the source than here.
 
-    def _trial(self, row: Row[Any]) -> dict[str, Any]:
-        run_id = self._runs.number(row.run_id)
-        values = {**row._mapping, "run_id": run_id}  # noqa: SLF001
-        if row.status == Status.RUNNING:  # not in this database
-            values["status"] = Status.PENDING
-        self._wanted |= documents.references(row.configuration)
+        A result counts more than a failure, and either more than never having been
+        tried. Of a new experiment all are taken.
+        """
+        for rows in stored(self._source, self._source_keys):
+            lacking = rows if self._is_new else self._lacking(rows)
+            values = [self._values(row) for row in lacking]
+            if not values:
+                continue
+            driver = raw(self._connection)
+            driver.executemany(_FORGET_ERROR, [each[:1] for each in values])
+            driver.executemany(_ADD_TRIAL, values)
+            errors = [self._error(row) for row in lacking if row.error_type is not None]
+            driver.executemany(_ADD_ERROR, errors)
+
+    def _lacking(self, rows: list[TrialRow]) -> list[TrialRow]:
+        """Return those of the source's trials which the target lacks."""
+        here: dict[int, Row[Any]] = {}
+        columns = trial_records.c.key, trial_records.c.status, trial_records.c.attempts
+        for some in in_groups([self._keys.key(row.trial_index) for row in rows]):
+            query = select(*columns).where(trial_records.c.key.in_(some))
+            found = all_checked(trial_records, self._connection.execute(query))
+            here.update((row.key - self._keys.first, row) for row in found)
+        return [row for row in rows if _counts_more(row, here.get(row.trial_index))]
+
+    def _values(self, row: TrialRow) -> tuple[Any, ...]:
         self._wanted |= documents.references(row.results)
-        return values
+        text = row.configuration
+        if self._is_new:
+            self._wanted |= documents.references(text)
+        else:  # it may be written in another way there
+            text = self._keys.configurations[row.trial_index]
+        # What runs there does not run here.
+        status = Status.PENDING if row.status == Status.RUNNING else row.status
+        return (
+            self._keys.key(row.trial_index),
+            STATUSES.index(status),
+            row.attempts,
+            row.deaths,
+            *(seconds_of(each) for each in (row.started_at, row.finished_at)),
+            row.duration,
+            self._place(row),
+            self._runs.number(row.run_id),
+            text,
+            row.results,
+        )
 
-    def _add_results(self) -> None:
-        """Take trials that are finished only in the source, or failed only there."""
-        self._take(Status.FINISHED, trials.c.status != Status.FINISHED)
-        self._take(Status.FAILED, _UNTRIED)
+    def _error(self, row: TrialRow) -> tuple[Any, ...]:
+        key = self._keys.key(row.trial_index)
+        return key, row.error_type, row.error_message, row.error
 
-    def _take(self, status: str, lacking: ColumnElement[bool]) -> None:
-        """Take the source's trials of this status which are ``lacking`` here."""
-        query = select(trials).where(trials.c.status == status)
-        for rows in self._read(query, trials.c.id, id_range(self._row.id)):
-            theirs = {self._trial_ids.text(row.trial_index): row for row in rows}
-            here = trials.c.id.in_(bindparam("ids", expanding=True))
-            wanted = select(trials.c.id).where(here, lacking)
-            ids = self._connection.execute(wanted, {"ids": list(theirs)}).scalars()
-            values = [self._results(key, theirs[key]) for key in ids]
-            if values:
-                self._connection.execute(_TAKE, values)
-
-    def _results(self, trial_id: str, row: Row[Any]) -> dict[str, Any]:
-        self._wanted |= documents.references(row.results)
-        values = {f"new_{key}": value for key, value in row._mapping.items()}  # noqa: SLF001
-        run_id = self._runs.number(row.run_id)
-        return {**values, "new_run_id": run_id, "trial_id": trial_id}
+    def _place(self, row: TrialRow) -> int | None:
+        if row.rank is None or row.hostname is None:
+            return None
+        place = row.rank, row.hostname
+        if place not in self._places:
+            self._places[place] = place_number(self._connection, *place)
+        return self._places[place]
 
     def _add_snapshots(self) -> None:
         """Append snapshots that are not there yet, in the source's order."""
         first, last = id_range(self._row.id)
-        query = (
-            select(snapshots, trials.c.trial_index)
-            .join(trials, trials.c.id == snapshots.c.trial_id)
-            .where(trials.c.id.between(first, last))
-        )
+        query = select(snapshots).where(snapshots.c.trial_id.between(first, last))
         add = insert(snapshots).prefix_with("OR IGNORE")
-        for rows in self._read(query, snapshots.c.sequence, (0, None)):
+        for rows in self._read(query):
             new = self._unknown_snapshots(rows)
             for row in new:
                 self._wanted |= documents.references(row.state)
+            numbers = [self._source_keys.ids.index(row.trial_id) for row in new]
+            self._keys.insert(self._connection, sorted(set(numbers)))
             values = [
                 {
                     "id": row.id,
-                    "trial_id": self._trial_ids.text(row.trial_index),
+                    "trial_id": self._keys.ids.text(number),
                     "label": row.label,
                     "state": row.state,
                     "created_at": row.created_at,
                     "run_id": self._runs.number(row.run_id),
                 }
-                for row in new
+                for row, number in zip(new, numbers, strict=True)
             ]
             if values:
                 self._connection.execute(add, values)
@@ -234,27 +281,22 @@ class _Copy:
         target.copy(record.file, source)
         return record
 
-    def _read(
-        self, query: Select[Any], key: Column[Any], limits: tuple[Any, Any]
-    ) -> Iterator[list[Row[Any]]]:
-        """Yield the source's rows by their key, some at a time."""
-        after, last = limits
-        if isinstance(after, str):
-            after = after[:-1]  # sorts just before it
+    def _read(self, query: Select[Any]) -> Iterator[list[Row[Any]]]:
+        """Yield snapshots of the source by their number, some at a time."""
+        key, after = snapshots.c.sequence, 0
         page = query.where(key > bindparam("after")).order_by(key).limit(_ROWS_AT_ONCE)
-        if last is not None:
-            page = page.where(key <= last)
         while True:
             with self._source.reading() as connection:
                 found = connection.execute(page, {"after": after}).all()
                 if not found:
                     return
-                rows = all_checked(key.table, found)
-                after = later(after, getattr(rows[-1], key.name))
+                rows = all_checked(snapshots, found)
+                after = later(after, rows[-1].sequence)
             yield rows
 
     def _require_free_id(self) -> None:
-        query = select(experiments.c.name).where(experiments.c.id == self._id)
+        mine = experiments.c.trial_prefix == self._row.trial_prefix
+        query = select(experiments.c.name).where(mine)
         name = self._connection.execute(query).scalar_one_or_none()
         if name is not None:
             msg = (
@@ -263,6 +305,13 @@ class _Copy:
                 "export the others by name, and merge those"
             )
             raise DatabaseError(msg)
+
+
+def _counts_more(theirs: TrialRow, ours: Row[Any] | None) -> bool:
+    if theirs.status == Status.FINISHED:
+        return ours is None or ours.status != FINISHED
+    untried = ours is None or (ours.status, ours.attempts) == (PENDING, 0)
+    return theirs.status == Status.FAILED and untried
 
 
 def _rename(unfinished: str, outfile: str) -> None:

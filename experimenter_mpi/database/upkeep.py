@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from sqlalchemy import case, func, null, select, update
+from sqlalchemy import func, select
 
-from ..experiment.experiment import TrialIds
-from ..trial.outcome import Status
-from . import documents
-from .file.rows import all_checked
-from .file.tables import experiments, snapshots, trials
+from . import documents, finished
+from .file.rows import all_checked, checked_values
+from .file.tables import FINISHED, experiments, snapshots, trial_records
 from .files import remove_unused, sweep_leftovers
 from .garbage import (
     forget_arrays,
@@ -20,48 +17,29 @@ from .garbage import (
     has_arrays,
     in_groups,
 )
-from .lookup import as_id, id_range, no_trial
+from .lookup import as_id, keys_of_trial, no_trial, trial_keys
+from .records import numbers_among
 from .room import give_back, room, size_on_disk
-from .trials import pages
 from .where import indices_where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy import Connection, Row
 
     from .file.storage import Storage
+    from .records import TrialKeys
     from .room import Room
 
-_RESET = update(trials).values(
-    status=Status.PENDING,
-    attempts=0,
-    deaths=0,
-    **dict.fromkeys(
-        (
-            "results",
-            "error_type",
-            "error_message",
-            "error",
-            "started_at",
-            "finished_at",
-            "duration",
-            "rank",
-            "hostname",
-            "run_id",
-        ),
-        null(),
-    ),
+_HAS_ARRAYS = func.instr(trial_records.c.results, '"$array"') > 0
+_FORGET_ERRORS = "DELETE FROM trial_errors WHERE key IN ({})"
+_FORGET = "DELETE FROM trial_records WHERE key IN ({})"
+_RESET = (
+    "UPDATE trial_records SET status = 0, attempts = 0, deaths = 0, "
+    "started_at = NULL, finished_at = NULL, duration = NULL, place = NULL, "
+    "run_id = NULL, results = NULL WHERE key IN ({})"
 )
-_HAS_ARRAYS = func.instr(trials.c.results, '"$array"') > 0
-# Results without arrays are not read: they may be large, and many.
-_WITH_ARRAYS = select(
-    trials.c.id,
-    trials.c.experiment_id,
-    case((_HAS_ARRAYS, trials.c.results), else_=null()).label("results"),
-)
-
-_IDS = select(trials.c.id)
 
 
 class Upkeep:
@@ -72,26 +50,28 @@ class Upkeep:
 
     def indices_where(self, experiment_id: UUID | str, expression: str) -> list[int]:
         """Return which trials an SQL expression holds for; see ``where``."""
-        text = as_id(experiment_id, "an experiment")
-        return indices_where(self._storage, text, expression)
+        return indices_where(self._storage, experiment_id, expression)
 
-    def indices(self, experiment_id: UUID | str) -> list[int]:
-        """Return which trials are stored, whatever the experiment says."""
-        text = as_id(experiment_id, "an experiment")
-        index_of = TrialIds(UUID(text)).index
-        return [index_of(row.id) for row in pages(self._storage, _IDS, text)]
+    def indices(self, experiment_id: UUID | str) -> range:
+        """Return all trials of an experiment, of which few may be stored."""
+        with self._storage.reading() as connection:
+            keys = trial_keys(self._storage, connection, experiment_id)
+        keys.require_size()
+        return range(keys.size)
 
     def count_snapshots(
         self, experiment_id: UUID | str, indices: Sequence[int] | None = None
     ) -> int:
         """Return how many snapshots these trials have, or all of the experiment."""
-        text = as_id(experiment_id, "an experiment")
         count = select(func.count()).select_from(snapshots)
         with self._storage.reading() as connection:
-            if indices is None:
-                mine = snapshots.c.trial_id.between(*id_range(text))
+            keys = trial_keys(self._storage, connection, experiment_id)
+            chosen = range(keys.size) if indices is None else indices
+            if isinstance(chosen, range) and chosen.step == 1:
+                ends = keys.ids.text(chosen.start), keys.ids.text(chosen[-1])
+                mine = snapshots.c.trial_id.between(*ends)
                 return int(connection.execute(count.where(mine)).scalar_one())
-            ids = _ids(text, indices)
+            ids = list(map(keys.ids.text, chosen))
             counts = (
                 connection.execute(count.where(snapshots.c.trial_id.in_(some)))
                 for some in in_groups(ids)
@@ -101,7 +81,7 @@ class Upkeep:
     def reset(
         self,
         experiment_id: UUID | str,
-        indices: Iterable[int],
+        indices: Sequence[int],
         *,
         keep_snapshots: bool = False,
     ) -> bool:
@@ -109,27 +89,24 @@ class Upkeep:
 
         Returns whether arrays may be left that nothing needs: see ``tidy``.
         """
-        ids = _ids(as_id(experiment_id, "an experiment"), indices)
-        return self.reset_ids(ids, keep_snapshots=keep_snapshots)
-
-    def reset_ids(
-        self, ids: Iterable[UUID | str], *, keep_snapshots: bool = False
-    ) -> bool:
-        """Do what ``reset`` does, for trials of any experiment; all or nothing."""
-        texts = [as_id(each, "a trial") for each in ids]
-        unused: set[str] = set()
-        shared = False
         with self._storage.transaction() as connection:
-            for some in in_groups(texts):
-                rows = _rows(self._storage, connection, some)
-                files, others = _forget_results(connection, rows)
-                unused |= files
-                shared |= others
-                if not keep_snapshots:
-                    unused |= _forget_all_snapshots(connection, rows)
-                connection.execute(_RESET.where(trials.c.id.in_(some)))
+            keys = trial_keys(self._storage, connection, experiment_id)
+            if indices and not 0 <= min(indices) <= max(indices) < keys.size:
+                raise no_trial(self._storage, f"{max(indices)} of {experiment_id}")
+            unused, shared = _reset(
+                connection, keys, indices, keep_snapshots=keep_snapshots
+            )
         remove_unused(self._storage, unused)
         return shared
+
+    def reset_trial(self, trial_id: UUID | str, *, keep_snapshots: bool = True) -> None:
+        """Do what ``reset`` does, for one trial of any experiment."""
+        with self._storage.transaction() as connection:
+            keys, number = keys_of_trial(self._storage, connection, trial_id)
+            unused, _ = _reset(
+                connection, keys, [number], keep_snapshots=keep_snapshots
+            )
+        remove_unused(self._storage, unused)
 
     def surplus_snapshots(self, keep: int) -> int:
         """Return how many snapshots are not among the newest ``keep`` of a trial."""
@@ -146,9 +123,11 @@ class Upkeep:
             unused: set[str] = set()
             with self._storage.transaction() as connection:
                 if keep_snapshots is not None:
-                    unused = _forget_surplus(connection, keep_snapshots)
-                for each in connection.execute(select(experiments.c.id)).scalars():
-                    unused |= forget_unused_arrays(connection, each)
+                    unused = _forget_surplus(self._storage, connection, keep_snapshots)
+                query = select(experiments.c.id, experiments.c.sequence)
+                for row in connection.execute(query).all():
+                    unused |= forget_unused_arrays(connection, row.id)
+                    finished.recount(connection, row.sequence)
             remove_unused(self._storage, unused)
             sweep_leftovers(self._storage)
             give_back(self._storage)
@@ -174,67 +153,91 @@ class Upkeep:
         return None
 
 
-def _rows(storage: Storage, connection: Connection, ids: list[str]) -> list[Row[Any]]:
-    """Return the trials, with those results that refer to arrays.
+def _reset(
+    connection: Connection,
+    keys: TrialKeys,
+    numbers: Sequence[int],
+    *,
+    keep_snapshots: bool,
+) -> tuple[set[str], bool]:
+    """Return files without use, and whether arrays are left that may have none.
 
-    Raises:
-        NotFoundError: there is none of one of the ids.
+    A trial without a row has nothing that could be reset.
     """
-    found = connection.execute(_WITH_ARRAYS.where(trials.c.id.in_(ids))).all()
-    rows = all_checked(trials, found)
-    there = {row.id for row in rows}
-    for each in ids:
-        if each not in there:
-            raise no_trial(storage, each)
-    return rows
+    unused: set[str] = set()
+    shared = False
+    if not numbers:
+        return unused, shared
+    for some in numbers_among(connection, keys, numbers):
+        files, others = _forget_results(connection, keys, some)
+        unused |= files
+        shared |= others
+        kept = _with_snapshots(connection, keys, some)
+        if not keep_snapshots:
+            for number in kept:
+                trial_id = keys.ids.text(number)
+                unused |= forget_snapshots(connection, keys.experiment_id, trial_id)
+            kept = set()
+        _execute(connection, _FORGET_ERRORS, keys, some)
+        _execute(connection, _FORGET, keys, [each for each in some if each not in kept])
+        _execute(connection, _RESET, keys, sorted(kept))
+    return unused, shared
+
+
+def _execute(
+    connection: Connection, statement: str, keys: TrialKeys, numbers: Sequence[int]
+) -> None:
+    """Execute a statement for the keys of these trials, of which there are few."""
+    marks = ", ".join("?" * len(numbers))
+    values = tuple(map(keys.key, numbers))
+    connection.exec_driver_sql(statement.format(marks), values)
 
 
 def _forget_results(
-    connection: Connection, rows: list[Row[Any]]
+    connection: Connection, keys: TrialKeys, numbers: Sequence[int]
 ) -> tuple[set[str], bool]:
-    """Delete the arrays that only these results refer to.
+    """Delete the arrays that only these results refer to, and count the trials out.
 
     Returns their files, and whether others are left, which other documents may share.
     """
-    gone: dict[str, set[str]] = {}
-    for row in rows:
-        if row.results is not None:
-            ids = gone.setdefault(row.experiment_id, set())
-            ids |= documents.references(row.results)
-    files: set[str] = set()
-    for experiment_id, ids in gone.items():
-        files |= forget_arrays(connection, experiment_id, ids)
-    return files, any(has_arrays(connection, each, ids) for each, ids in gone.items())
+    mine = trial_records.c.key.in_(map(keys.key, numbers))
+    done = select(func.count()).where(mine, trial_records.c.status == FINISHED)
+    finished.add(connection, keys.sequence, -connection.execute(done).scalar_one())
+    # Results without arrays are not read: they may be large, and many.
+    query = select(trial_records.c.results).where(mine, _HAS_ARRAYS)
+    found = connection.execute(query).scalars().all()
+    ids: set[str] = set()
+    for document in checked_values(trial_records.c.results, list(found)):
+        ids |= documents.references(document)
+    if not ids:
+        return set(), False
+    files = forget_arrays(connection, keys.experiment_id, ids)
+    return files, has_arrays(connection, keys.experiment_id, ids)
 
 
-def _forget_all_snapshots(connection: Connection, rows: list[Row[Any]]) -> set[str]:
-    mine = snapshots.c.trial_id.in_([row.id for row in rows])
-    found = connection.execute(select(snapshots.c.trial_id).where(mine).distinct())
-    with_some = set(found.scalars())
-    files: set[str] = set()
-    for row in rows:
-        if row.id in with_some:
-            files |= forget_snapshots(connection, row.experiment_id, row.id)
-    return files
+def _with_snapshots(
+    connection: Connection, keys: TrialKeys, numbers: Sequence[int]
+) -> set[int]:
+    ids = {keys.ids.text(number): number for number in numbers}
+    found = select(snapshots.c.trial_id).where(snapshots.c.trial_id.in_(list(ids)))
+    return {ids[each] for each in connection.execute(found.distinct()).scalars()}
 
 
 def _with_more(connection: Connection, keep: int) -> list[Row[Any]]:
     """Return the trials with more than ``keep`` snapshots, and how many they have."""
     query = (
-        select(trials.c.id, trials.c.experiment_id, func.count().label("saved"))
-        .join(snapshots, snapshots.c.trial_id == trials.c.id)
-        .group_by(trials.c.id)
+        select(snapshots.c.trial_id, func.count().label("saved"))
+        .group_by(snapshots.c.trial_id)
         .having(func.count() > keep)
     )
-    return all_checked(trials, connection.execute(query).all())
+    return all_checked(snapshots, connection.execute(query).all())
 
 
-def _forget_surplus(connection: Connection, keep: int) -> set[str]:
+def _forget_surplus(storage: Storage, connection: Connection, keep: int) -> set[str]:
     files: set[str] = set()
     for row in _with_more(connection, keep):
-        files |= forget_snapshots(connection, row.experiment_id, row.id, keep=keep)
+        keys, _ = keys_of_trial(storage, connection, row.trial_id)
+        files |= forget_snapshots(
+            connection, keys.experiment_id, row.trial_id, keep=keep
+        )
     return files
-
-
-def _ids(experiment_id: str, indices: Iterable[int]) -> list[str]:
-    return list(map(TrialIds(UUID(experiment_id)).text, indices))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from ..trial.code_versions import Version
-from ..trial.outcome import Status
 from .file.rows import all_checked
-from .file.tables import runs, trials
-from .lookup import as_id, id_range
+from .file.tables import FINISHED, runs, trial_records
+from .lookup import as_id, trial_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,13 +53,14 @@ class Versions:
 
     def finished_by_run(self, experiment_id: UUID | str) -> dict[int, int]:
         """Return how many trials each run finished. Reads all trials."""
-        first, last = id_range(as_id(experiment_id, "an experiment"))
-        query = (
-            select(trials.c.run_id, func.count().label("trials"))
-            .where(trials.c.id.between(first, last))
-            .where(trials.c.status == Status.FINISHED, trials.c.run_id.is_not(None))
-            .group_by(trials.c.run_id)
-        )
         with self._storage.reading() as connection:
-            rows = all_checked(trials, connection.execute(query))
+            keys = trial_keys(self._storage, connection, experiment_id)
+            mine = trial_records.c.key.between(keys.first, keys.last)
+            is_of_run = trial_records.c.run_id.is_not(None)
+            query = (
+                select(trial_records.c.run_id, func.count().label("trials"))
+                .where(mine, trial_records.c.status == FINISHED, is_of_run)
+                .group_by(trial_records.c.run_id)
+            )
+            rows = all_checked(trial_records, connection.execute(query))
         return {row.run_id: row.trials for row in rows}

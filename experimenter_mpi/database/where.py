@@ -7,45 +7,64 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from .file import engine
-from .file.rows import checked_values
-from .file.tables import trials
+from .file import engine, views
+from .lookup import trial_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
     from sqlalchemy import Connection
 
     from .file.storage import Storage
 
 # Of one trial: its columns, and what its JSON holds.
-_READABLE = {"trials", "json_each", "json_tree"}
+_READABLE = {
+    *("trials", "trial_records", "trial_places", "trial_errors"),
+    *("json_each", "json_tree"),
+}
 _HARMLESS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION}
 _NOT_TO_CALL = {"load_extension", "fts3_tokenizer"}
-_CHOOSE = """
-SELECT trial_index FROM (SELECT * FROM trials WHERE experiment_id = ?) AS trials
-WHERE ({}
-) ORDER BY trial_index"""
+# Not the view of the file, which holds the trials of all experiments.
+_TRIALS = views.trials_of(
+    "?", "?", "trial_records", "trial_records.key BETWEEN ? AND ?"
+)
+_CHOOSE = f"""
+WITH trials AS ({_TRIALS})
+SELECT trial_index FROM trials WHERE ({{}}
+) ORDER BY trial_index"""  # noqa: S608 - the authorizer refuses all that is more
 
 
-def indices_where(storage: Storage, experiment_id: str, expression: str) -> list[int]:
+def indices_where(
+    storage: Storage, experiment_id: UUID | str, expression: str
+) -> list[int]:
     """Return the indices of the experiment's trials for which ``expression`` is true.
 
-    It may use the columns of the table ``trials`` and SQLite's functions, as in
-    ``status = 'failed' OR results ->> '$.loss' > 3``.
+    It may use the columns of the view ``trials`` and SQLite's functions, as in
+    ``status = 'failed' OR results ->> '$.loss' > 3``. Of trials that no run has
+    touched there is no row, and so they are never among them.
 
     Raises:
         ConfigurationError: it is not such an expression.
     """
     query = _CHOOSE.format(expression)
-    with storage.reading() as connection, _reading_trials_only(connection) as driver:
+    with storage.reading() as connection:
+        keys = trial_keys(storage, connection, experiment_id)
+        values = keys.ids.prefix, keys.experiment_id, keys.first, keys.last
+        found = _chosen(connection, expression, query, values)
+    return [index for (index,) in found]
+
+
+def _chosen(
+    connection: Connection, expression: str, query: str, values: tuple[Any, ...]
+) -> list[tuple[int]]:
+    with _reading_trials_only(connection) as driver:
         try:
-            found = driver.execute(query, (experiment_id,)).fetchall()
+            return driver.execute(query, values).fetchall()
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
                 raise
             raise _refused(expression, error) from None
-        return checked_values(trials.c.trial_index, [index for (index,) in found])
 
 
 @contextmanager
@@ -80,7 +99,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 def _refused(expression: str, error: Exception) -> ConfigurationError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    columns = ", ".join(column.name for column in trials.columns)
+    columns = ", ".join(views.COLUMNS)
     msg = (
         f"--where {expression!r} cannot be used: {reason}; it is an SQL expression "
         f"such as \"status = 'failed' AND configuration ->> '$.N' > 10\", over the "

@@ -116,19 +116,19 @@ class TrialIds:
     def __init__(self, experiment_id: uuid.UUID) -> None:
         bits = experiment_id.int * self._SPREAD % (1 << 128)
         self._base = (bits & self._FREE_BITS) | self._FIXED_BITS
-        self._prefix = str(uuid.UUID(int=self._base))[:24]
+        self.prefix = str(uuid.UUID(int=self._base))[:24]
 
     def __getitem__(self, index: int) -> uuid.UUID:
         return uuid.UUID(int=self._base | index)
 
     def text(self, index: int) -> str:
         """Return the id as text; the last group of a UUID is exactly the index."""
-        return f"{self._prefix}{index:012x}"
+        return f"{self.prefix}{index:012x}"
 
     def index(self, trial_id: uuid.UUID | str) -> int:
         """Return the index that a trial id of this experiment was made of."""
         text = str(trial_id)
-        if not text.startswith(self._prefix):
+        if not text.startswith(self.prefix):
             msg = f"{text} is not a trial of this experiment"
             raise ValueError(msg)
         return int(text[24:], 16)

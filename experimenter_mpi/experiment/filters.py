@@ -95,7 +95,7 @@ class KeptVariable(Variable):
 
     @property
     def values(self) -> Any:
-        return Kept(self.kept, self.stride, self.variable.values)
+        return Kept(self.kept, self.stride, self.variable.sequence)
 
     sequence = values
 

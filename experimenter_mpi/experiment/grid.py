@@ -31,6 +31,12 @@ class Axis(NamedTuple):
         return (self, *self.others)
 
 
+# So many values are kept, as tuples are read faster; of more each is computed.
+_KEPT = 10_000
+# As many as the keys of the database have room for.
+MOST_TRIALS = 1 << 40
+
+
 class Level(NamedTuple):
     """One dict of a configuration, so prepared that a trial's is made at once.
 
@@ -62,12 +68,6 @@ class Level(NamedTuple):
                 if filled[key] is ABSENT:
                     del filled[key]
         return filled
-
-
-def longest_range(configuration: Any) -> int:
-    """Return the largest number of values of a variable, without making them."""
-    found = variables_in(configuration, ())
-    return max((getattr(variable, "n", 0) for _, variable in found), default=0)
 
 
 class Expansion:
@@ -112,7 +112,7 @@ class Expansion:
         derived = [(path, each) for path, each in found if each.is_derived]
         found = [(path, each) for path, each in found if not each.is_derived]
         axes = _axes((p, v) for p, v in found if not _is_matched(v))
-        matched = [Axis(p, v.values) for p, v in found if _is_matched(v)]
+        matched = [_axis(p, v) for p, v in found if _is_matched(v)]
         size = _count(axes, matched)
         self._unknown = captured, where
         if where is not None:
@@ -203,6 +203,8 @@ def _count(axes: list[Axis], matched: list[Axis]) -> int:
                 "or use **zipped(...) for parameters that move together"
             )
             raise ConfigurationError(msg)
+    if size > MOST_TRIALS:
+        raise ConfigurationError(_too_many("the configuration", "trials"))
     return size
 
 
@@ -210,7 +212,7 @@ def _axes(found: Iterable[tuple[Path, Variable]]) -> list[Axis]:
     """Return an axis for each variable, and one for those that move together."""
     axes: dict[Any, Axis] = {}
     for path, variable in found:
-        own = Axis(path, variable.values)
+        own = _axis(path, variable)
         key = variable.together(path) or path
         first = axes.setdefault(key, own)
         if first is not own:
@@ -234,6 +236,19 @@ def _require_whole(axis: Axis, paths: tuple[Path, ...]) -> None:
         said = " and ".join(f"'{'.'.join(each.path)}'" for each in axis.columns)
         msg = f"configuration: {said} move together, but differ in length"
         raise ConfigurationError(msg)
+
+
+def _axis(path: Path, variable: Variable) -> Axis:
+    count = getattr(variable, "n", 1)
+    if count > MOST_TRIALS:
+        what = f"configuration: '{'.'.join(path)}'"
+        raise ConfigurationError(_too_many(what, "values"))
+    few = len(variable) <= _KEPT
+    return Axis(path, variable.values if few else variable.sequence)
+
+
+def _too_many(what: str, of_what: str) -> str:
+    return f"{what} makes too many {of_what}: an experiment has at most 10^12 trials"
 
 
 def _is_matched(variable: Variable) -> bool:

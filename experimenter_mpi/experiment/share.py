@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _WRITTEN = re.compile(r"(?P<number>auto|[0-9]+)(?:/(?P<total>[0-9]+))?")
 # SQLite's integers end there, and no array has as many tasks.
@@ -35,15 +35,15 @@ class Share(NamedTuple):
         """Return how many of so many trials are in the share."""
         return len(range(self.number - 1, trials, self.total))
 
-    def of(self, ranges: Iterable[range]) -> list[range]:
-        """Return the trials of ascending ranges that are in the share."""
+    def of(self, ranges: Iterable[range]) -> Iterator[range]:
+        """Yield the trials of ascending ranges that are in the share."""
         if self.total == 1:
-            return list(ranges)
-        return [
-            range(index, index + 1)
-            for piece in ranges
-            for index in range(self._first_from(piece.start), piece.stop, self.total)
-        ]
+            yield from ranges
+            return
+        for piece in ranges:
+            first = self._first_from(piece.start)
+            for index in range(first, piece.stop, self.total):
+                yield range(index, index + 1)
 
     def _first_from(self, index: int) -> int:
         return index + (self.number - 1 - index) % self.total

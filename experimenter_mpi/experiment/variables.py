@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+# Of so many values at either end it is tested whether they are whole numbers.
+_TESTED = 1000
+
+
+class _Computed(Sequence[Any]):
+    """A sequence of ``n`` values of which none is kept."""
+
+    __slots__ = ("_n", "_value")
+
+    def __init__(self, n: int, value: Callable[[int], Any]) -> None:
+        self._n = n
+        self._value = value
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._n:
+            raise IndexError(index)
+        return self._value(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._value, range(self._n))
 
 
 class Variable:
     """Base of all variables: ``values`` is the tuple of what it takes, in order.
+
+    ``sequence`` has the same values, and takes no memory for many of them.
 
     Immutable, and equal to one of the same kind with equal arguments. (Not dataclasses:
     that module brings ``inspect`` with it, which no worker needs.)
@@ -37,6 +64,10 @@ class Variable:
 
     @property
     def values(self) -> tuple[Any, ...]:
+        return tuple(self.sequence)
+
+    @property
+    def sequence(self) -> Sequence[Any]:
         raise NotImplementedError
 
     def _set(self, **arguments: Any) -> None:
@@ -52,7 +83,7 @@ class Variable:
         return ()
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.sequence)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Variable) or type(self) is not type(other):
@@ -93,13 +124,13 @@ class LinearVariable(Variable):
         self._set(**_checked_range("LinearVariable", min, max, n))
 
     @property
-    def values(self) -> tuple[Any, ...]:
+    def sequence(self) -> Sequence[Any]:
         low, high, n = self.min, self.max, self.n
         if _whole(low, high) and (n == 1 or (high - low) % (n - 1) == 0):
             step = 0 if n == 1 else (high - low) // (n - 1)
-            return tuple(float(low + i * step) for i in range(n))
-        inner = [_between(float(low), float(high), i, n - 1) for i in _inner(n)]
-        return _with_ends(low, inner, high, n)
+            return _Computed(n, lambda i: float(low + i * step))
+        ends = float(low), float(high)
+        return _with_ends(low, lambda i: _between(*ends, i, n - 1), high, n)
 
 
 class LogLinearVariable(Variable):
@@ -126,12 +157,19 @@ class LogLinearVariable(Variable):
                 raise ConfigurationError(msg)
 
     @property
-    def values(self) -> tuple[Any, ...]:
+    def sequence(self) -> Sequence[Any]:
         low, high, n = math.log10(self.min), math.log10(self.max), self.n
-        inner = [10 ** (low + (high - low) * (i / (n - 1))) for i in _inner(n)]
-        if _whole(self.min, self.max) and all(map(_nearly_whole, inner)):
-            inner = [float(round(value)) for value in inner]
-        return _with_ends(self.min, inner, self.max, n)
+
+        def power(i: int) -> float:
+            return float(10 ** (low + (high - low) * (i / (n - 1))))
+
+        def rounded(i: int) -> float:
+            return float(round(power(i)))
+
+        is_whole = _whole(self.min, self.max) and all(
+            _nearly_whole(power(i)) for i in _tested(n)
+        )
+        return _with_ends(self.min, rounded if is_whole else power, self.max, n)
 
 
 class IntegerVariable(Variable):
@@ -174,8 +212,8 @@ class IntegerVariable(Variable):
         return (self.max - self.min) // self.step + 1
 
     @property
-    def values(self) -> tuple[int, ...]:
-        return tuple(range(self.min, self.max + 1, self.step))
+    def sequence(self) -> Sequence[int]:
+        return range(self.min, self.max + 1, self.step)
 
 
 class RepeatVariable(Variable):
@@ -193,8 +231,8 @@ class RepeatVariable(Variable):
         return (self.value,)
 
     @property
-    def values(self) -> tuple[Any, ...]:
-        return (self.value,) * self.n
+    def sequence(self) -> Sequence[Any]:
+        return _Computed(self.n, lambda _: self.value)
 
 
 class IterableVariable(Variable):
@@ -211,7 +249,7 @@ class IterableVariable(Variable):
         return self.entries
 
     @property
-    def values(self) -> tuple[Any, ...]:
+    def sequence(self) -> Sequence[Any]:
         return self.entries
 
 
@@ -234,7 +272,7 @@ class MatchIterableVariable(Variable):
         return self.entries
 
     @property
-    def values(self) -> tuple[Any, ...]:
+    def sequence(self) -> Sequence[Any]:
         return self.entries
 
 
@@ -334,14 +372,28 @@ def _between(low: float, high: float, i: int, steps: int) -> float:
     return low * ((steps - i) / steps) + high * (i / steps)
 
 
-def _inner(n: int) -> range:
-    return range(1, n - 1)
+def _tested(n: int) -> Iterable[int]:
+    """Return which inner values of a logarithmic variable to look at, of very many.
+
+    Powers that are whole at both ends for so long are so in between.
+    """
+    inner = range(1, n - 1)
+    if len(inner) <= 2 * _TESTED:
+        return inner
+    return (*inner[:_TESTED], *inner[-_TESTED:])
 
 
 def _with_ends(
-    low: float, inner: list[float], high: float, n: int
-) -> tuple[float, ...]:
-    return (float(low),) if n == 1 else (float(low), *inner, float(high))
+    low: float, inner: Callable[[int], float], high: float, n: int
+) -> Sequence[float]:
+    first, last = float(low), float(high)
+
+    def value(i: int) -> float:
+        if i == 0:
+            return first
+        return last if i == n - 1 else inner(i)
+
+    return _Computed(n, value)
 
 
 def _whole(*bounds: float) -> bool:

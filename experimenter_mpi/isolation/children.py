@@ -23,7 +23,7 @@ from ..errors import (
 from ..trial import stacks
 from ..trial.attempt import Attempt
 from ..trial.briefing import origin_of, require_remakable, script_of
-from ..trial.outcome import Failure, Outcome, Status, iso
+from ..trial.outcome import Failure, Outcome, Status
 from ..trial.timed import overran
 from . import child_messages as m
 from .exit_status import users_frames
@@ -215,7 +215,7 @@ def _failed(
     words = f"{stacks}\n" if stacks else ""
     failure = Failure(kind, str(error), f"{words}{kind}: {error}\n")
     duration = time.monotonic() - start
-    times = iso(started_at), iso(started_at + duration)
+    times = started_at, started_at + duration
     return Attempt(Outcome(index, Status.FAILED, None, failure, *times, duration))
 
 
@@ -223,5 +223,5 @@ def _put_back(
     index: int, error: BaseException, started_at: float, start: float
 ) -> Attempt:
     duration = time.monotonic() - start
-    times = iso(started_at), iso(started_at + duration)
+    times = started_at, started_at + duration
     return Attempt(Outcome(index, Status.PENDING, None, None, *times, duration), error)

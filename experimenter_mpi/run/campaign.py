@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster import walltime
 from ..coordination.drain import Drain
+from ..coordination.pending import Ranges, size_of
 from ..coordination.sweep import Sweep
 from ..experiment.priority import by_priority
 from ..trial import code_versions as versions
@@ -45,7 +46,7 @@ class Stored(NamedTuple):
     """
 
     counts: dict[str, int]
-    pending: list[range]
+    pending: Ranges | list[range]
     suspects: dict[int, int]
     fatal: list[int]
     crashed: bool
@@ -55,7 +56,7 @@ class Stored(NamedTuple):
     @property
     def trials(self) -> int:
         """The number of trials to run."""
-        return sum(map(len, self.pending))
+        return size_of(self.pending)
 
 
 class Campaign:
@@ -124,7 +125,7 @@ class Campaign:
         """Say what the run did."""
         experiment, options, progress = self._experiment, self._options, self._progress
         counts = self._session.trials.counts(experiment.id, options.share)
-        remaining = stored.trials - progress.done
+        remaining = min(stored.trials - progress.done, self._left(stored, counts))
         trials, share = len(experiment), options.share
         skipped, failed = stored.counts[Status.FINISHED], progress.failed
         if options.only is None:
@@ -142,6 +143,12 @@ class Campaign:
             (self._drain.reason or self._drain.shortage) if remaining else None,
             share,
         )
+
+    def _left(self, stored: Stored, counts: dict[str, int]) -> int:
+        """Return how many were not run at most: others may have been completed."""
+        failed_before = counts[Status.FAILED] - self._progress.failed
+        untried = max(0, failed_before - len(stored.fatal))
+        return counts[Status.PENDING] + counts[Status.RUNNING] + untried
 
     def _enrol(self) -> None:
         # First of all: what a run left that met a full disk may be what fills it.

@@ -49,11 +49,13 @@ def recorded_run(
     finally:
         # What ran as a worker died is found by the next run, as where rank 0 died.
         if ended != "died":
-            session.trials.release_running(experiment_id)
+            session.deaths.release(experiment_id)
         counts = session.trials.counts(experiment_id)
         if ended == "finished" and counts[Status.FAILED]:
             ended = "failed"
         session.runs.finish(run_id, ended, counts)
+        if ended not in ("error", "died"):  # else the disk may be full
+            session.views.renew(experiment_id)
 
 
 def _ended_by(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..coordination.pending import Ranges, among
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,17 +20,17 @@ SUSPECTS_NAMED = 5
 
 def selected(
     experiment: Experiment, session: Session, options: Options, fatal: list[int]
-) -> list[range]:
+) -> Ranges | list[range]:
     """Return the trials that this run is to run, as ranges of indices."""
-    ranges = session.trials.unfinished(experiment.id, retry_failed=options.retry_failed)
-    if options.share is not None:
-        ranges = options.share.of(ranges)
+    ranges = session.trials.unfinished(
+        experiment.id, retry_failed=options.retry_failed, share=options.share
+    )
     if options.only is None:
         return ranges
     require_trials(experiment, options.only)
-    wanted = sorted(options.only)
-    ranges += [range(i, i + 1) for i in fatal]  # only when asked for
-    return [range(i, i + 1) for i in wanted if any(i in piece for piece in ranges)]
+    # Those that failed by deaths run only when they are asked for.
+    wanted = among(ranges, options.only) | options.only & {*fatal}
+    return [range(index, index + 1) for index in sorted(wanted)]
 
 
 def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:

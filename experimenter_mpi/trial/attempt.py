@@ -27,7 +27,7 @@ from ..errors import (
 from ..experiment.experiment import Trial
 from . import script, signals
 from .context import Context, Stream, current, stream
-from .outcome import Failure, Outcome, Status, iso
+from .outcome import Failure, Outcome, Status
 from .signals import OwnProcess
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def attempt(function: Callable[..., Any], trial: Trial, context: Context) -> Att
         current.reset(token)
     duration = time.perf_counter() - start
     status, failure = _judged(exception, context)
-    times = iso(started_at), iso(started_at + duration)
+    times = started_at, started_at + duration
     outcome = Outcome(trial.index, status, results, failure, *times, duration)
     return Attempt(outcome, exception)
 

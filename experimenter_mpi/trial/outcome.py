@@ -40,9 +40,10 @@ class Failure(NamedTuple):
 def iso(seconds: float) -> str:
     """Return seconds since the epoch as ``2026-01-31T12:00:00.123456+00:00``.
 
-    ISO 8601 in UTC, which SQLite's functions read: how all times are kept.
+    ISO 8601 in UTC, which SQLite's functions read. The view ``trials`` computes the
+    same, digit for digit.
     """
-    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    whole, micros = divmod(int(seconds * 1_000_000 + 0.5), 1_000_000)
     return f"{_second(whole)}.{micros:06d}+00:00"
 
 
@@ -57,16 +58,16 @@ class Outcome(NamedTuple):
 
     ``status`` is finished (then ``results`` is there), failed (then ``failure`` is)
     or pending (the trial put itself back; with a ``failure``, what it had to keep could
-    not be kept, and the run is to end). ``started_at`` and ``finished_at`` are
-    for people, as ``iso`` gives them; ``duration`` is seconds of a steady clock.
+    not be kept, and the run is to end). ``started_at`` and ``finished_at`` are seconds
+    since the epoch, for people; ``duration`` is seconds of a steady clock.
     """
 
     index: int  # type: ignore[assignment] # hides tuple.index, which nobody misses
     status: str
     results: Encoded | None
     failure: Failure | None
-    started_at: str
-    finished_at: str
+    started_at: float
+    finished_at: float
     duration: float
 
 

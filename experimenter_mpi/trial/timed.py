@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import TrialTimeoutError, WorkLeft, marked
-from .outcome import Failure, Outcome, Status, iso
+from .outcome import Failure, Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +41,7 @@ def judged(outcome: Outcome, limit: float | None) -> Outcome:
 def outcome_of(index: int, duration: float, limit: float) -> Outcome:
     """Return what is recorded of a trial that may never come back."""
     now = time.time()
-    times = iso(now - duration), iso(now)
+    times = now - duration, now
     return Outcome(index, Status.FAILED, None, _failure(limit), *times, duration)
 
 

@@ -71,8 +71,9 @@ def test_the_witness_finds_nothing_wrong_with_a_sound_database(finished):
     ("damage", "found"),
     [
         ("DELETE FROM snapshots WHERE sequence = 3", "is gone"),
-        ("UPDATE trials SET results = '{}' WHERE trial_index = 0", "has changed"),
-        ("UPDATE trials SET status = 'pending' WHERE trial_index = 5", "is gone"),
+        ("UPDATE trial_records SET results = '{}' WHERE key % 1024 = 0", "has changed"),
+        ("UPDATE trial_records SET status = 0 WHERE key % 1024 = 5", "is gone"),
+        ("DELETE FROM trial_records WHERE key % 1024 = 5", "is gone"),
         ("DELETE FROM arrays", "refers to an array that is not in the table"),
         ("UPDATE arrays SET file = 'no.h5', data = NULL", "no.h5, which is not there"),
     ],

@@ -236,7 +236,7 @@ def test_what_a_killed_run_left_makes_room_for_the_next(small_disk, serial, fold
     folder.write(FILLING)
     serial(*RUN, env={"FILLED_BY": "array files", **FileLimit().full}).expect(3)
     with closing(sqlite3.connect(folder.database)) as plain:
-        plain.execute("UPDATE trials SET status = 'running'")
+        plain.execute("UPDATE trial_records SET status = 1")
         plain.commit()
     left = folder.database.with_name("experiments.db.arrays") / "ab"
     left.mkdir(exist_ok=True)

@@ -77,4 +77,10 @@ class Folder:
             connection.close()
 
     def statuses(self) -> dict[str, int]:
-        return dict(self.query("SELECT status, count(*) FROM trials GROUP BY status"))
+        """Count the trials by status; those without a row are pending."""
+        counts = dict(self.query("SELECT status, count(*) FROM trials GROUP BY status"))
+        [(trials,)] = self.query("SELECT sum(trial_count) FROM experiments")
+        without = (trials or 0) - sum(counts.values())
+        if without:
+            counts["pending"] = counts.get("pending", 0) + without
+        return counts

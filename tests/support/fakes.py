@@ -23,7 +23,6 @@ from experimenter_mpi.trial.outcome import (
     RunningTrial,
     Status,
     StoredSnapshot,
-    iso,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def outcome(
     failure = None
     if status == Status.FAILED:
         failure = Failure("ValueError", f"trial {index} is bad", "Traceback ...")
-    times = iso(100.0), iso(100.0 + duration)
+    times = 100.0, 100.0 + duration
     return Outcome(index, status, results, failure, *times, duration)
 
 

@@ -52,6 +52,11 @@ NUMBERS = [
     *(0, 1, -1, 2, 7, 255, 624, 10**6, 10**12, 2**31, 2**63 - 1, 2**63, -(2**63)),
     *(10**40, 0.5, -0.0, 1e308, True),
 ]
+TABLES = [
+    *("experiments", "snapshots", "arrays", "runs", "blocks"),
+    *("trial_records", "trial_records", "trial_errors", "trial_places"),
+    "trial_counts",
+]
 DTYPES: list[Any] = [
     *([["a", "|O"]], [["a", "<i4", [10**9, 10**9]]], [["", "|V9"]]),
     *([["a", "|S0"], ["", "|V999999999"]], [["a", [["b", "<f8"]]]], [[]], [["a"]]),
@@ -188,7 +193,7 @@ def rows(random: Random, path: Path) -> None:
 
 
 def _change_row(random: Random, plain: sqlite3.Connection) -> None:
-    table = random.choice(["experiments", "trials", "snapshots", "arrays", "runs"])
+    table = random.choice(TABLES)
     columns = [row[1] for row in plain.execute(f"PRAGMA table_info({table})")]
     column = random.choice(columns)
     values: list[Any] = [*NUMBERS, *TEXTS, None, b"", b"\xff\x00", bytes(100)]

@@ -339,4 +339,4 @@ def lower_bound(durations: Sequence[float], workers: int) -> float:
 
 
 def _finished(index: int, duration: float) -> Outcome:
-    return Outcome(index, Status.FINISHED, None, None, "", "", duration)
+    return Outcome(index, Status.FINISHED, None, None, 0.0, 0.0, duration)

@@ -10,6 +10,7 @@ import random
 import uuid
 import zoneinfo
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from experimenter_mpi import (
 )
 from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding.codec import encode
-from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
+from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,13 +101,14 @@ def make_database(folder: Path) -> None:
             session_of(db).runs.finish(
                 run, "failed", session_of(db).trials.counts(one.id)
             )
+            session_of(db).views.renew(one.id)
     assert list(folder.glob("heat.db.arrays/*/*.h5")), "no array went to a file"
 
 
 def _entry(index: int, results: Any, failure: Failure | None = None) -> Entry:
     status = Status.FINISHED if failure is None else Status.FAILED
     encoded = None if results is None else encode(results)
-    times = iso(1e9), iso(1e9 + 1)
+    times = 1e9, 1e9 + 1
     return Entry(Outcome(index, status, encoded, failure, *times, 1.0), PLACE)
 
 
@@ -117,8 +119,13 @@ def _read(folder: Path) -> None:
             _tried(db.get_ratio_completed_trials_by_name, name)
             _tried(db.get_trials_by_name, name)
             _tried(
-                lambda name=name: session_of(db).trials.unfinished(
-                    db.get_experiment_by_name(name).id
+                lambda name=name: list(
+                    islice(
+                        session_of(db).trials.unfinished(
+                            db.get_experiment_by_name(name).id
+                        ),
+                        100,
+                    )
                 )
             )
             for trial_id in _tried(db.get_trials_ids_by_name, name) or []:
@@ -159,7 +166,7 @@ def _run(folder: Path) -> None:
             session_of(db).deaths.settle(experiment.id)
             session_of(db).deaths.fatal(experiment.id)
             session_of(db).deaths.suspects(experiment.id)
-            session_of(db).trials.release_running(experiment.id)
+            session_of(db).deaths.release(experiment.id)
             session_of(db).sweep_leftovers()
             run = session_of(db).runs.start(experiment.id, {})
             ledger = session_of(db).ledger(experiment.id)

@@ -150,7 +150,9 @@ class Meeting:
         ExperimentDatabase(None).get_experiments()
 
     def corrupt_document_error(self):
-        with self.alter("UPDATE trials SET results = '{'") as db:
+        with em.open_db("one.db", self.folder) as db:
+            db.complete_trial(self.trial_id, {})
+        with self.alter("UPDATE trial_records SET results = '{'") as db:
             db.get_trial(self.trial_id)
 
 

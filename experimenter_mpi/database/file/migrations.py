@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ForeignDatabaseError, SchemaVersionError
 from ...program import program
-from . import version_1, version_5
+from . import version_1, version_5, version_7, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +83,7 @@ STEPS: list[Callable[[Connection], None]] = [
     _name_runs,
     version_5.rewrite,
     _name_databases,
+    version_7.only_what_matters,
 ]
 
 
@@ -140,6 +141,8 @@ def upgrade(connection: Connection, version: int) -> None:
     """Do the steps that are missing, inside the caller's transaction."""
     for step in STEPS[version:]:
         step(connection)
+    connection.exec_driver_sql("DROP VIEW IF EXISTS trials")
+    connection.exec_driver_sql(views.TRIALS)
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.exec_driver_sql(f"PRAGMA user_version = {len(STEPS)}")
 

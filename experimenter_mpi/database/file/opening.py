@@ -80,6 +80,7 @@ def _bring_up_to_date(storage: Storage, path: str) -> None:
             if version:  # a step may write rows, which must run nothing else
                 schema.require_passive(connection, path, before_upgrade=True)
             migrations.upgrade(connection, version)
+            storage.was_upgraded = version > 0
             schema.require_passive(connection, path)
             storage.database_id = read_id(connection)
             storage.claim_arrays()

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import Boolean, Float, Integer, Text
 
-from .tables import experiments, metadata, trials
+from ...experiment.experiment import TrialIds
+from .tables import (
+    LARGEST_NUMBER,
+    LARGEST_SEQUENCE,
+    STATUSES,
+    experiments,
+    metadata,
+    trial_errors,
+    trial_places,
+    trial_records,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +56,12 @@ _ALLOWED = {
     table.name: {column.name: _kinds(column) for column in table.columns}
     for table in metadata.tables.values()
 }
-_ALLOWED["trials"]["index"] = _ALLOWED["trials"]["trial_index"]  # what reports call it
+# A trial is read with its place and its error, which few have.
+for _column in (*trial_places.columns, *trial_errors.columns):
+    if _column.name not in _ALLOWED["trial_records"]:
+        _ALLOWED["trial_records"][_column.name] = _kinds(_column) | {type(None)}
+# What ``time.gmtime`` can tell: to the end of the year 9999.
+_LAST_SECOND = 253_402_300_800
 # What the ids of trials and experiments look like; that of an array has no dashes.
 _IDS = {
     table.name: frozenset(column.name for column in table.columns if _is_id(column))
@@ -87,11 +103,29 @@ def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
 
 
 def _check_experiment(row: Any) -> None:
-    if row.trial_count < 1:
+    if not 1 <= row.trial_count <= LARGEST_NUMBER + 1:
         raise _bad(experiments, "trial_count", str(row.trial_count))
+    if not 1 <= row.sequence <= LARGEST_SEQUENCE:
+        raise _bad(experiments, "sequence", str(row.sequence))
+    if TrialIds(UUID(row.id)).prefix != row.trial_prefix:
+        raise _bad(experiments, "trial_prefix", f"{row.trial_prefix!r:.60}")
     seed = "0" if row.seed is None else row.seed
     if not _SEED.fullmatch(seed) or int(seed) >> 128:
         raise _bad(experiments, "seed", f"{row.seed!r:.60}, which is not a seed")
+
+
+def checked_status(code: Any) -> str:
+    """Return the word for what a row says that its trial is."""
+    if type(code) is not int or not 0 <= code < len(STATUSES):
+        raise _bad(trial_records, "status", f"{code!r:.60}")
+    return STATUSES[code]
+
+
+def checked_time(name: str, seconds: float | None) -> float | None:
+    """Return a time that can be told as one."""
+    if seconds is None or 0 <= seconds < _LAST_SECOND:
+        return seconds
+    raise _bad(trial_records, name, f"{seconds!r:.60}, which is not a time")
 
 
 def _check_kinds(table: Table, names: Sequence[str], kinds: Sequence[type]) -> None:
@@ -123,7 +157,7 @@ def later(before: Any, after: Any) -> Any:
         BadRowError: so it is, and reading on would never end.
     """
     if not after > before:
-        raise _bad(trials, "id", "rows out of order")
+        raise _bad(trial_records, "key", "rows out of order")
     return after
 
 

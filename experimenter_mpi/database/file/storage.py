@@ -56,6 +56,7 @@ class Storage:
         self.notices: list[str] = []
         self._listener: Callable[[str], None] | None = None
         self.database_id: str | None = None  # until it is read, or made
+        self.was_upgraded = False
         self._arrays = None if path is None else ArrayFolder(path, stored_id)
         self.files = None if self._arrays is None else files_in(self._arrays)
         self.arrays_folder = None if self.files is None else self.files.folder

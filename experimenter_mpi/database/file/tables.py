@@ -1,7 +1,8 @@
 """The tables, as the current schema version has them.
 
 ``configuration``, ``results`` and ``state`` are JSON text that any SQLite tool reads:
-``SELECT configuration ->> '$.N', results ->> '$.distance' FROM trials``.
+``SELECT configuration ->> '$.N', results ->> '$.distance' FROM trials``, which is a
+view of ``trial_records``: see ``views``.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ experiments = Table(
     Column("created_at", Text, nullable=False),
     # A decimal integer of up to 128 bits: too long for an INTEGER.
     Column("seed", Text),
+    # How the ids of its trials begin; their last twelve digits are their numbers.
+    Column("trial_prefix", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
+
+Index("experiments_by_prefix", experiments.c.trial_prefix, unique=True)
 
 
 def _experiment_id(*, primary_key: bool = False) -> Column[str]:
@@ -63,48 +68,85 @@ def _experiment_id(*, primary_key: bool = False) -> Column[str]:
     return Column("experiment_id", Text, key, nullable=False, primary_key=primary_key)
 
 
-trials = Table(
-    "trials",
+# What ``trial_records.status`` says; the view ``trials`` gives the words.
+STATUSES = ("pending", "running", "finished", "failed")
+PENDING, RUNNING, FINISHED, FAILED = range(len(STATUSES))
+# A key is the experiment's sequence above so many bits, and the trial's number below.
+NUMBER_BITS = 40
+LARGEST_NUMBER = (1 << NUMBER_BITS) - 1
+LARGEST_SEQUENCE = (1 << (63 - NUMBER_BITS)) - 1
+
+
+def key_range(sequence: int) -> tuple[int, int]:
+    """Return the first and the last key that a trial of an experiment may have."""
+    first = sequence << NUMBER_BITS
+    return first, first | LARGEST_NUMBER
+
+
+# Runs of consecutive trial numbers. A grid without a document is the experiment's own
+# configuration.
+blocks = Table(
+    "blocks",
     metadata,
-    # The ids of one experiment sort by trial index, so this order is trial order.
-    Column("id", Text, primary_key=True, nullable=False),
-    _experiment_id(),
-    Column("trial_index", Integer, nullable=False),
-    Column("configuration", Text, nullable=False),
-    Column("status", Text, nullable=False, server_default="pending"),
-    Column("results", Text),
+    Column("experiment", Integer, primary_key=True, nullable=False),
+    Column("first", Integer, primary_key=True, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("document", Text),
+)
+
+# How many trials of an experiment have finished: counting them would read them all.
+trial_counts = Table(
+    "trial_counts",
+    metadata,
+    Column("experiment", Integer, primary_key=True, nullable=False),
+    Column("finished", Integer, nullable=False, server_default=text("0")),
+)
+
+trial_places = Table(
+    "trial_places",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("hostname", Text, nullable=False),
+)
+Index("places_by_name", trial_places.c.rank, trial_places.c.hostname, unique=True)
+
+# The trials that matter: that ran, were completed by hand, or have a snapshot. What has
+# no row is pending, and its configuration is computed.
+trial_records = Table(
+    "trial_records",
+    metadata,
+    Column("key", Integer, primary_key=True, nullable=False),
+    Column("status", Integer, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # How often its rank, or the whole job, died while it ran.
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
+    # Seconds since the epoch, UTC.
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("duration", Float),
+    # No foreign keys: they would be looked up for every row.
+    Column("place", Integer),
+    # The run that ran it last; NULL where it was completed by hand, or was never run.
+    Column("run_id", Integer),
+    Column("configuration", Text, nullable=False),
+    Column("results", Text),
+)
+# Only unfinished trials are indexed: of most trials nothing is ever written but the
+# row. An index of SQLite holds the key as well.
+UNFINISHED = text("status <> 2")
+Index("records_unfinished", trial_records.c.status, sqlite_where=UNFINISHED)
+SUSPECTED = text("deaths > 0")
+Index("records_suspected", trial_records.c.deaths, sqlite_where=SUSPECTED)
+
+trial_errors = Table(
+    "trial_errors",
+    metadata,
+    Column("key", Integer, primary_key=True, nullable=False),
     Column("error_type", Text),
     Column("error_message", Text),
     Column("error", Text),
-    Column("started_at", Text),
-    Column("finished_at", Text),
-    Column("duration", Float),
-    Column("rank", Integer),
-    Column("hostname", Text),
-    # How often its rank, or the whole job, died while it ran.
-    Column("deaths", Integer, nullable=False, server_default=text("0")),
-    # The run that ran it last; NULL where it was completed by hand, or was never run.
-    # No foreign key: it would be looked up for every row. Runs go with their trials.
-    Column("run_id", Integer),
-)
-# Only unfinished trials are indexed: a finished one leaves the index instead of moving
-# inside it, and "what is left" and "how many" stay fast however large the results are.
-UNFINISHED = text("status <> 'finished'")
-Index(
-    "trials_unfinished",
-    trials.c.experiment_id,
-    trials.c.trial_index,
-    trials.c.status,
-    sqlite_where=UNFINISHED,
-)
-
-SUSPECTED = text("deaths > 0")
-Index(
-    "trials_suspected",
-    trials.c.experiment_id,
-    trials.c.trial_index,
-    sqlite_where=SUSPECTED,
 )
 
 snapshots = Table(
@@ -116,7 +158,6 @@ snapshots = Table(
     Column(
         "trial_id",
         Text,
-        ForeignKey("trials.id", ondelete="CASCADE"),
         nullable=False,
         index=True,
     ),

@@ -1,7 +1,8 @@
-"""A million trials: stored, found again, run, and looked at."""
+"""Grids of a million trials and of a hundred million: begun, found again, looked at."""
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
@@ -17,79 +18,135 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ABOUT = """\
-A grid of {trials:,} trials that do nothing, on {ranks} ranks. *Store*: expand the grid
-and insert every trial. *Resume*: a third of the trials, scattered, is marked as
-finished; timed is from the call of `execute` to the begin of the first trial. *Run*:
-all that are left. *Status*: the whole command `experimenter-mpi status`, once all have
-finished."""
+Grids of trials that do nothing, on {ranks} ranks. *First trial*: of {many:,} trials,
+from the launch of mpiexec to the begin of the first one. *Run*: the same grid with a
+time limit of {limit} s, each result durable. *Resume*: of {fewer:,} trials a third, at
+random, is marked as finished; timed is from the call of `execute` to the begin of the
+first trial. *Rest*: all that are left of them. *Status*: the whole command
+`experimenter-mpi status`. *File*: bytes for each trial but for its own JSON."""
+LIMIT = 10
+# What the file takes beside trials.
+EMPTY = 120_000
 
 
 def measure(bench: Bench) -> Section:
-    """Store, resume, run and look at a grid."""
-    side = 20 if bench.quick else 100
+    """Begin, resume, run and look at grids."""
+    many, fewer = (10**6, 20**3) if bench.quick else (10**8, 10**6)
     series = {
-        "store": Series("store", " rows/s"),
-        "resume": Series("resume", " s"),
-        "run": Series("run, keeping all", " trials/s"),
+        "first": Series("first trial", " s"),
+        "limited": Series(f"run for {LIMIT} s", " trials"),
         "status": Series("status", " s"),
-        **{f"{verb}'s": _memory(verb) for verb in ("store", "resume", "run")},
+        "resume": Series("resume", " s"),
+        "run": Series("rest, keeping all", " trials/s"),
+        "file": Series("file", " bytes a trial"),
+        **{f"{verb}'s": _memory(verb) for verb in ("limited", "resume", "run")},
     }
     for turn in range(bench.repeats):
         with bench.scratch() as folder:
-            _one_round(bench, side, folder, series, runs=turn == bench.repeats - 1)
+            _large_grid(bench, many, folder, series)
+        with bench.scratch() as folder:
+            _resumed_grid(bench, fewer, folder, series, turn == bench.repeats - 1)
     section = Section(
-        f"A grid of {side**3:,} trials",
-        ABOUT.format(trials=side**3, ranks=bench.ranks),
+        f"Grids of {fewer:,} and of {many:,} trials",
+        ABOUT.format(many=many, fewer=fewer, ranks=bench.ranks, limit=LIMIT),
         ["", "median", "spread"],
     )
     for each in series.values():
         section.add(each)
-    section.require("rows/s", series["store"].median, at_least=150_000, unit="/s")
-    section.require("resume", series["resume"].median, at_most=3, unit=" s")
-    peaks = (series[f"{verb}'s"].values for verb in ("store", "resume", "run"))
+    section.require("first trial", series["first"].median, at_most=2, unit=" s")
+    section.require(
+        "trials in the time limit", series["limited"].median, at_least=200_000, unit=""
+    )
+    section.require("resume", series["resume"].median, at_most=1, unit=" s")
+    peaks = (series[f"{verb}'s"].values for verb in ("limited", "resume", "run"))
     memory = max(chain(*peaks), default=None)
-    section.require("rank 0's memory", memory, at_most=300, unit=" MB")
+    section.require("rank 0's memory", memory, at_most=150, unit=" MB")
     section.require("status", series["status"].median, at_most=1, unit=" s")
+    section.require("file", series["file"].median, at_most=150, unit=" bytes a trial")
     return section
 
 
 def _memory(verb: str) -> Series:
-    return Series(f"{verb}: rank 0's memory at its peak", " MB")
+    what = {"limited": "run of the large grid", "run": "rest"}.get(verb, verb)
+    return Series(f"{what}: rank 0's memory at its peak", " MB")
 
 
-def _one_round(
-    bench: Bench, side: int, folder: Path, series: dict[str, Series], *, runs: bool
+def _note_memory(
+    series: dict[str, Series], verb: str, figures: dict[str, Any]
+) -> dict[str, Any]:
+    if figures:
+        megabytes = figures["peak_mib"] * 2**20 / 1e6
+        series[f"{verb}'s"].values.append(megabytes)
+    return figures
+
+
+def _seconds(figures: dict[str, Any]) -> float:
+    return float(figures["seconds"])
+
+
+def _large_grid(
+    bench: Bench, trials: int, folder: Path, series: dict[str, Series]
 ) -> None:
-    def note_memory(verb: str, figures: dict[str, Any]) -> None:
-        if figures:
-            mebibytes = figures["peak_mib"]
-            series[f"{verb}'s"].values.append(mebibytes * 2**20 / 1e6)
+    def launch(verb: str, *more: object) -> dict[str, Any]:
+        return bench.launch("programs/grid.py", verb, trials, folder, *more)
 
+    again(series["first"], lambda: launch("first", time.monotonic()), _seconds)
+    limit = 1 if bench.quick else LIMIT
+    figures = again(
+        series["limited"],
+        lambda: launch("limited", limit),
+        lambda found: float(found["trials"]),
+    )
+    _note_memory(series, "limited", figures)
+    if figures:
+        size = _own_size(folder / "grid.db")
+        series["file"].values.append(size)
+    again(series["status"], lambda: _status(folder / "grid.db"), _seconds)
+
+
+def _resumed_grid(
+    bench: Bench, trials: int, folder: Path, series: dict[str, Series], runs: bool
+) -> None:
     def launch(verb: str) -> dict[str, Any]:
-        return bench.launch("programs/grid.py", verb, side, folder)
+        return bench.launch("programs/grid.py", verb, trials, folder)
 
-    def seconds(figures: dict[str, Any]) -> float:
-        return float(figures["seconds"])
-
-    store = ("programs/grid.py", "store", side, folder)
-    note_memory("store", again(series["store"], lambda: bench.alone(*store), rate))
-    _mark_a_third(folder / "grid.db")
-    note_memory("resume", again(series["resume"], lambda: launch("resume"), seconds))
+    bench.alone("programs/grid.py", "store", trials, folder)
+    _finish_a_third(folder / "grid.db", trials)
+    found = again(series["resume"], lambda: launch("resume"), _seconds)
+    _note_memory(series, "resume", found)
     if runs:
-        note_memory("run", again(series["run"], lambda: launch("run"), rate))
-        for _ in range(bench.repeats):
-            again(series["status"], lambda: _status(folder / "grid.db"), seconds)
+        _note_memory(series, "run", again(series["run"], lambda: launch("run"), rate))
 
 
-def _mark_a_third(path: Path) -> None:
-    """Let every third trial have finished, so that no range of them is long."""
+def _finish_a_third(path: Path, trials: int) -> None:
+    """Let a third of the trials have finished, at random."""
+    rng = random.Random(1)  # noqa: S311
     database = sqlite3.connect(path)
     with database:
+        database.executemany(
+            "INSERT INTO trial_records (key, status, attempts, configuration, results) "
+            "SELECT sequence << 40 | ?, 2, 1, '{}', '{}' FROM experiments",
+            ((number,) for number in range(trials) if rng.random() < 1 / 3),
+        )
         database.execute(
-            "UPDATE trials SET status = 'finished', results = '{}', attempts = 1 "
-            "WHERE trial_index % 3 = 0"
+            "UPDATE trial_counts SET finished = (SELECT count(*) FROM trials)"
         )
     database.close()
+
+
+def _own_size(path: Path) -> float:
+    """Return the bytes of the file for each trial without its documents."""
+    database = sqlite3.connect(path)
+    (count, documents), (pages,), (size,) = (
+        database.execute(query).fetchone()
+        for query in (
+            "SELECT count(*), sum(length(configuration) + length(results)) FROM trials",
+            "PRAGMA page_count",
+            "PRAGMA page_size",
+        )
+    )
+    database.close()
+    return float((pages * size - EMPTY - documents) / count)
 
 
 def _status(path: Path) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""A grid of very many trials: stored, resumed, or run, with this package.
+"""A grid of very many trials: stored, begun, resumed, or run, with this package.
 
-    python grid.py store SIDE FOLDER               SIDE cubed trials, on one process
-    mpiexec -n 3 python grid.py resume SIDE FOLDER
-    mpiexec -n 3 python grid.py run SIDE FOLDER
+    python grid.py store TRIALS FOLDER                  on one process
+    mpiexec -n 3 python grid.py first TRIALS FOLDER LAUNCHED
+    mpiexec -n 3 python grid.py resume TRIALS FOLDER
+    mpiexec -n 3 python grid.py limited TRIALS FOLDER SECONDS
+    mpiexec -n 3 python grid.py run TRIALS FOLDER
 
 What `resume` times is from the call of ``execute`` to the begin of the first trial, on
-whichever rank, which then stops the run.
+whichever rank, which then stops the run; `first` from the time that it is told.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from experimenter_mpi import Experiment, IntegerVariable, MPIMode, execute, open
 from experimenter_mpi.database.handle import session_of
 
 STOPS = "to-be-stopped"
+SIDE = 100
 
 
 def nothing(configuration: dict[str, Any], _trial_id: object) -> dict[str, Any]:
@@ -46,28 +49,32 @@ def stop_if_asked() -> None:
 
 
 def main() -> None:
-    """Do one of the three and tell how long it took."""
-    verb, side, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    """Do one of them and tell how long it took."""
+    verb, trials, folder, *more = sys.argv[1:]
     os.chdir(folder)
-    axis = IntegerVariable(1, side)
     grid = Experiment(
-        "grid", function=nothing, configuration={"x": axis, "y": axis, "z": axis}
+        "grid",
+        function=nothing,
+        configuration={
+            "x": IntegerVariable(1, int(trials) // SIDE),
+            "y": IntegerVariable(1, SIDE),
+        },
     )
     database = open_db("grid.db", ".")
     if verb == "store":
-        start = time.perf_counter()
         with session_of(database).storage.writing():
             session_of(database).experiments.enrol(grid)
-        took = time.perf_counter() - start
-        tell(trials=len(grid), seconds=took, peak_mib=peak_mib())
+        tell(trials=len(grid), seconds=0.0, peak_mib=peak_mib())
         return
-    if verb == "resume" and is_coordinator():
+    stops = verb in ("first", "resume")
+    if stops and is_coordinator():
         Path(STOPS).write_text(str(os.getpid()))
-    start = time.monotonic()
-    summary = execute(grid, database, MPIMode())
+    start = float(more[0]) if verb == "first" else time.monotonic()
+    limit = float(more[0]) if verb == "limited" else None
+    summary = execute(grid, database, MPIMode(), time_limit=limit)
     took = time.monotonic() - start
     if database.is_coordinator:
-        if verb == "resume":
+        if stops:
             took = float(Path("began").read_text()) - start
         ran = summary.finished
         tell(trials=ran, seconds=took, left=summary.remaining, peak_mib=peak_mib())

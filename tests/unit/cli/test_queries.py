@@ -8,11 +8,10 @@ import json
 import re
 import shlex
 import shutil
-import sqlite3
 import subprocess
 import sys
 import warnings
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -522,9 +521,8 @@ def test_verbs_need_no_pickle_to_be_loaded(ask, path, pickled):
 
 
 def statuses_of(path):
-    with closing(sqlite3.connect(path)) as plain:
-        rows = plain.execute("SELECT status FROM trials ORDER BY id").fetchall()
-    return [status for (status,) in rows]
+    with open_db(path.name, path.parent, read_only=True) as database:
+        return [row["status"] for row in session_of(database).reports.trials("odd")]
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"]])

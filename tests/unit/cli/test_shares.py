@@ -110,10 +110,12 @@ def test_failures_of_another_share_are_not_this_ones(folder):
 def test_a_trial_of_another_share_that_kills_its_ranks_is_not_this_ones(folder):
     folder.run("1/2", "--trial", "2", db="one.db")
     plain = sqlite3.connect("one.db")
-    plain.execute(
-        "UPDATE trials SET status = 'failed', error_type = 'RankDiedError', deaths = 2 "
-        "WHERE trial_index = 0"
-    )
+    plain.executescript("""
+        INSERT INTO trial_records (key, status, deaths, configuration)
+        SELECT sequence << 40, 3, 2, '{}' FROM experiments;
+        INSERT INTO trial_errors
+        SELECT sequence << 40, 'RankDiedError', '', '' FROM experiments;
+    """)
     plain.commit()
     plain.close()
 

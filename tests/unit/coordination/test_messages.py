@@ -16,7 +16,7 @@ from experimenter_mpi.errors import ProtocolError
 from experimenter_mpi.mpi.mail import pack, unpack
 from experimenter_mpi.mpi.transport import FRAME_BYTES
 from experimenter_mpi.trial.arrays import Apart
-from experimenter_mpi.trial.outcome import Failure, Outcome, Status, StoredSnapshot, iso
+from experimenter_mpi.trial.outcome import Failure, Outcome, Status, StoredSnapshot
 from support.fakes import HERE, encoded, outcome
 
 ARRAY = ArrayRecord("a1", '"<f8"', (2, 3), "C", bytes(48), "spins")
@@ -37,7 +37,7 @@ MESSAGES = [
     m.Unable(HERE, "ScriptError", "no such function"),
     m.Finished(()),
     m.Finished((outcome(3), outcome(4, Status.PENDING))),
-    m.Finished((Outcome(5, Status.FAILED, None, FAILURE, iso(1.5), iso(2.5), 1.0),)),
+    m.Finished((Outcome(5, Status.FAILED, None, FAILURE, 1.5, 2.5, 1.0),)),
     m.WorkStopped(),
     m.Form((1, 3, 7)),
     m.Begun(2**60),

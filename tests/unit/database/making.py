@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import experimenter_mpi
 from experimenter_mpi import Experiment, IntegerVariable, RepeatVariable
 from experimenter_mpi.database.handle import session_of
+from experimenter_mpi.database.lookup import trial_keys
 from experimenter_mpi.encoding.codec import encode
-from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status, iso
+from experimenter_mpi.trial.outcome import Entry, Failure, Outcome, Place, Status
 
 if TYPE_CHECKING:
     from experimenter_mpi.database.handle import ExperimentDatabase
@@ -34,7 +35,7 @@ def heat(name: str = "heat", **configuration: Any) -> Experiment:
 def finished(index: int, values: Any = None, **changes: Any) -> Entry:
     """The outcome of a trial that went well; ``changes`` are of its fields."""
     encoded = encode({"distance": index / 2} if values is None else values)
-    times = iso(1_700_000_000.25), iso(1_700_000_001.5)
+    times = 1_700_000_000.25, 1_700_000_001.5
     outcome = Outcome(index, Status.FINISHED, encoded, None, *times, 1.25)
     return Entry(outcome._replace(**changes), PLACE)
 
@@ -50,6 +51,14 @@ def finished_with(index: int, encoded: Any) -> Entry:
     return finished(index, {})._replace(
         outcome=finished(index, {}).outcome._replace(results=encoded)
     )
+
+
+def with_rows(database: ExperimentDatabase, experiment: Experiment) -> None:
+    """Give every trial a row, which those have that something belongs to."""
+    storage = session_of(database).storage
+    with storage.transaction() as connection:
+        keys = trial_keys(storage, connection, experiment.id)
+        keys.insert(connection, range(keys.size))
 
 
 def array_rows(database: ExperimentDatabase) -> list[tuple[Any, ...]]:

@@ -26,9 +26,8 @@ WRITER = """
 import sys
 from experimenter_mpi import Experiment, IntegerVariable, open_db
 from experimenter_mpi.database.handle import session_of
-from experimenter_mpi.database import experiments
 from experimenter_mpi.database.file import engine, filesystem
-experiments._ROWS_AT_ONCE = 500
+from experimenter_mpi.database.lookup import trial_keys
 if sys.argv[2] == "shared":
     filesystem.is_local = lambda path: False
 def heat(name, n):
@@ -39,15 +38,13 @@ with session_of(db).storage.writing():
     engine.raw(session_of(db).storage._connection).execute("PRAGMA cache_size = 5")
     session_of(db).experiments.enrol(heat("first", 500))
     second = heat("second", 8000)
-    documents = second.expansion.documents
-    def slow(encode):
-        for index, document in enumerate(documents(encode)):
-            if index == 4000:
-                print("in the middle", flush=True)
-                sys.stdin.readline()
-            yield document
-    type(second.expansion).documents = lambda self, encode: slow(encode)
-    session_of(db).experiments.enrol(second)
+    with session_of(db).storage.transaction() as connection:
+        session_of(db).experiments.enrol(second)
+        keys = trial_keys(session_of(db).storage, connection, second.id)
+        keys.insert(connection, range(4000))
+        print("in the middle", flush=True)
+        sys.stdin.readline()
+        keys.insert(connection, range(4000, 8000))
     print("done", flush=True)
 """
 
@@ -233,7 +230,8 @@ session_of(db).experiments.enrol(heat("first", 100))
 limit = 400_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    session_of(db).experiments.enrol(heat("second", 20_000))
+    large = Experiment("second", configuration={"N": "x" * 900_000}, function_name="f")
+    session_of(db).experiments.enrol(large)
 except ExperimenterError as error:
     print(type(error).__name__, error, flush=True)
 print([each.name for each in db.get_experiments()], flush=True)

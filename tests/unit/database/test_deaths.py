@@ -78,10 +78,10 @@ def test_a_trial_that_failed_by_deaths_is_not_tried_again_until_it_is_reset(
     ledger.record([failed(1), failed(2)._replace(outcome=outcome)], ())
 
     assert [2] == session_of(db).deaths.fatal(stored.id)
-    assert [range(2), range(3, 6)] == session_of(db).trials.unfinished(stored.id)
+    assert [range(2), range(3, 6)] == list(session_of(db).trials.unfinished(stored.id))
     mark_trial_as_incomplete(db, stored.trial_ids[2])
     assert [] == session_of(db).deaths.fatal(stored.id)
-    assert [range(6)] == session_of(db).trials.unfinished(stored.id)
+    assert [range(6)] == list(session_of(db).trials.unfinished(stored.id))
     assert {} == deaths(db, stored)
 
 

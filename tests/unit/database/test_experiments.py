@@ -20,6 +20,7 @@ from experimenter_mpi import (
     NotFoundError,
     RepeatVariable,
 )
+from experimenter_mpi.database import documents
 from experimenter_mpi.database.handle import session_of
 from unit.database.making import heat
 
@@ -110,7 +111,7 @@ def test_plain_sqlite_reads_configuration_and_results(db, stored, tmp_path):
     rows = plain.execute(query).fetchall()
     plain.close()
 
-    assert rows == [(1, None), (1, None), (2, None), (2, None), (3, 2.5), (3, None)]
+    assert rows == [(3, 2.5)]
 
 
 def test_plain_sqlite_shows_the_configuration_as_it_was_written(db, stored, tmp_path):
@@ -170,12 +171,12 @@ def test_pickled_configuration_warns_and_is_refused_unless_allowed(open_here):
     assert open_here(allow_pickle=True).get_experiment_by_name("heat")
 
 
-def test_a_hundred_thousand_trials_are_stored_in_order(db):
+def test_a_hundred_thousand_trials_are_there_in_order(db):
     experiment = heat(N=IntegerVariable(1, 1000), seed=IterableVariable(range(100)))
     session_of(db).experiments.enrol(experiment)
 
     assert session_of(db).trials.counts(experiment.id)["pending"] == 100_000
-    assert session_of(db).trials.unfinished(experiment.id) == [range(100_000)]
+    assert list(session_of(db).trials.unfinished(experiment.id)) == [range(100_000)]
     last = db.get_trial(experiment.trial_ids[99_999])
     assert last.configuration == {"N": 1000, "seed": 99}
 
@@ -255,13 +256,13 @@ def test_deleting_removes_everything_of_one_experiment_only(db, stored, tmp_path
         session_of(db).runs.start(experiment.id, {"mode": "SerialMode"})
     db.delete_experiment(stored.id)
     plain = sqlite3.connect(tmp_path / "heat.db")
-    tables = ("experiments", "trials", "snapshots", "arrays", "runs")
+    tables = ("experiments", "trials", "snapshots", "arrays", "runs", "blocks")
     counts = [
         plain.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables
     ]
     plain.close()
 
-    assert counts == [1, 6, 1, 1, 1]
+    assert counts == [1, 1, 1, 1, 1, 1]
     with pytest.raises(NotFoundError):
         db.delete_experiment(stored.id)
 
@@ -269,11 +270,10 @@ def test_deleting_removes_everything_of_one_experiment_only(db, stored, tmp_path
 def test_interrupted_while_storing_leaves_nothing(db, monkeypatch):
     experiment = heat(N=IntegerVariable(1, 20_000))
 
-    def interrupted(self, encode):
-        yield from ("{}",) * 15_000
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(experiment.expansion), "documents", interrupted)
+    monkeypatch.setattr(documents, "keep_arrays", interrupted)
     with pytest.raises(KeyboardInterrupt):
         session_of(db).experiments.enrol(experiment)
     monkeypatch.undo()
@@ -329,3 +329,16 @@ def test_an_id_that_was_given_or_stored_is_kept(open_here):
 
     assert "12345678" * 4 == given.id.hex
     assert stored == again.id
+
+
+def test_a_grid_of_any_size_is_stored_at_once(db, tmp_path):
+    experiment = heat(i=IntegerVariable(1, 10**6), j=LinearVariable(0, 1, 10**5))
+    session_of(db).experiments.enrol(experiment)
+
+    assert 10**11 == session_of(db).trials.counts(experiment.id)["pending"]
+    assert (tmp_path / "heat.db").stat().st_size < 200_000
+    last = experiment.trial_ids[10**11 - 1]
+    assert {"i": 10**6, "j": 1.0} == db.get_trial(last).configuration
+    db.complete_trial(last, {})
+    (left,) = session_of(db).trials.unfinished(experiment.id)
+    assert range(10**11 - 1) == left

@@ -96,7 +96,7 @@ def test_a_trial_that_steps_back_is_pending_again(db, stored, ledger):
 
 def test_what_a_dead_run_left_running_is_released(db, stored, ledger):
     ledger.record([finished(1)], [running(0)])
-    session_of(db).trials.release_running(stored.id)
+    session_of(db).deaths.release(stored.id)
 
     assert db.get_trial(stored.trial_ids[0]).status == "pending"
     assert db.get_trial(stored.trial_ids[0]).attempts == 1

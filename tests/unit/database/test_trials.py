@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import experimenter_mpi as em
 from experimenter_mpi import CorruptDocumentError, NotFoundError
-from experimenter_mpi.database import trials
-from experimenter_mpi.database.file import timestamps
+from experimenter_mpi.database import gaps, records, trials
 from experimenter_mpi.database.handle import session_of
+from experimenter_mpi.experiment.share import Share
 from unit.database.making import array_rows, failed, finished, heat
 
 RESULTS = {
@@ -47,7 +48,8 @@ def test_completing_a_finished_trial_leaves_when_it_was_finished(
     session_of(db).ledger(stored.id).record([finished(0)], ())
     before = db.get_trial(stored.trial_ids[0]).finished_at
     db.complete_trial(stored.trial_ids[0], {"a": 1})
-    monkeypatch.setattr(timestamps, "now", lambda: "2026-01-01T00:00:00+00:00")
+    new_year = SimpleNamespace(time=lambda: 1_767_225_600.0)
+    monkeypatch.setattr(trials, "time", new_year)
     session_of(db).ledger(stored.id).record([failed(1)], ())
     db.complete_trial(stored.trial_ids[1], {"a": 1})
 
@@ -154,38 +156,50 @@ def test_ids_are_given_in_trial_order(db, stored):
 
 
 def test_more_trials_than_one_page_come_in_order(db, monkeypatch):
-    from experimenter_mpi.database import trials
-
-    monkeypatch.setattr(trials, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(records, "ROWS_AT_ONCE", 2)
     for name in ("before", "heat", "after"):
-        session_of(db).experiments.enrol(heat(name))
-    indices = [trial.index for trial in db.get_trials_by_name("heat")]
+        session_of(db).experiments.enrol(experiment := heat(name))
+        done = [finished(index) for index in (1, 2, 4, 5)]
+        session_of(db).ledger(experiment.id).record(done, ())
+    found = db.get_trials_by_name("heat")
 
-    assert indices == [0, 1, 2, 3, 4, 5]
+    assert [trial.index for trial in found] == [0, 1, 2, 3, 4, 5]
+    assert [trial.index for trial in found if trial.has_finished] == [1, 2, 4, 5]
 
 
 @pytest.mark.parametrize("at_once", range(1, 8))
 def test_ranges_of_unfinished_trials_do_not_end_where_a_page_does(
     db, stored, at_once, monkeypatch
 ):
-    monkeypatch.setattr(trials, "_INDICES_AT_ONCE", at_once)
-    db.complete_trial(stored.trial_ids[4], {})
+    monkeypatch.setattr(gaps, "KEYS_AT_ONCE", at_once)
+    for number in (0, 1, 4):
+        db.complete_trial(stored.trial_ids[number], {})
+    unfinished = session_of(db).trials.unfinished(stored.id)
 
-    assert session_of(db).trials.unfinished(stored.id) == [range(4), range(5, 6)]
+    assert list(unfinished) == [range(2, 4), range(5, 6)]
+    assert unfinished.size == 3
 
 
 def test_unfinished_trials_are_given_as_ranges(db, stored):
     ledger = session_of(db).ledger(stored.id)
-    assert session_of(db).trials.unfinished(stored.id) == [range(6)]
+
+    def unfinished(**options):
+        found = session_of(db).trials.unfinished(stored.id, **options)
+        assert found.size == sum(map(len, found))
+        assert bool(found) is bool(list(found))
+        return list(found)
+
+    assert unfinished() == [range(6)]
     ledger.record([finished(0), failed(2), finished(3)], ())
 
-    assert session_of(db).trials.unfinished(stored.id) == [range(1, 3), range(4, 6)]
-    assert session_of(db).trials.unfinished(stored.id, retry_failed=False) == [
-        range(1, 2),
-        range(4, 6),
-    ]
+    assert unfinished() == [range(1, 3), range(4, 6)]
+    assert unfinished(retry_failed=False) == [range(1, 2), range(4, 6)]
+    assert unfinished(share=Share(1, 2)) == [range(2, 3), range(4, 5)]
+    assert unfinished(share=Share(1, 2), retry_failed=False) == [range(4, 5)]
+    ledger.record([finished(5), finished(1)], ())
+    assert unfinished() == [range(2, 3), range(4, 5)]
     ledger.record([finished(index) for index in range(6)], ())
-    assert session_of(db).trials.unfinished(stored.id) == []
+    assert unfinished() == []
 
 
 def test_what_shows_trials_reads_no_values(db, stored):
@@ -214,10 +228,11 @@ def test_what_shows_trials_reads_no_values(db, stored):
 
 
 def test_a_damaged_document_is_named(db, stored, tmp_path):
+    session_of(db).ledger(stored.id).record([finished(1), finished(2)], ())
     plain = sqlite3.connect(tmp_path / "heat.db")
-    plain.execute("UPDATE trials SET results = '{' WHERE trial_index = 1")
+    plain.execute("UPDATE trial_records SET results = '{' WHERE key % 8 = 1")
     plain.execute(
-        "UPDATE trials SET results = ? WHERE trial_index = 2",
+        "UPDATE trial_records SET results = ? WHERE key % 8 = 2",
         ('{"a":{"$array":"' + "0" * 32 + '","dtype":"<f8","shape":[3]}}',),
     )
     plain.commit()

@@ -7,7 +7,7 @@ import pytest
 from experimenter_mpi import IntegerVariable
 from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.database.versions import finished_by
-from unit.database.making import heat
+from unit.database.making import heat, with_rows
 
 FINISHED = [*range(1, 100), *range(200, 240)]
 CHOICES = {
@@ -22,13 +22,14 @@ CHOICES = {
 def test_it_holds_for_what_these_runs_finished_and_nothing_else(db, runs):
     experiment = heat(i=IntegerVariable(0, 249))
     session_of(db).experiments.enrol(experiment)
+    with_rows(db, experiment)
     with session_of(db).storage.transaction() as connection:
         connection.exec_driver_sql(
-            "UPDATE trials SET run_id = trial_index, status = 'failed'"
+            "UPDATE trial_records SET run_id = key & 65535, status = 3"
         )
         for index in FINISHED:
             connection.exec_driver_sql(
-                "UPDATE trials SET status = 'finished' WHERE trial_index = ?", (index,)
+                "UPDATE trial_records SET status = 2 WHERE run_id = ?", (index,)
             )
     condition = finished_by(runs, FINISHED)
 

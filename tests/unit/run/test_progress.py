@@ -309,7 +309,7 @@ from experimenter_mpi.trial.outcome import Entry, Outcome, Place
 from experimenter_mpi.run.progress import Progress
 
 def entry(status):
-    return Entry(Outcome(0, status, None, None, "", "", 0), Place(0, "here"))
+    return Entry(Outcome(0, status, None, None, 0.0, 0.0, 0), Place(0, "here"))
 
 progress = Progress(STYLE)
 progress.start("heat", 1200, "4 ranks")

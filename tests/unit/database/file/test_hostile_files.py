@@ -25,7 +25,7 @@ import os, signal, sqlite3, sys
 plain = sqlite3.connect(sys.argv[1], isolation_level=None)
 plain.execute("PRAGMA cache_size = 5")
 plain.execute("BEGIN IMMEDIATE")
-plain.execute("UPDATE trials SET hostname = 'x', error = printf('%.2000c', 'y')")
+plain.execute("UPDATE experiments SET function_name = printf('%.90000c', 'y')")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -53,6 +53,7 @@ def rebuilt(table, sql):
     )
 
 
+BOMB = "BEGIN DELETE FROM runs; END"
 ENDLESS = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n)"
 
 
@@ -60,19 +61,24 @@ ENDLESS = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n)"
 @pytest.mark.parametrize(
     "statements",
     [
-        ("CREATE TRIGGER bomb AFTER UPDATE ON trials BEGIN DELETE FROM runs; END",),
+        (f"CREATE TRIGGER bomb AFTER UPDATE ON trial_records {BOMB}",),
+        (f"CREATE TRIGGER bomb INSTEAD OF UPDATE ON trials {BOMB}",),
         (
-            "ALTER TABLE trials RENAME TO real_trials",
-            f"CREATE VIEW trials AS {ENDLESS} SELECT i AS id FROM n",
+            "DROP VIEW trials",
+            "ALTER TABLE trial_records RENAME TO trials",
+            f"CREATE VIEW trial_records AS {ENDLESS} SELECT i AS key FROM n",
         ),
+        ("DROP VIEW trials", f"CREATE VIEW trials AS {ENDLESS} SELECT i AS id FROM n"),
+        ("DROP VIEW trials",),
+        ("DROP VIEW trials", "CREATE TABLE trials (id TEXT)"),
         ("DROP TABLE runs",),
-        ("ALTER TABLE trials ADD COLUMN x AS (hex(zeroblob(500000000)))",),
+        ("ALTER TABLE trial_records ADD COLUMN x AS (hex(zeroblob(500000000)))",),
         rebuilt("runs", "replace(sql, 'ended TEXT', 'ended TEXT DEFAULT (hex(1))')"),
         rebuilt("runs", "replace(sql, 'ended TEXT', 'ended TEXT CHECK (1)')"),
         rebuilt("runs", "replace(sql, 'ended TEXT', 'ended TEXT COLLATE NOCASE')"),
         rebuilt("runs", "replace(sql, 'ended', 'finish')"),
-        ("CREATE INDEX bomb ON trials (hex(zeroblob(50)))",),
-        ("CREATE INDEX bomb ON trials (id) WHERE length(id) > 3",),
+        ("CREATE INDEX bomb ON trial_records (hex(zeroblob(50)))",),
+        ("CREATE INDEX bomb ON trial_records (run_id) WHERE length(results) > 3",),
     ],
 )
 def test_a_schema_that_does_something_is_refused(
@@ -100,8 +106,8 @@ def test_what_people_add_to_analyse_their_results_stays_allowed(alter, open_here
     alter(
         "CREATE VIEW done AS SELECT * FROM trials WHERE status = 'finished'",
         "CREATE TABLE notes (trial TEXT, note TEXT)",
-        "CREATE INDEX by_host ON trials (hostname)",
-        "ALTER TABLE trials ADD COLUMN note TEXT",
+        "CREATE INDEX by_run ON trial_records (run_id)",
+        "ALTER TABLE trial_records ADD COLUMN note TEXT",
     )
     with open_here() as db:
         db.complete_trial(db.get_trials_ids_by_name("heat")[0], {"a": 1})

@@ -8,16 +8,17 @@ import sqlite3
 import numpy as np
 import pytest
 
-from experimenter_mpi import CorruptDocumentError, ExperimenterError
+from experimenter_mpi import CorruptDocumentError, DatabaseError, ExperimenterError
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.database.handle import session_of
 from experimenter_mpi.encoding import codec
-from unit.database.making import failed, finished, heat
+from unit.database.making import failed, finished, with_rows
 
 
 @pytest.fixture
 def alter(db, stored, tmp_path):
     """Change rows with nothing but sqlite3; give the path of the database."""
+    with_rows(db, stored)
     trial_id = stored.trial_ids[0]
     session_of(db).ledger(stored.id).record([failed(1), failed(2)], ())
     db.complete_trial(trial_id, {"field": np.arange(3.0), "n": 1})
@@ -55,6 +56,8 @@ def everything(db):
                 dict(trial.results)
 
 
+# Of a trial, by the key of its row.
+NUMBER = "(key & 1099511627775)"
 WRONG = [
     "UPDATE experiments SET id = 'no id'",
     "UPDATE experiments SET name = x'00'",
@@ -68,13 +71,19 @@ WRONG = [
     f"UPDATE experiments SET seed = '{2**128}'",
     "UPDATE experiments SET configuration = '[]'",
     "UPDATE experiments SET configuration = '{'",
-    "UPDATE trials SET id = substr(id, 1, 35) || 'z' WHERE trial_index = 3",
-    "UPDATE trials SET trial_index = 'x' WHERE trial_index = 3",
-    "UPDATE trials SET configuration = x'7b7d' WHERE trial_index = 3",
-    "UPDATE trials SET status = x'35' WHERE trial_index = 1",
-    "UPDATE trials SET results = zeroblob(9) WHERE trial_index = 0",
-    "UPDATE trials SET duration = 'long'",
-    "UPDATE trials SET rank = 'first'",
+    "UPDATE experiments SET trial_prefix = substr(trial_prefix, 1, 23) || 'z'",
+    "UPDATE experiments SET sequence = 9000000",
+    "UPDATE experiments SET sequence = -1",
+    f"UPDATE trial_records SET configuration = x'7b7d' WHERE {NUMBER} = 3",
+    f"UPDATE trial_records SET status = x'35' WHERE {NUMBER} = 1",
+    f"UPDATE trial_records SET status = 4 WHERE {NUMBER} = 1",
+    f"UPDATE trial_records SET results = zeroblob(9) WHERE {NUMBER} = 0",
+    "UPDATE trial_records SET duration = 'long'",
+    "UPDATE trial_records SET started_at = 1e300",
+    "UPDATE trial_records SET finished_at = -1",
+    "UPDATE trial_places SET rank = 'first'",
+    "UPDATE trial_errors SET error = x'00'",
+    "UPDATE trial_counts SET finished = 'many'",
     "UPDATE snapshots SET id = 'x'",
     "UPDATE snapshots SET state = x'31'",
     "UPDATE snapshots SET label = x'00'",
@@ -101,7 +110,7 @@ def test_a_row_that_we_never_wrote_is_corrupt(alter, open_here, statement):
 
 
 ENDLESS = {
-    "a linear variable": {"$LinearVariable": {"min": 0, "max": 1, "n": 10**12}},
+    "a linear variable": {"$LinearVariable": {"min": 0, "max": 1, "n": 10**13}},
     "an integer one": {"$IntegerVariable": {"min": 0, "max": 10**30, "step": 1}},
     "a repeated one": {"$RepeatVariable": {"value": 0, "n": 10**30}},
     "a range": {"$IterableVariable": {"iter": {"$range": [0, 10**12, 1]}}},
@@ -109,7 +118,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("case", ENDLESS)
-@pytest.mark.parametrize("count", [6, 10**12])
+@pytest.mark.parametrize("count", [6, 10**12, 10**13])
 def test_a_variable_of_more_values_than_trials_is_not_expanded(
     alter, open_here, case, count
 ):
@@ -119,13 +128,31 @@ def test_a_variable_of_more_values_than_trials_is_not_expanded(
         db.get_experiment_by_name("heat")
 
 
-def test_a_large_experiment_of_ours_is_still_read(db, monkeypatch):
-    from experimenter_mpi.database import experiments
-
-    monkeypatch.setattr(experiments, "_BELIEVED", 2)
-    session_of(db).experiments.enrol(heat())
-
-    assert 6 == len(db.get_experiment_by_name("heat"))
+@pytest.mark.parametrize("kind", ["Linear", "LogLinear", "Integer", "Repeat"])
+def test_a_few_bytes_that_say_many_trials_do_not_fill_the_memory(
+    alter, open_here, kind
+):
+    """Such a grid is nothing wrong, and each of its trials can be looked at."""
+    said = {
+        "Linear": {"min": 1, "max": 2, "n": 10**12},
+        "LogLinear": {"min": 1, "max": 2, "n": 10**12},
+        "Integer": {"min": 1, "max": 10**12, "step": 1},
+        "Repeat": {"value": 3, "n": 10**12},
+    }
+    text = json.dumps({"N": {f"${kind}Variable": said[kind]}})
+    path = alter(
+        f"UPDATE experiments SET configuration = '{text}', trial_count = {10**12}"
+    )
+    with open_here(read_only=True) as db:
+        experiment = db.get_experiment_by_name("heat")
+        assert 10**12 == len(experiment)
+        last = db.get_trial(experiment.trial_ids[10**12 - 1])
+        assert experiment[10**12 - 1].configuration == last.configuration
+        for ask in (db.get_trials_by_name, db.get_progress, db.get_trials_ids_by_name):
+            with pytest.raises(DatabaseError, match="too many for a list"):
+                ask("heat")
+    for verb in (("reset", "heat", "--all", "--yes"), ("delete", "heat", "--yes")):
+        assert {0} == {*run_all(path), run_verb([verb[0], path, *verb[1:]])} - {3}
 
 
 def test_mentions_of_one_array_cannot_fill_the_memory(monkeypatch):
@@ -159,15 +186,17 @@ def run_all(path):
     return {run_verb([verb[0], path, *verb[1:]]) for verb in VERBS}
 
 
+CODES = "char(27, 93, 48, 7, 155, 13)"
+
+
 def test_no_verb_lets_a_database_command_the_terminal(alter, capsys):
-    said = "error_type = :x, error_message = :x, error = :x, hostname = :x"
-    said = said.replace(":x", "char(27, 93, 48, 7, 155, 13)")
-    label = "char(27, 91, 50, 74)"
+    label, said = "char(27, 91, 50, 74)", f"{CODES}, {CODES}, {CODES}"
     path = alter(
-        f"UPDATE trials SET {said}",
+        f"INSERT OR REPLACE INTO trial_errors SELECT key, {said} FROM trial_records",
+        f"UPDATE trial_places SET hostname = {CODES}",
         f"UPDATE snapshots SET label = {label}",
         f"UPDATE runs SET mode = {label}, command_line = 'python ''' || {label}",
-        'UPDATE trials SET configuration = \'{"\\u001b[2J": "\\u001b[2J"}\'',
+        'UPDATE trial_records SET configuration = \'{"\\u001b[2J": "\\u001b[2J"}\'',
     )
     for verb in VERBS:
         assert 0 == run_verb([verb[0], path, *verb[1:]])
@@ -177,7 +206,9 @@ def test_no_verb_lets_a_database_command_the_terminal(alter, capsys):
 
 
 def test_csv_on_a_terminal_does_not_command_it(alter, capsys, monkeypatch):
-    path = alter('UPDATE trials SET configuration = \'{"\\u001b[2J": "\\u001b"}\'')
+    path = alter(
+        'UPDATE trial_records SET configuration = \'{"\\u001b[2J": "\\u001b"}\''
+    )
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
 
     assert 0 == run_verb(["results", path, "heat", "--csv"])
@@ -198,7 +229,7 @@ def test_errors_do_not_command_the_terminal_either(alter, capsys):
     ids=lambda text: text[:9],
 )
 def test_no_verb_prints_a_traceback_for_a_document(alter, document):
-    path = alter(f"UPDATE trials SET configuration = '{document}'")
+    path = alter(f"UPDATE trial_records SET configuration = '{document}'")
 
     assert {0, 3} >= run_all(path)
 
@@ -212,28 +243,27 @@ def test_tags_that_contradict_themselves_are_shown(alter):
         {"$array": "x", "shape": [[], {}]},
     ]
     document = json.dumps(dict(enumerate(tags)))
-    path = alter(f"UPDATE trials SET configuration = '{document}'")
+    path = alter(f"UPDATE trial_records SET configuration = '{document}'")
 
     assert {0} == run_all(path)
 
 
-@pytest.mark.parametrize("column", ["trial_index", "status", "configuration"])
+@pytest.mark.parametrize("column", ["attempts", "status", "configuration"])
 def test_no_verb_prints_a_traceback_for_bytes_in_a_column(alter, column):
-    path = alter(f"UPDATE trials SET {column} = x'00ff' WHERE trial_index = 3")
+    path = alter(f"UPDATE trial_records SET {column} = x'00ff' WHERE {NUMBER} = 3")
 
     assert {0, 3} >= run_all(path)
 
 
 # In these, too: one trial, of an index that no memory has room for.
-FAR = f"substr(id, 1, 24) || '{10**12 - 1:012x}'"
-MOVED = f"UPDATE trials SET id = {FAR}, trial_index = {10**12 - 1} WHERE trial_index"
+MOVED = f"UPDATE trial_records SET key = key - 5 + {10**12 - 1} WHERE {NUMBER}"
 COUNTS = {
     "too few": ("UPDATE experiments SET trial_count = 1",),
     "one more": ("UPDATE experiments SET trial_count = 7",),
     "many": (f"UPDATE experiments SET trial_count = {10**12}",),
     "the most": (f"UPDATE experiments SET trial_count = {2**63 - 1}",),
     "a far trial": (f"UPDATE experiments SET trial_count = {10**12}", f"{MOVED} = 5"),
-    "no trial": ("DELETE FROM trials",),
+    "no trial": ("DELETE FROM trial_records",),
 }
 
 
@@ -251,31 +281,26 @@ def test_nothing_goes_by_a_number_of_trials_that_is_only_claimed(alter, case, ca
 
 
 @pytest.mark.parametrize("count", [1, 7, 10**12])
-def test_a_wrong_number_of_trials_is_said_and_not_shown(alter, open_here, count):
-    """Those that are not unfinished would all count as finished, or fewer than none."""
+def test_a_wrong_number_of_trials_is_said_and_not_shown(
+    alter, open_here, stored, count
+):
+    """Those without a row would all count as pending, or fewer than none."""
     alter(f"UPDATE experiments SET trial_count = {count}")
     with open_here(read_only=True) as db:
-        (experiment_id,) = {each["experiment_id"] for each in db.get_progress("heat")}
         for question in (
             session_of(db).reports.overview,
-            lambda: session_of(db).trials.counts(experiment_id),
+            lambda: session_of(db).trials.counts(stored.id),
             lambda: db.get_ratio_completed_trials_by_name("heat"),
+            lambda: db.get_progress("heat"),
         ):
             with pytest.raises(CorruptDocumentError, match="trial_count"):
                 question()
 
 
-def test_reset_of_all_resets_what_is_there(alter, open_here, capsys):
-    path = alter(*COUNTS["a far trial"])
-
-    assert 0 == run_verb(["reset", path, "heat", "--all", "--yes"])
-    assert "6 trials of 'heat' are pending" in capsys.readouterr().out
-
-
 def test_copies_of_a_damaged_database_are_not_made(alter, open_here, tmp_path):
-    alter("UPDATE trials SET trial_index = 'x' WHERE trial_index = 3")
+    alter(f"UPDATE trial_records SET attempts = 'x' WHERE {NUMBER} = 3")
     with open_here(read_only=True) as db:
-        with pytest.raises(ExperimenterError, match="trial_index"):
+        with pytest.raises(ExperimenterError, match="attempts"):
             db.export_db(tmp_path / "copy.db")
         with open_here("other.db") as other, pytest.raises(ExperimenterError):
             other.merge_databases(db)

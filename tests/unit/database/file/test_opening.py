@@ -6,6 +6,7 @@ import os
 import sqlite3
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import create_engine, inspect
@@ -22,6 +23,7 @@ from experimenter_mpi import (
 from experimenter_mpi.database.file import migrations, version_1
 from experimenter_mpi.database.file.tables import metadata
 from experimenter_mpi.database.handle import session_of
+from experimenter_mpi.experiment.experiment import TrialIds
 from unit.database.making import heat
 
 
@@ -219,13 +221,15 @@ def add_a_column(connection):
 
 def test_a_database_of_version_1_is_upgraded_with_what_it_holds(open_here, tmp_path):
     """One that was written before deaths of ranks were counted."""
-    trial = ("t", "e", 0, "{}", "running")
+    experiment = "5b7c5e60-4a5e-4c3e-9d61-0a3d4f1f8a11"
+    trial = (TrialIds(UUID(experiment)).text(0), experiment, 0, "{}", "running")
     plain = sqlite3.connect(tmp_path / "heat.db")
     for statement in version_1.STATEMENTS:
         plain.execute(statement)
     plain.execute(
         "INSERT INTO experiments (id, name, function_name, configuration, trial_count, "
-        "created_at) VALUES ('e', 'heat', 'f', '{}', 1, '2026')"
+        "created_at) VALUES (?, 'heat', 'f', '{}', 1, '2026')",
+        (experiment,),
     )
     plain.execute(
         "INSERT INTO trials (id, experiment_id, trial_index, configuration, status) "
