@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     given = parse(parser, arguments, most=1, will_write=True)
     with open_existing(given.database, write=True) as session:
         experiment = Outline(session, given.name)
-        finished = experiment.counts.get("finished", 0)
+        finished = experiment.finished
         trials = counted(len(experiment), "trial")
         confirm(
             f"Delete '{given.name}' with {trials}, {finished} of them "

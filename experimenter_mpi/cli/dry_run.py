@@ -14,6 +14,7 @@ from .table import print_table
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable
 
     from ..database.session import Session
     from ..experiment.experiment import Experiment
@@ -38,31 +39,46 @@ def describe(experiments: list[Experiment], given: Namespace) -> int:
 def _row(
     experiment: Experiment, session: Session | None, given: Namespace
 ) -> list[str]:
-    total = len(experiment)
     ranges = _unfinished(experiment, session, given)
-    if given.share is not None:
-        total = given.share.size(total)
     left = size_of(ranges)
     if given.trial is not None:
         require_trials(experiment, given.trial)
         left = len(among(ranges, given.trial))
+    share = given.share
+    total = len(experiment) if share is None else share.count(experiment.asked)
     return [experiment.name, str(total), str(total - left), str(left)]
 
 
 def _unfinished(
     experiment: Experiment, session: Session | None, given: Namespace
-) -> Ranges:
-    size, share = len(experiment), given.share
-    everything = Ranges(lambda: [range(size)], size)
-    if share is not None:
-        everything = Ranges(lambda: share.of([range(size)]), share.size(size))
-    if session is None or given.overwrite:
-        return everything
+) -> Iterable[range]:
+    """Return the trials to run, and give the experiment the ones that are stored."""
+    stored = None if session is None else _stored_id(experiment, session)
+    if session is None or stored is None or given.overwrite:
+        return _of_share([range(len(experiment))], given)
+    retry = not given.no_retry_failed
+    change = session.experiments.change(experiment) if given.extend else None
+    if change is None:
+        session.experiments.restore(experiment)
+        unfinished = session.trials.unfinished
+        return unfinished(stored, retry_failed=retry, share=given.share)
+    print(f"{experiment.name}: {change}")
+    experiment.study = change.after
+    kept, new = change.extension.kept, change.study.blocks.size
+    there = session.trials.unfinished_among(stored, kept, retry_failed=retry)
+    return _of_share([*there, range(new, experiment.size)], given)
+
+
+def _of_share(ranges: list[range], given: Namespace) -> Iterable[range]:
+    if given.share is None:
+        return ranges
+    share = given.share
+    return Ranges(lambda: share.of(ranges), share.count(ranges))
+
+
+def _stored_id(experiment: Experiment, session: Session) -> str | None:
     try:
-        session.reports.overview_of(experiment.name)
+        found: str = session.reports.overview_of(experiment.name)["id"]
     except NotFoundError:
-        return everything
-    stored = session.experiments.restore(experiment)
-    return session.trials.unfinished(
-        stored.id, retry_failed=not given.no_retry_failed, share=share
-    )
+        return None
+    return found

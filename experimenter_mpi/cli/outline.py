@@ -23,7 +23,9 @@ class Outline:
         self.id = UUID(described["id"])
         self.trial_ids = TrialIds(self.id)
         self.counts: dict[str, int] = described["counts"]
-        self._trials: int = described["trials"]
+        # What is set aside has its index, and may be looked at or deleted, as well.
+        self.finished: int = self.counts["finished"] + described["finished_aside"]
+        self._trials: int = described["trials"] + described["set_aside"]
 
     def __len__(self) -> int:
         return self._trials

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from .arguments import Parser
 
 
+_EXTEND_HELP = (
+    "go on with a configuration that has changed: run the trials that are new, keep "
+    "those that are there, and set aside what is no longer asked for"
+)
+
+
 class StoredExperiment(NamedTuple):
     """What is stored by the name of an experiment."""
 
@@ -56,11 +62,14 @@ def add_what_is_kept(add: Callable[..., object]) -> None:
         action="store_true",
         help="with --overwrite: do not ask for confirmation",
     )
+    add("--extend", action="store_true", help=_EXTEND_HELP)
     add_kept_snapshots(add)
 
 
 def require_whole(made: Parser, given: Namespace) -> None:
-    """Refuse to delete all trials in order to run some."""
+    """Refuse to delete all trials in order to run some, or to keep them as well."""
+    if given.overwrite and given.extend:
+        made.error("--extend keeps what is stored, and --overwrite deletes it")
     if given.overwrite and given.trial is not None:
         made.error(
             "--overwrite deletes the results of every trial, but --trial runs only "
@@ -79,10 +88,10 @@ def stored(
             there = Outline(session, experiment.name)
         except NotFoundError:
             continue
-        trials, chosen = len(there), None
+        trials, chosen, finished = len(there), None, there.finished
         if share is not None:
-            trials, chosen = share.size(trials), indices_of(share, trials)
-        finished = session.trials.counts(there.id, share)[Status.FINISHED]
+            trials, chosen = share.size(trials), indices_of(share, [range(trials)])
+            finished = session.trials.counts(there.id, share)[Status.FINISHED]
         snapshots = session.upkeep.count_snapshots(there.id, chosen)
         found.append(
             StoredExperiment(experiment.name, share, trials, finished, snapshots)

@@ -42,6 +42,9 @@ def main(arguments: list[str]) -> int:
     )
     add_database(parser)
     parser.add_argument("name", metavar="NAME")
+    parser.add_argument(
+        "--all", action="store_true", help="also trials that are set aside"
+    )
     add_allow_pickle(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV")
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> int:
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as session:
-        rows = session.reports.trials(given.name)
+        rows = session.reports.trials(given.name, aside=given.all)
         if given.json:
             _print_json(rows)
         else:

@@ -149,6 +149,7 @@ def _options(given: Namespace) -> Options:
         keep_snapshots=given.keep_snapshots,
         keep_diff=given.keep_diff,
         log=given.log,
+        extend=given.extend,
     )
 
 

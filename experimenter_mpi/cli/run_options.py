@@ -37,6 +37,8 @@ EXAMPLES = """
       start no new trial after 1 h 50 min and exit with 75; rerun to continue
   experimenter-mpi run exp.py --isolate --trial-timeout 10:00
       a trial that crashes, or takes longer than 10 min, fails alone
+  experimenter-mpi run exp.py --extend
+      the configuration has changed: run what is new, and keep what is there
   experimenter-mpi run exp.py --share 2/8 --db share-2.db
       every eighth trial from the second; 'merge' combines the eight databases
   experimenter-mpi run exp.py --experiment heat --trial 17 --on-error raise

@@ -98,7 +98,7 @@ def _print(row: dict[str, Any], path: str, *, allow_pickle: bool) -> None:
     elif row["error_type"]:  # it was not there to leave one
         print("\nerror")
         say(f"  {row['error_type']}: {row['error_message']}", len("  "))
-    for how, command in _again(row, path):
+    for how, command in () if row["set_aside"] else _again(row, path):
         print(f"\n{how}:\n{printable(broken(command))}")
 
 
@@ -121,7 +121,9 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["deaths"]:
         times = "once" if row["deaths"] == 1 else f"{row['deaths']} times"
         facts.append(("deaths", f"{times} its rank or the whole job died while it ran"))
-    if row["status"] == "running":
+    if row["set_aside"]:
+        facts.append(("note", "set aside: its configuration is not asked for any more"))
+    elif row["status"] == "running":
         facts.append(("note", "if no run is active, the next one runs it again"))
     return facts
 

@@ -22,7 +22,7 @@ from .table import print_table
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..database.session import Session
     from .arguments import Parser
@@ -64,6 +64,9 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="with what each rank runs, and the last messages and decisions of rank 0",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="show as well how many trials are set aside"
+    )
     add_json(parser)
     given = parse(parser, arguments, names_database=_begins_with_database)
     asked = _asked(parser, given)
@@ -86,6 +89,7 @@ class Asked(NamedTuple):
     name: str | None
     ranks: bool
     verbose: bool
+    aside: bool
 
 
 def _begins_with_database(words: list[str]) -> bool:
@@ -98,7 +102,8 @@ def _asked(parser: Parser, given: Namespace) -> Asked:
     if len(names) > 1:
         parser.error(f"one NAME at a time, not {' and '.join(names)}")
     name = names[0] if names else None
-    return Asked(paths, name, given.watch or given.verbose, given.verbose)
+    ranks = given.watch or given.verbose
+    return Asked(paths, name, ranks, given.verbose, given.all)
 
 
 @contextmanager
@@ -162,6 +167,7 @@ def _state(row: dict[str, Any]) -> dict[str, Any]:
     """Return an experiment's counts, and its pace while a run is on."""
     counts = {column: row["counts"].get(column, 0) for column in COLUMNS}
     state = {"name": row["name"], "trials": row["trials"], **counts}
+    state["set_aside"] = row["set_aside"]
     run = row["last_run"]
     state["last_run"] = run
     state["last_snapshot"] = row["last_snapshot"]
@@ -187,8 +193,10 @@ def _print(sessions: list[Session], asked: Asked) -> None:
     if not states:
         print("no experiments yet")
         return
-    header = ["experiment", "trials", *COLUMNS, "last run"]
-    rows = [_row(state) for state in states]
+    more = {"set_aside": "set aside"} if asked.aside else {}
+    header = ["experiment", "trials", *COLUMNS, *more.values(), "last run"]
+    columns = ("trials", *COLUMNS, *more)
+    rows = [_row(state, columns) for state in states]
     if len(sessions) > 1:
         header = ["database", *header]
         rows = [
@@ -204,8 +212,8 @@ def _print(sessions: list[Session], asked: Asked) -> None:
             _print_failures(session, asked.name)
 
 
-def _row(state: dict[str, Any]) -> list[str]:
-    counts = [str(state[column]) for column in ("trials", *COLUMNS)]
+def _row(state: dict[str, Any], columns: Iterable[str]) -> list[str]:
+    counts = [str(state[column]) for column in columns]
     return [state["name"], *counts, _last_run(state)]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..experiment.blocks import Grid
-from ..experiment.points import digests, text
+from ..experiment.points import text
 from ..experiment.variables import Variable
 from .documents import VARIABLE_RULES, encode_configuration
 
@@ -42,20 +40,13 @@ def seed_of(row: Row[Any]) -> int:
     return UUID(row.id).int if row.seed is None else int(row.seed)
 
 
-def differences(stored: Experiment, given: Experiment) -> list[str]:
-    """Return one line per difference that matters to results, none if they match.
-
-    Configurations match when they expand to the same trials, however they are
-    written: ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``. Numbers are
-    compared by value, 4 as 4.0: whether some are floats was different in the past.
-    """
+def other_functions(stored: Experiment, given: Experiment) -> list[str]:
+    """Return one line per function, or seed, that is another one than the stored."""
     lines = [
         f"{what}: {getattr(stored, what)} -> {getattr(given, what)}"
         for what in ("function_name", "init_store_function_name")
         if getattr(stored, what) != getattr(given, what)
     ]
-    if not _same_trials(stored, given):
-        lines += _different_values(stored, given)
     return lines + different_seeds(stored, given)
 
 
@@ -73,19 +64,17 @@ def summary(lines: list[str]) -> str:
     return f"{shown}; and {rest} more" if rest > 0 else shown
 
 
-def _same_trials(stored: Experiment, given: Experiment) -> bool:
-    if len(stored) != len(given):
-        return False
-    ours, theirs = (digests(Grid(each.expansion), {}) for each in (stored, given))
-    return all(map(operator.eq, ours, theirs))
-
-
 def _text(value: Any) -> str:
     """Return a text that is equal for equal values, variables among them."""
     return text(value, VARIABLE_RULES)
 
 
-def _different_values(stored: Experiment, given: Experiment) -> list[str]:
+def different_values(stored: Experiment, given: Experiment) -> list[str]:
+    """Return one line per parameter that takes other values, in whatever order.
+
+    Numbers are compared by value, 4 as 4.0, and variables by what they expand to:
+    ``LinearVariable(1, 3, 3)`` is ``IterableVariable([1, 2, 3])``.
+    """
     ours = dict(_leaves(stored.configuration, ""))
     theirs = dict(_leaves(given.configuration, ""))
     lines = []
@@ -96,7 +85,7 @@ def _different_values(stored: Experiment, given: Experiment) -> list[str]:
             lines.append(f"{path}: (new) -> {_shown(theirs[path])}")
         elif not _same_values(ours[path], theirs[path]):
             lines.append(f"{path}: {_change(ours[path], theirs[path])}")
-    return lines or [_order(stored, given)]
+    return lines
 
 
 def _same_values(ours: Any, theirs: Any) -> bool:
@@ -105,15 +94,6 @@ def _same_values(ours: Any, theirs: Any) -> bool:
             return False
         ours, theirs = list(ours.sequence), list(theirs.sequence)
     return _text(ours) == _text(theirs)
-
-
-def _order(stored: Experiment, given: Experiment) -> str:
-    """Say what differs when no value does: which variable varies fastest."""
-    names = [
-        ", ".join(".".join(axis.path) for axis in each.expansion.axes)
-        for each in (stored, given)
-    ]
-    return f"order of the variables: {names[0]} -> {names[1]}"
 
 
 def _leaves(value: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:

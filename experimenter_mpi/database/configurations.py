@@ -141,11 +141,11 @@ def _with_texts(plain: Any) -> dict[str, Any]:
 
 def _entry(plain: Any) -> Any:
     if type(plain) is not dict or not plain:
-        return _as_text(plain)
+        return text_of(plain)
     if not _is_tagged(plain):
         return _with_texts(plain)
     tag = next(iter(plain))
-    return _variable(plain) if tag in _VARIABLES else _as_text(plain)
+    return _variable(plain) if tag in _VARIABLES else text_of(plain)
 
 
 def _is_tagged(plain: dict[str, Any]) -> bool:
@@ -162,14 +162,14 @@ def _variable(plain: dict[str, Any]) -> Variable:
 
 def _argument(name: str, plain: Any) -> Any:
     if name == "iter":
-        return list(map(_as_text, expect(list, plain)))
+        return list(map(text_of, expect(list, plain)))
     if name == "value":
-        return _as_text(plain)
+        return text_of(plain)
     if name == "variable":
         return _variable(expect(dict, plain))
     if name in _NAMES:
         return _escaped(plain)
-    return codec.decode(_as_text(plain))
+    return codec.decode(text_of(plain))
 
 
 def _escaped(names: Any) -> Any:
@@ -179,7 +179,7 @@ def _escaped(names: Any) -> Any:
     return f"${names}" if type(names) is str and names[:1] == "$" else names
 
 
-def _as_text(plain: Any) -> str:
+def text_of(plain: Any) -> str:
     """Return what was read from JSON as a part of a document that is encoded."""
     text = json.dumps(plain, separators=(",", ":"))
     if "Infinity" not in text:

@@ -127,7 +127,10 @@ class Deaths:
                 mine, SUSPECTED, UNFINISHED, *conditions
             )
             found = connection.execute(query.order_by(trial_records.c.key))
-            return [(keys.first, row) for row in all_checked(trial_records, found)]
+            rows = all_checked(trial_records, found)
+        if not keys.is_plain:
+            rows = [row for row in rows if row.key - keys.first in keys.asked]
+        return [(keys.first, row) for row in rows]
 
 
 def _count(connection: Connection, keys: TrialKeys, numbers: Iterable[int]) -> None:

@@ -17,13 +17,14 @@ from ..errors import (
     ExperimentMismatchError,
 )
 from ..experiment.experiment import Experiment
-from . import comparison, documents
+from . import comparison, documents, studies
 from .file import timestamps
 from .file.rows import all_checked
 from .file.tables import (
     blocks,
     experiments,
     key_range,
+    set_aside,
     snapshots,
     trial_counts,
     trial_errors,
@@ -37,7 +38,9 @@ from .lookup import experiment_row, find_named, id_range, named_row
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+    from ..experiment.blocks import Study
     from .file.storage import Storage
+    from .studies import Change
 
 
 class Experiments:
@@ -66,10 +69,15 @@ class Experiments:
         """Give the experiment the id and seed it is stored with, if it is."""
         with self._storage.reading() as connection:
             row = find_named(connection, experiment.name)
-        if row is not None:
-            self._require_same(row, experiment)
-            experiment.become(UUID(row.id), comparison.seed_of(row))
+        if row is not None and (change := self._change(row, experiment)):
+            raise self._mismatch(row, experiment, change)
         return experiment
+
+    def change(self, experiment: Experiment) -> Change | None:
+        """Return what extending it would change; None if nothing, or if it is new."""
+        with self._storage.reading() as connection:
+            row = find_named(connection, experiment.name)
+        return None if row is None else self._change(row, experiment)
 
     def enrol(
         self,
@@ -77,20 +85,29 @@ class Experiments:
         *,
         force_overwrite: bool = False,
         id_by_content: bool = False,
-    ) -> None:
+        extend: bool = False,
+    ) -> Change | None:
         """Store a new experiment, or restore it; all or nothing. No trial has a row.
 
         ``force_overwrite`` deletes a stored one of this name first; ``id_by_content``
         gives a new one, unless it was given one, the same id in whatever database.
+        With ``extend`` a stored one takes over another configuration; what that changed
+        is returned.
         """
         unused: set[str] = set()
         with self._storage.transaction() as connection:
             row = find_named(connection, experiment.name)
             if row is not None and not force_overwrite:
-                self._require_same(row, experiment)
-                experiment.become(UUID(row.id), comparison.seed_of(row))
+                change = self._change(row, experiment)
+                if change and not extend:
+                    raise self._mismatch(row, experiment, change)
+                if change:
+                    studies.extend(
+                        self._storage, connection, row, experiment.configuration, change
+                    )
+                    self._restore(row, experiment, change.after)
                 recount_few(connection, row.sequence)
-                return
+                return change
             if row is not None:
                 unused = used_files(connection, row.id)
                 _delete(connection, row)
@@ -98,6 +115,7 @@ class Experiments:
                 experiment.id = _id_by_content(experiment)
             self._store(connection, experiment)
         remove_unused(self._storage, unused)
+        return None
 
     def delete(self, experiment_id: UUID | str) -> None:
         """Remove an experiment with all that belongs to it, then its files."""
@@ -109,6 +127,7 @@ class Experiments:
 
     def _store(self, connection: Connection, experiment: Experiment) -> None:
         self._require_free_id(connection, experiment)
+        experiment.study = None  # which another database may have
         whole = documents.encode_configuration(experiment.configuration)
         documents.warn_of_pickles(whole.pickled)
         values = {
@@ -141,18 +160,61 @@ class Experiments:
             )
             raise DatabaseError(msg)
 
-    def _require_same(self, row: Row[Any], experiment: Experiment) -> None:
-        if comparison.is_written_alike(row, experiment):
-            return
-        lines = comparison.differences(self._experiment(row), experiment)
-        if lines:
+    def _change(self, row: Row[Any], experiment: Experiment) -> Change | None:
+        """Return what it asks for differently, or give it its stored id and trials.
+
+        Raises:
+            ExperimentMismatchError: it has other functions, or another seed.
+        """
+        if self._is_the_same(row, experiment):
+            study = (
+                None
+                if row.asked_count is None
+                else studies.study(self._storage, row, experiment)
+            )
+            self._restore(row, experiment, study)
+            return None
+        stored = self._experiment(row)
+        if lines := comparison.other_functions(stored, experiment):
             msg = (
                 f"experiment '{experiment.name}' is stored in {self._storage.name} "
-                f"with another configuration: {comparison.summary(lines)}. Rename it, "
-                "or rerun with --overwrite (force_overwrite=True), which deletes what "
-                "is stored."
+                f"with another function or seed: {comparison.summary(lines)}. Give it "
+                "another name, or rerun with --overwrite (force_overwrite=True), which "
+                "deletes what is stored."
             )
             raise ExperimentMismatchError(msg)
+        change = studies.change(self._storage, row, stored, experiment)
+        if change:
+            return change
+        self._restore(row, experiment, change.study)
+        return None
+
+    @staticmethod
+    def _restore(row: Row[Any], experiment: Experiment, study: Study | None) -> None:
+        experiment.become(UUID(row.id), comparison.seed_of(row))
+        experiment.study = study
+
+    def _is_the_same(self, row: Row[Any], experiment: Experiment) -> bool:
+        asked = row.trial_count if row.asked_count is None else row.asked_count
+        # After a merge more may be asked for than by the configuration.
+        is_all = asked == experiment.expansion.size
+        return is_all and comparison.is_written_alike(row, experiment)
+
+    def _mismatch(
+        self, row: Row[Any], experiment: Experiment, change: Change
+    ) -> ExperimentMismatchError:
+        lines = comparison.different_values(self._experiment(row), experiment)
+        what = (
+            f"another configuration: {comparison.summary(lines)}"
+            if lines
+            else "trials that it does not ask for"
+        )
+        return ExperimentMismatchError(
+            f"experiment '{experiment.name}' is stored in {self._storage.name} with "
+            f"{what}. Rerun with --extend (extend=True) to go on: {change}. Or give it "
+            "another name, to keep both apart; or rerun with --overwrite "
+            "(force_overwrite=True), which deletes what is stored."
+        )
 
     def _experiment(self, row: Row[Any]) -> Experiment:
         what = f"configuration of experiment '{row.name}'"
@@ -172,7 +234,9 @@ class Experiments:
             raise self._not_ours(row, str(error)) from error
         except RecursionError:
             raise self._not_ours(row, "it is nested too deeply") from None
-        if experiment.expansion.size != row.trial_count:
+        if row.asked_count is not None:
+            experiment.study = studies.study(self._storage, row, experiment)
+        elif experiment.expansion.size != row.trial_count:
             made = f"makes {experiment.expansion.size} trials"
             raise self._not_ours(row, f"it {made}, but {row.trial_count} are stored")
         # Its functions are names; what runs it next is the script they mean.
@@ -212,7 +276,7 @@ def _delete(connection: Connection, row: Row[Any]) -> None:
         connection.execute(delete(column.table).where(which))
     its_snapshots = snapshots.c.trial_id.between(*id_range(row.id))
     connection.execute(delete(snapshots).where(its_snapshots))
-    for table in (blocks, trial_counts):
+    for table in (blocks, set_aside, trial_counts):
         connection.execute(delete(table).where(table.c.experiment == row.sequence))
     connection.execute(delete(experiments).where(experiments.c.id == row.id))
     forget_view(connection, row.sequence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..trial.outcome import Status
-from .file.rows import checked_value
+from .file.rows import checked_status, checked_value
 from .file.tables import FINISHED, STATUSES, key_range, trial_counts
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ _COUNT_SHARE = (
     "SELECT status, count(*) FROM trial_records WHERE key BETWEEN ? AND ? "
     "AND (key - ?) % ? = ? GROUP BY status"
 )
+_COUNT_ASIDE = (
+    "SELECT status, count(*) FROM set_aside CROSS JOIN trial_records "
+    "WHERE set_aside.experiment = ? "
+    "AND key BETWEEN ? + set_aside.first AND ? + set_aside.first + set_aside.count - 1 "
+    "AND (key - ?) % ? = ? GROUP BY status"
+)
 
 
 def add(connection: Connection, sequence: int, trials: int) -> None:
@@ -62,6 +68,8 @@ def counts(
 ) -> dict[str, int]:
     """Return the number of trials of each status, in the share if there is one.
 
+    Trials that are set aside do not count.
+
     Raises:
         CorruptDocumentError: the experiment has not as many trials as it says.
     """
@@ -77,7 +85,21 @@ def counts(
     }
     most = keys.size - sum(found.values())
     found[Status.FINISHED] = min(_finished(connection, keys.sequence), most)
-    return _with_pending(found, keys.size)
+    for status, count in aside(connection, keys).items():
+        found[status] = max(0, found[status] - count)
+    return _with_pending(found, keys.asked_count)
+
+
+def aside(
+    connection: Connection, keys: TrialKeys, share: Share | None = None
+) -> dict[str, int]:
+    """Return how many rows of each status there are of trials that are set aside."""
+    if keys.is_plain:
+        return {}
+    part = (1, 0) if share is None else (share.total, share.number - 1)
+    values = keys.sequence, keys.first, keys.first, keys.first, *part
+    rows = connection.exec_driver_sql(_COUNT_ASIDE, values).all()
+    return {checked_status(code): count for code, count in rows}
 
 
 def _finished(connection: Connection, sequence: int) -> int:
@@ -90,8 +112,13 @@ def _of_share(connection: Connection, keys: TrialKeys, share: Share) -> dict[str
     values = keys.first, keys.last, keys.first, share.total, share.number - 1
     rows = connection.exec_driver_sql(_COUNT_SHARE, values)
     by_code = dict(map(tuple, rows))
-    found = {word: by_code.get(code, 0) for code, word in enumerate(STATUSES)}
-    return _with_pending(found, share.size(keys.size))
+    without = aside(connection, keys, share)
+    found = {
+        word: by_code.get(code, 0) - without.get(word, 0)
+        for code, word in enumerate(STATUSES)
+    }
+    trials = share.size(keys.size) if keys.is_plain else share.count(keys.asked.pieces)
+    return _with_pending(found, trials)
 
 
 def _with_pending(found: dict[str, int], trials: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..coordination.pending import Ranges
+from ..experiment.ranges import common
 from ..trial.outcome import Status
 from .file.rows import checked_values, later
 from .file.tables import FAILED, FINISHED, trial_records
@@ -13,6 +14,7 @@ from .finished import counts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..experiment.ranges import Numbers
     from ..experiment.share import Share
     from .file.storage import Storage
     from .records import TrialKeys
@@ -49,8 +51,15 @@ class Gaps:
         if self._failed:
             size += found[Status.FAILED] - self._spared_of(share)
         if share is None:
-            return Ranges(self._read, size)
-        return Ranges(lambda: share.of(self._read()), size)
+            return Ranges(self._asked, size)
+        return Ranges(lambda: share.of(self._asked()), size)
+
+    def _asked(self) -> Iterator[range]:
+        return self._read() if self._keys.is_plain else self.among(self._keys.asked)
+
+    def among(self, numbers: Numbers) -> Iterator[range]:
+        """Yield those among these numbers."""
+        return common(iter(numbers.pieces), self._read())
 
     def _spared_of(self, share: Share | None) -> int:
         """Count the failed ones that are not run again."""

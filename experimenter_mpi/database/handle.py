@@ -126,21 +126,27 @@ class ExperimentDatabase:
         """Return a trial by its id."""
         return self._open.trials.get(trial_id)
 
-    def get_trials(self, experiment_id: UUID | str) -> list[Trial]:
-        """Return an experiment's trials, in order."""
-        return self._open.trials.of_experiment(experiment_id)
+    def get_trials(
+        self, experiment_id: UUID | str, *, set_aside: bool = False
+    ) -> list[Trial]:
+        """Return an experiment's trials, in order, perhaps those set aside as well."""
+        return self._open.trials.of_experiment(experiment_id, aside=set_aside)
 
-    def get_trials_by_name(self, name: str) -> list[Trial]:
+    def get_trials_by_name(self, name: str, *, set_aside: bool = False) -> list[Trial]:
         """Return the trials of the experiment of this name, in order."""
-        return self._open.trials.named(name)
+        return self._open.trials.named(name, aside=set_aside)
 
-    def get_trials_ids_by_name(self, name: str) -> list[UUID]:
+    def get_trials_ids_by_name(
+        self, name: str, *, set_aside: bool = False
+    ) -> list[UUID]:
         """Return the ids of the trials of the experiment of this name, in order."""
-        return self._open.trials.ids_named(name)
+        return self._open.trials.ids_named(name, aside=set_aside)
 
-    def get_progress(self, name: str) -> list[dict[str, Any]]:
+    def get_progress(
+        self, name: str, *, set_aside: bool = False
+    ) -> list[dict[str, Any]]:
         """Return one flat dict per trial, without its results, as pandas takes them."""
-        return self._open.trials.progress(name)
+        return self._open.trials.progress(name, aside=set_aside)
 
     def get_ratio_completed_trials_by_name(self, name: str) -> float:
         """Return which part of the trials is finished, from 0 to 1."""

@@ -12,12 +12,13 @@ from sqlalchemy import func, select
 
 from ..errors import ConfigurationError
 from ..experiment.share import Share, as_share, is_share
+from ..trial.outcome import Status
 from .file.rows import all_checked, checked
 from .file.tables import experiments, runs, snapshots
-from .finished import counts
+from .finished import aside, counts
 from .lookup import experiment_row, id_range, named_row
 from .lookup import trial_row as find_trial
-from .records import TrialKeys, every, page
+from .records import ASKED, TrialKeys, every, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,10 @@ class Overview:
         with self._storage.reading() as connection:
             experiment = named_row(self._storage, connection, name)
             keys = TrialKeys(self._storage, experiment)
-            rows = page(connection, keys, 0, _FAILED, limit=limit, results=False)
+            asked = "" if keys.is_plain else ASKED
+            rows = page(
+                connection, keys, 0, _FAILED + asked, limit=limit, results=False
+            )
         return [
             {
                 "index": row.trial_index,
@@ -82,42 +86,49 @@ class Overview:
         """Return all that is stored of one trial, and what there is besides it."""
         with self._storage.reading() as connection:
             row = find_trial(self._storage, connection, trial_id)._asdict()
-            experiment_id = row["experiment_id"]
+            experiment_id, index = row["experiment_id"], row["trial_index"]
             experiment = experiment_row(self._storage, connection, experiment_id)
+            keys = TrialKeys(self._storage, experiment)
             run = _last_run(connection, experiment_id)
             return {
                 **row,
-                "index": row["trial_index"],
+                "index": index,
                 "experiment": experiment.name,
+                "set_aside": not keys.is_plain and index not in keys.asked,
                 **_snapshots_of(connection, row["id"]),
                 "command_line": None if run is None else run["command_line"],
             }
 
-    def trials(self, name: str) -> Iterator[dict[str, Any]]:
+    def trials(self, name: str, *, aside: bool = False) -> Iterator[dict[str, Any]]:
         """Return index, id, status, configuration, results (JSON texts), in order."""
-        return self._listed(name, _LISTED)
+        return self._listed(name, _LISTED, aside=aside)
 
-    def attempted(self, name: str) -> Iterator[dict[str, Any]]:
+    def attempted(self, name: str, *, aside: bool = False) -> Iterator[dict[str, Any]]:
         """Return what ``trials`` does, and how the last attempt at each ended."""
-        return self._listed(name, (*_LISTED, *_ATTEMPT))
+        return self._listed(name, (*_LISTED, *_ATTEMPT), aside=aside)
 
-    def _listed(self, name: str, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    def _listed(
+        self, name: str, columns: tuple[str, ...], *, aside: bool
+    ) -> Iterator[dict[str, Any]]:
         with self._storage.reading() as connection:
             keys = TrialKeys(self._storage, named_row(self._storage, connection, name))
         return (
             {"index": row.trial_index, **{each: getattr(row, each) for each in columns}}
-            for row in every(self._storage, keys)
+            for row in every(self._storage, keys, aside=aside)
         )
 
     def _describe(self, connection: Connection, row: Row[Any]) -> dict[str, Any]:
         run = _last_run(connection, row.id)
         share = None if run is None else _share(run["share"])
         keys = TrialKeys(self._storage, row)
+        found = counts(connection, keys)
         return {
             "id": row.id,
             "name": row.name,
-            "trials": row.trial_count,
-            "counts": counts(connection, keys),
+            "trials": keys.asked_count,
+            "counts": found,
+            "set_aside": row.trial_count - keys.asked_count,
+            "finished_aside": aside(connection, keys).get(Status.FINISHED, 0),
             "last_run": run,
             "run_counts": counts(connection, keys, share),
             "last_snapshot": _last_snapshot(connection, row.id),

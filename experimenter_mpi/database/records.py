@@ -13,18 +13,21 @@ from uuid import UUID
 from ..errors import CorruptDocumentError, DatabaseError
 from ..experiment.experiment import TrialIds
 from ..trial.outcome import Status, iso
+from . import studies
 from .configurations import configurations
 from .file.rows import all_checked, checked_status, checked_time, later
 from .file.tables import LARGEST_NUMBER, NUMBER_BITS, trial_records
 from .garbage import in_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Row
 
+    from ..experiment.ranges import Numbers
     from .configurations import Configurations
     from .file.storage import Storage
+    from .studies import BlockTexts
 
 # Rows of one read transaction: a reader that took its time would hold up the writer.
 ROWS_AT_ONCE = 5_000
@@ -44,6 +47,13 @@ WHERE trial_records.key {{}}
 _WITH_RESULTS = _SELECT.format(results="results")
 _WITHOUT_RESULTS = _SELECT.format(results="NULL")
 _PAGE = "BETWEEN ? AND ? {} ORDER BY trial_records.key LIMIT ?"
+# A condition for ``page``: that the trial is not set aside.
+ASKED = (
+    f" AND coalesce((SELECT first + count FROM set_aside "  # noqa: S608
+    f"WHERE experiment = trial_records.key >> {NUMBER_BITS} "
+    f"AND first <= trial_records.key & {LARGEST_NUMBER} "
+    f"ORDER BY first DESC LIMIT 1), 0) <= trial_records.key & {LARGEST_NUMBER}"
+)
 _INSERT_PENDING = (
     "INSERT OR IGNORE INTO trial_records (key, configuration) VALUES (?, ?)"
 )
@@ -77,19 +87,33 @@ class TrialKeys:
     """The trials of a stored experiment: their numbers, keys, ids, configurations."""
 
     def __init__(self, storage: Storage, experiment: Row[Any]) -> None:
-        self._where = storage.name
         self.experiment_id: str = experiment.id
         self.sequence: int = experiment.sequence
         self.size: int = experiment.trial_count
         self.ids = TrialIds(UUID(experiment.id))
         self.first: int = self.sequence << NUMBER_BITS
         self.last = self.first + self.size - 1
-        self._name: str = experiment.name
-        self._document: str = experiment.configuration
-        self._texts: Configurations | None = None
+        # Whether all are asked for, and are those of the experiment's configuration.
+        self.is_plain: bool = experiment.asked_count is None
+        self._row = experiment
+        self._storage = storage
+        self._asked: Numbers | None = None
+        self._texts: Configurations | BlockTexts | None = None
 
     @property
-    def configurations(self) -> Configurations:
+    def asked(self) -> Numbers:
+        """The numbers of the trials that are asked for."""
+        if self._asked is None:
+            self._asked = studies.asked(self._storage, self._row)
+        return self._asked
+
+    @property
+    def asked_count(self) -> int:
+        count: int = self.size if self.is_plain else self._row.asked_count
+        return max(0, min(count, self.size))
+
+    @property
+    def configurations(self) -> Configurations | BlockTexts:
         """Their texts by number.
 
         Raises:
@@ -99,8 +123,8 @@ class TrialKeys:
             found = self._computed()
             if found.size != self.size:
                 msg = (
-                    f"{self._where}: trial_count or configuration of experiment "
-                    f"'{self._name}' is damaged or was tampered with: {self.size} "
+                    f"{self._storage.name}: trial_count or configuration of experiment "
+                    f"'{self._row.name}' is damaged or was tampered with: {self.size} "
                     f"trials are said, and {found.size} are made; delete it, or run it "
                     "under another name"
                 )
@@ -108,11 +132,14 @@ class TrialKeys:
             self._texts = found
         return self._texts
 
-    def _computed(self) -> Configurations:
+    def _computed(self) -> Configurations | BlockTexts:
+        if not self.is_plain:
+            return studies.BlockTexts(self._storage, self._row)
         try:
-            return configurations(self._document)
+            return configurations(self._row.configuration)
         except CorruptDocumentError as error:
-            msg = f"{self._where}: experiment '{self._name}': {error}; delete it"
+            where, name = self._storage.name, self._row.name
+            msg = f"{where}: experiment '{name}': {error}; delete it"
             raise CorruptDocumentError(msg) from error
 
     def require_size(self) -> None:
@@ -122,8 +149,9 @@ class TrialKeys:
     def key(self, number: int) -> int:
         if not 0 <= number < self.size:
             msg = (
-                f"{self._where}: something belongs to trial {number} of experiment "
-                f"'{self._name}', which has {self.size} trials: the file is damaged"
+                f"{self._storage.name}: something belongs to trial {number} of "
+                f"experiment '{self._row.name}', which has {self.size} trials: the "
+                "file is damaged"
             )
             raise CorruptDocumentError(msg)
         return self.first + number
@@ -226,21 +254,28 @@ def stored(
 
 
 def every(
-    storage: Storage, keys: TrialKeys, *, results: bool = True
+    storage: Storage, keys: TrialKeys, *, results: bool = True, aside: bool = False
 ) -> Iterator[TrialRow]:
     """Yield all trials in order, those without a row computed.
+
+    Those that are set aside are left out, unless they are wanted.
 
     Raises:
         DatabaseError: there are too many to be listed.
     """
     require_listable(storage, keys)
+    everything = keys.is_plain or aside
+    between: Callable[[int, int], Iterable[int]] = (
+        range if everything else keys.asked.between
+    )
     following = 0
     for rows in stored(storage, keys, results=results):
         for row in rows:
-            yield from map(keys.pending, range(following, row.trial_index))
-            yield row
+            yield from map(keys.pending, between(following, row.trial_index))
+            if everything or row.trial_index in keys.asked:
+                yield row
             following = row.trial_index + 1
-    yield from map(keys.pending, range(following, keys.size))
+    yield from map(keys.pending, between(following, keys.size))
 
 
 def require_listable(storage: Storage, keys: TrialKeys) -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select
 
-from ..errors import DatabaseError, DatabaseWriteError, ExperimentMismatchError
+from ..errors import DatabaseError, DatabaseWriteError
+from ..experiment.ranges import Numbers
 from ..trial.outcome import Status
-from . import comparison, documents
-from .experiments import Experiments
+from . import documents, studies
 from .file.engine import raw
 from .file.opening import open_storage
 from .file.rows import all_checked, later
@@ -34,6 +34,7 @@ from .finished import recount
 from .flat_views import renew_within
 from .garbage import in_groups
 from .lookup import find_named, id_range, named_row
+from .pairs import Pair
 from .records import TrialKeys, place_number, seconds_of, stored
 from .runs import CopiedRuns
 
@@ -118,6 +119,7 @@ class _Copy:
         self._id: str = row.id if there is None else there.id
         self._source_keys = TrialKeys(source, row)
         self._keys = TrialKeys(target, row if there is None else there)
+        self._pair = None if there is None else Pair(target, there, source, row)
         self._places: dict[tuple[int, str], int] = {}
         self._wanted: set[str] = set()
         self._runs = CopiedRuns(source, connection, row.id, self._id)
@@ -127,24 +129,17 @@ class _Copy:
         if self._is_new:
             self._require_free_id()
             return
-        ours = Experiments(self._target).get(self._id)
-        theirs = Experiments(self._source).get(self._row.id)
-        lines = comparison.differences(ours, theirs)
-        if not lines and comparison.different_seeds(theirs, ours):
-            lines = [f"seed: {ours.seed} -> {theirs.seed}"]
-        if lines:
-            msg = (
-                f"experiment '{self._row.name}' of {self._source.name} is in "
-                f"{self._target.name} with another configuration: "
-                f"{comparison.summary(lines)}. Nothing of it was merged; rename one "
-                "of the two."
-            )
-            raise ExperimentMismatchError(msg)
+        assert self._pair is not None  # noqa: S101 - else it is new
+        self._pair.require_compatible()
 
     def add(self) -> None:
         """Copy what the target lacks."""
-        if self._is_new:
+        if self._pair is None:
             self._keys = self._add_experiment()
+        else:
+            self._wanted |= self._pair.add_blocks(self._connection)
+            row = named_row(self._target, self._connection, self._row.name)
+            self._keys = TrialKeys(self._target, row)
         self._add_trials()
         self._add_snapshots()
         self._add_arrays()
@@ -157,9 +152,9 @@ class _Copy:
         del values["sequence"]
         self._connection.execute(insert(experiments), values)
         self._wanted |= documents.references(self._row.configuration)
-        keys = TrialKeys(
-            self._target, named_row(self._target, self._connection, self._row.name)
-        )
+        self._wanted |= documents.references(self._row.assume)
+        row = named_row(self._target, self._connection, self._row.name)
+        keys = TrialKeys(self._target, row)
         with self._source.reading() as connection:
             mine = blocks.c.experiment == self._row.sequence
             found = connection.execute(select(blocks).where(mine)).all()
@@ -167,7 +162,13 @@ class _Copy:
             self._wanted |= documents.references(block.document)
             values = {**block._mapping, "experiment": keys.sequence}  # noqa: SLF001
             self._connection.execute(insert(blocks), values)
+        aside = Numbers([range(keys.size)]) - self._source_keys.asked
+        studies.put_aside(self._connection, keys.sequence, aside)
         return keys
+
+    def _number(self, theirs: int) -> int:
+        """Return the number that a trial of the source has here."""
+        return theirs if self._pair is None else self._pair.number(theirs)
 
     def _add_trials(self) -> None:
         """Take trials that matter more in the source than here.
@@ -190,11 +191,13 @@ class _Copy:
         """Return those of the source's trials which the target lacks."""
         here: dict[int, Row[Any]] = {}
         columns = trial_records.c.key, trial_records.c.status, trial_records.c.attempts
-        for some in in_groups([self._keys.key(row.trial_index) for row in rows]):
+        numbers = [self._number(row.trial_index) for row in rows]
+        for some in in_groups(list(map(self._keys.key, numbers))):
             query = select(*columns).where(trial_records.c.key.in_(some))
             found = all_checked(trial_records, self._connection.execute(query))
             here.update((row.key - self._keys.first, row) for row in found)
-        return [row for row in rows if _counts_more(row, here.get(row.trial_index))]
+        pairs = zip(rows, map(here.get, numbers), strict=True)
+        return [theirs for theirs, ours in pairs if _counts_more(theirs, ours)]
 
     def _values(self, row: TrialRow) -> tuple[Any, ...]:
         self._wanted |= documents.references(row.results)
@@ -202,11 +205,11 @@ class _Copy:
         if self._is_new:
             self._wanted |= documents.references(text)
         else:  # it may be written in another way there
-            text = self._keys.configurations[row.trial_index]
+            text = self._keys.configurations[self._number(row.trial_index)]
         # What runs there does not run here.
         status = Status.PENDING if row.status == Status.RUNNING else row.status
         return (
-            self._keys.key(row.trial_index),
+            self._keys.key(self._number(row.trial_index)),
             STATUSES.index(status),
             row.attempts,
             row.deaths,
@@ -219,7 +222,7 @@ class _Copy:
         )
 
     def _error(self, row: TrialRow) -> tuple[Any, ...]:
-        key = self._keys.key(row.trial_index)
+        key = self._keys.key(self._number(row.trial_index))
         return key, row.error_type, row.error_message, row.error
 
     def _place(self, row: TrialRow) -> int | None:
@@ -239,7 +242,8 @@ class _Copy:
             new = self._unknown_snapshots(rows)
             for row in new:
                 self._wanted |= documents.references(row.state)
-            numbers = [self._source_keys.ids.index(row.trial_id) for row in new]
+            theirs = (self._source_keys.ids.index(row.trial_id) for row in new)
+            numbers = list(map(self._number, theirs))
             self._keys.insert(self._connection, sorted(set(numbers)))
             values = [
                 {

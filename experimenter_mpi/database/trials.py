@@ -15,7 +15,7 @@ from .files import remove_unused
 from .gaps import Gaps
 from .garbage import forget_arrays
 from .lazy_results import lazy
-from .lookup import experiment_row, keys_of_trial, named_row, trial_keys, trial_row
+from .lookup import keys_of_trial, named_row, trial_keys, trial_row
 from .records import TrialKeys, every, find, require_listable
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..coordination.pending import Ranges
     from ..encoding.codec import Encoded
+    from ..experiment.ranges import Numbers
     from ..experiment.share import Share
     from .file.storage import Storage
     from .records import TrialRow
@@ -49,23 +50,25 @@ class Trials:
             row = trial_row(self._storage, connection, trial_id)
         return self._trial(row)
 
-    def of_experiment(self, experiment_id: UUID | str) -> list[Trial]:
+    def of_experiment(
+        self, experiment_id: UUID | str, *, aside: bool = False
+    ) -> list[Trial]:
         with self._storage.reading() as connection:
-            row = experiment_row(self._storage, connection, experiment_id)
-        return list(
-            map(self._trial, every(self._storage, TrialKeys(self._storage, row)))
-        )
+            keys = trial_keys(self._storage, connection, experiment_id)
+        return list(map(self._trial, every(self._storage, keys, aside=aside)))
 
-    def named(self, name: str) -> list[Trial]:
-        return self.of_experiment(self._named(name).id)
+    def named(self, name: str, *, aside: bool = False) -> list[Trial]:
+        return self.of_experiment(self._named(name).id, aside=aside)
 
-    def ids_named(self, name: str) -> list[UUID]:
+    def ids_named(self, name: str, *, aside: bool = False) -> list[UUID]:
         keys = TrialKeys(self._storage, self._named(name))
         require_listable(self._storage, keys)
-        return [keys.ids[number] for number in range(keys.size)]
+        numbers = range(keys.size) if aside or keys.is_plain else keys.asked
+        return [keys.ids[number] for number in numbers]
 
-    def progress(self, name: str) -> list[dict[str, Any]]:
+    def progress(self, name: str, *, aside: bool = False) -> list[dict[str, Any]]:
         experiment = self._named(name)
+        keys = TrialKeys(self._storage, experiment)
         return [
             {
                 "trial_id": row.id,
@@ -86,15 +89,12 @@ class Trials:
                 "error_message": row.error_message,
                 "error": row.error,
             }
-            for row in every(
-                self._storage, TrialKeys(self._storage, experiment), results=False
-            )
+            for row in every(self._storage, keys, results=False, aside=aside)
         ]
 
     def finished_ratio(self, name: str) -> float:
-        experiment = self._named(name)
-        trial_count: int = experiment.trial_count
-        return self.counts(experiment.id)[Status.FINISHED] / trial_count
+        counts = self.counts(self._named(name).id)
+        return counts[Status.FINISHED] / sum(counts.values())
 
     def counts(
         self, experiment_id: UUID | str, share: Share | None = None
@@ -117,6 +117,16 @@ class Trials:
             keys = trial_keys(self._storage, connection, experiment_id)
         gaps = Gaps(self._storage, keys, spared=fatal, failed=retry_failed)
         return gaps.ranges(share)
+
+    def unfinished_among(
+        self, experiment_id: UUID | str, numbers: Numbers, *, retry_failed: bool
+    ) -> list[range]:
+        """Return which of these trials would be run if they were asked for."""
+        fatal = Deaths(self._storage).fatal(experiment_id)
+        with self._storage.reading() as connection:
+            keys = trial_keys(self._storage, connection, experiment_id)
+        gaps = Gaps(self._storage, keys, spared=fatal, failed=retry_failed)
+        return list(gaps.among(numbers))
 
     def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
         encoded = documents.encode_payload(self._storage, "results", results)

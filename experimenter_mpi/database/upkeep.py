@@ -52,12 +52,12 @@ class Upkeep:
         """Return which trials an SQL expression holds for; see ``where``."""
         return indices_where(self._storage, experiment_id, expression)
 
-    def indices(self, experiment_id: UUID | str) -> range:
-        """Return all trials of an experiment, of which few may be stored."""
+    def indices(self, experiment_id: UUID | str) -> Sequence[int]:
+        """Return all trials that are asked for, of which few may be stored."""
         with self._storage.reading() as connection:
             keys = trial_keys(self._storage, connection, experiment_id)
         keys.require_size()
-        return range(keys.size)
+        return range(keys.size) if keys.is_plain else list(keys.asked)
 
     def count_snapshots(
         self, experiment_id: UUID | str, indices: Sequence[int] | None = None

@@ -42,7 +42,8 @@ def indices_where(
 
     It may use the columns of the view ``trials`` and SQLite's functions, as in
     ``status = 'failed' OR results ->> '$.loss' > 3``. Of trials that no run has
-    touched there is no row, and so they are never among them.
+    touched there is no row, and so they are never among them, nor are those that are
+    set aside.
 
     Raises:
         ConfigurationError: it is not such an expression.
@@ -52,7 +53,8 @@ def indices_where(
         keys = trial_keys(storage, connection, experiment_id)
         values = keys.ids.prefix, keys.experiment_id, keys.first, keys.last
         found = _chosen(connection, expression, query, values)
-    return [index for (index,) in found]
+    indices = [index for (index,) in found]
+    return indices if keys.is_plain else [i for i in indices if i in keys.asked]
 
 
 def _chosen(

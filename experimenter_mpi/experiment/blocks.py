@@ -8,74 +8,47 @@ nothing of this: its one grid is the experiment's ``expansion``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import boxes
+from .boxes import Parts
 from .copies import copied
 from .grid import Expansion
+from .ranges import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .boxes import Box
-
-GRID, TABLE, SUGGESTIONS = "grid", "table", "suggestions"
+KINDS = GRID, TABLE, SUGGESTIONS = "grid", "table", "suggestions"
 
 
 class Grid:
-    """Points of one configuration's grid: of all places, or of those in ``boxes``.
-
-    Boxes are disjoint, and the trials are in their order, one box after the other.
-    """
+    """Points of one configuration's grid: all, or those that ``parts`` has."""
 
     kind = GRID
 
-    def __init__(
-        self, expansion: Expansion, parts: Iterable[Box] | None = None
-    ) -> None:
+    def __init__(self, expansion: Expansion, parts: Parts | None = None) -> None:
         self.expansion = expansion
-        whole = boxes.whole(boxes.lengths_of(expansion))
-        self.boxes = (whole,) if parts is None else tuple(parts)
-        self._is_whole = self.boxes == (whole,)
-        self._firsts = []
-        self.size = 0
-        for box in self.boxes:
-            self._firsts.append(self.size)
-            self.size += box.size
+        if parts is None:
+            whole = boxes.whole(boxes.lengths_of(expansion))
+            parts = Parts(expansion.size, [whole])
+        self.parts = parts
+
+    @property
+    def size(self) -> int:
+        return self.parts.size
 
     def __getitem__(self, k: int) -> dict[str, Any]:
         """Return the configuration of the block's k-th trial, a new one each time."""
-        return self.expansion[self.place(k)]
+        return self.expansion[self.parts.place(k)]
 
-    def place(self, k: int) -> int:
-        """Return the place in the grid of the block's k-th trial."""
-        if self._is_whole:
-            return k
-        for first, box in zip(self._firsts, self.boxes, strict=True):
-            if k < first + box.size:
-                return box.place(k - first)
-        raise IndexError(k)
-
-    def places(self) -> Iterator[range]:
-        """Yield the places in the grid, in the order of the trials."""
-        return (piece for box in self.boxes for piece in box.places())
-
-    def parts(self) -> Iterator[tuple[int, Box]]:
-        """Yield each box with the first trial of the block that is in it."""
-        return zip(self._firsts, self.boxes, strict=True)
-
+    @property
     def plain(self) -> dict[str, Any]:
-        """Return what the block is stored as, variables and all."""
-        stored: dict[str, Any] = {"configuration": self.expansion.configuration}
-        if not self._is_whole:
-            stored["lengths"] = list(self.boxes[0].lengths)
-            stored["boxes"] = [
-                [boxes.plain(chosen) for chosen in box.indices] for box in self.boxes
-            ]
-        return stored
+        """What the block is stored as, variables and all, beside its ``parts``."""
+        return self.expansion.configuration
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _grid, (self.expansion.configuration, self.boxes)
+        return _grid, (self.expansion.configuration, self.parts)
 
 
 class Table:
@@ -93,6 +66,7 @@ class Table:
         found: dict[str, Any] = copied(self.rows[k])
         return found
 
+    @property
     def plain(self) -> dict[str, Any]:
         return {"rows": self.rows}
 
@@ -145,24 +119,36 @@ class Blocks:
         return Blocks, (tuple(block for _, block in self._blocks),)
 
 
-def _grid(configuration: dict[str, Any], parts: tuple[Box, ...]) -> Grid:
+class Study(NamedTuple):
+    """The trials that an experiment ever had, and the numbers of those asked for."""
+
+    blocks: Blocks
+    asked: Numbers
+
+    @property
+    def aside(self) -> Numbers:
+        """The numbers of the trials that are not asked for any more."""
+        return Numbers([range(self.blocks.size)]) - self.asked
+
+
+def _grid(configuration: dict[str, Any], parts: Parts) -> Grid:
     return Grid(Expansion(configuration), parts)
 
 
-def from_plain(kind: str, stored: Any, count: int) -> Grid | Table:
-    """Make a block again of what its ``plain`` gave, of so many trials.
+def from_plain(kind: str, stored: Any, parts: Any, count: int) -> Grid | Table:
+    """Make a block of so many trials again, of its ``plain`` and that of its parts.
 
     Raises:
-        ValueError: it does not describe a block of that kind and size.
+        ValueError: this does not describe a block of that kind and size.
         ConfigurationError: its configuration cannot be expanded.
     """
-    if not isinstance(stored, dict):
-        msg = f"it is not a dict, but {type(stored).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - of a file, not of a caller
     if kind == GRID:
-        block: Grid | Table = _stored_grid(stored)
+        expansion = Expansion(stored)
+        block: Grid | Table = Grid(expansion)
+        if parts is not None:
+            block = Grid(expansion, boxes.parts(expansion.size, parts))
     elif kind in (TABLE, SUGGESTIONS):
-        block = _stored_table(stored, kind)
+        block = Table(_rows(stored), kind)
     else:
         msg = f"its kind is {kind!r}"
         raise ValueError(msg)
@@ -172,33 +158,9 @@ def from_plain(kind: str, stored: Any, count: int) -> Grid | Table:
     return block
 
 
-def _stored_table(stored: dict[str, Any], kind: str) -> Table:
-    rows = stored.get("rows")
+def _rows(stored: Any) -> list[dict[str, Any]]:
+    rows = stored.get("rows") if isinstance(stored, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         msg = "its rows are not a list of dicts"
         raise ValueError(msg)
-    return Table(rows, kind)
-
-
-def _stored_grid(stored: dict[str, Any]) -> Grid:
-    configuration, lengths = stored.get("configuration"), stored.get("lengths")
-    expansion = Expansion(configuration)  # type: ignore[arg-type] # which looks itself
-    if lengths is None:
-        return Grid(expansion)
-    own = list(boxes.lengths_of(expansion))
-    if lengths not in (own, [expansion.size]):
-        msg = f"its axes are {own} long, and {lengths!r} is stored"
-        raise ValueError(msg)
-    try:
-        parts = [_stored_box(tuple(lengths), box) for box in stored["boxes"]]
-    except (TypeError, KeyError) as error:
-        msg = f"it does not say which points of its grid it has ({error!r})"
-        raise ValueError(msg) from error
-    return Grid(expansion, parts)
-
-
-def _stored_box(lengths: tuple[int, ...], box: Any) -> Box:
-    pairs = zip(box, lengths, strict=True)
-    return boxes.Box(
-        lengths, tuple(boxes.from_plain(each, length) for each, length in pairs)
-    )
+    return rows

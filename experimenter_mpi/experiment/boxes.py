@@ -7,9 +7,10 @@ taken away is a handful of boxes, however many points that are.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .ranges import Ranges
+from .ranges import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ class Box(NamedTuple):
     """The product of some indices of each axis; ``lengths`` are those of the axes."""
 
     lengths: tuple[int, ...]
-    indices: tuple[Ranges, ...]
+    indices: tuple[Numbers, ...]
 
     @property
     def size(self) -> int:
@@ -29,11 +30,6 @@ class Box(NamedTuple):
         for chosen in self.indices:
             size *= chosen.size
         return size
-
-    @property
-    def is_whole(self) -> bool:
-        sizes = tuple(chosen.size for chosen in self.indices)
-        return sizes == self.lengths
 
     def place(self, k: int) -> int:
         """Return the place in the grid of the box's k-th point."""
@@ -54,7 +50,7 @@ class Box(NamedTuple):
 def whole(lengths: Iterable[int]) -> Box:
     """Return the box that is the whole grid of axes so long."""
     lengths = tuple(lengths)
-    return Box(lengths, tuple(Ranges([range(length)]) for length in lengths))
+    return Box(lengths, tuple(Numbers([range(length)]) for length in lengths))
 
 
 def lengths_of(expansion: Expansion) -> tuple[int, ...]:
@@ -63,7 +59,7 @@ def lengths_of(expansion: Expansion) -> tuple[int, ...]:
     return (expansion.size,) if expansion.matched else lengths
 
 
-def flattened(lengths: Sequence[int], indices: Sequence[Ranges]) -> Iterator[range]:
+def flattened(lengths: Sequence[int], indices: Sequence[Numbers]) -> Iterator[range]:
     """Yield the places of a product of indices in a grid of these axes, ascending."""
     pieces: Iterable[range] = [range(1)]
     weight = 1
@@ -77,18 +73,18 @@ def flattened(lengths: Sequence[int], indices: Sequence[Ranges]) -> Iterator[ran
     return iter(pieces)
 
 
-def _scaled(chosen: Ranges, weight: int) -> list[range]:
+def _scaled(chosen: Numbers, weight: int) -> list[range]:
     return [range(p.start * weight, p.stop * weight) for p in chosen.pieces]
 
 
-def _repeated(chosen: Ranges, weight: int, inner: list[range]) -> Iterator[range]:
+def _repeated(chosen: Numbers, weight: int, inner: list[range]) -> Iterator[range]:
     for index in chosen:
         start = index * weight
         for piece in inner:
             yield range(start + piece.start, start + piece.stop)
 
 
-def within(box: Box, indices: Sequence[Ranges]) -> Iterator[range]:
+def within(box: Box, indices: Sequence[Numbers]) -> Iterator[range]:
     """Yield, ascending, which of the box's points lie at these indices: their k."""
     ranks = [
         _ranks(chosen, wanted)
@@ -97,7 +93,7 @@ def within(box: Box, indices: Sequence[Ranges]) -> Iterator[range]:
     return flattened([chosen.size for chosen in box.indices], ranks)
 
 
-def _ranks(chosen: Ranges, wanted: Ranges) -> Ranges:
+def _ranks(chosen: Numbers, wanted: Numbers) -> Numbers:
     """Return the places among the chosen numbers of those that are wanted."""
     ranks, before, pieces = [], 0, iter((chosen & wanted).pieces)
     piece = next(pieces, None)
@@ -107,10 +103,10 @@ def _ranks(chosen: Ranges, wanted: Ranges) -> Ranges:
             ranks.append(range(start, start + len(piece)))
             piece = next(pieces, None)
         before += len(own)
-    return Ranges(ranks)
+    return Numbers(ranks)
 
 
-def without(box: Box, indices: Sequence[Ranges]) -> Iterator[Box]:
+def without(box: Box, indices: Sequence[Numbers]) -> Iterator[Box]:
     """Yield disjoint boxes of what is not at these indices on every axis."""
     inside = list(box.indices)
     for axis, wanted in enumerate(indices):
@@ -124,17 +120,72 @@ def without(box: Box, indices: Sequence[Ranges]) -> Iterator[Box]:
             return
 
 
-def plain(chosen: Ranges) -> list[list[int]]:
-    """Return ranges as they are stored: ``[[0, 3], [7, 8]]``."""
+class Parts:
+    """Some points of a grid of ``size``, or all: disjoint boxes in their order."""
+
+    def __init__(self, size: int, boxes: Iterable[Box]) -> None:
+        self.boxes = tuple(boxes)
+        self.is_whole = len(self.boxes) == 1 and self.boxes[0].size == size
+        self._firsts = []
+        self.size = 0
+        for box in self.boxes:
+            self._firsts.append(self.size)
+            self.size += box.size
+
+    def __iter__(self) -> Iterator[tuple[int, Box]]:
+        """Yield each box with the first k of its points."""
+        return zip(self._firsts, self.boxes, strict=True)
+
+    def place(self, k: int) -> int:
+        """Return the place in the grid of the k-th point."""
+        if self.is_whole:
+            return k
+        for first, box in reversed([*self]):
+            if first <= k < self.size:
+                place: int = box.place(k - first)
+                return place
+        raise IndexError(k)
+
+    def places(self) -> Iterator[range]:
+        """Yield the places in the grid of all points, in their order."""
+        return (piece for box in self.boxes for piece in box.places())
+
+    def plain(self) -> dict[str, Any]:
+        """Return what is stored of them."""
+        return {
+            "lengths": list(self.boxes[0].lengths),
+            "boxes": [[_pairs(each) for each in box.indices] for box in self.boxes],
+        }
+
+
+def parts(size: int, stored: Any) -> Parts:
+    """Return the points of a grid of so many that were stored as ``plain`` gave them.
+
+    Raises:
+        ValueError: they are none of such a grid.
+    """
+    try:
+        lengths = tuple(stored["lengths"])
+        if math.prod(lengths) != size or any(type(each) is not int for each in lengths):
+            msg = f"axes of {lengths} points are stored for a grid of {size}"
+            raise ValueError(msg)
+        return Parts(size, [_box(lengths, each) for each in stored["boxes"]])
+    except (TypeError, KeyError, AttributeError) as error:
+        msg = f"it does not say which points of its grid it has ({error!r})"
+        raise ValueError(msg) from error
+
+
+def _box(lengths: tuple[int, ...], stored: Any) -> Box:
+    pairs = zip(stored, lengths, strict=True)
+    return Box(lengths, tuple(_numbers(each, length) for each, length in pairs))
+
+
+def _pairs(chosen: Numbers) -> list[list[int]]:
+    """Return numbers as they are stored: ``[[0, 3], [7, 8]]``."""
     return [[piece.start, piece.stop] for piece in chosen.pieces]
 
 
-def from_plain(pairs: Any, length: int) -> Ranges:
-    """Return the ranges that ``plain`` gave, of numbers below ``length``.
-
-    Raises:
-        ValueError: it gave none such.
-    """
+def _numbers(pairs: Any, length: int) -> Numbers:
     reached = 0
     pieces = []
     for start, stop in pairs:
@@ -146,4 +197,4 @@ def from_plain(pairs: Any, length: int) -> Ranges:
             raise ValueError(msg)
         pieces.append(range(start, stop))
         reached = stop
-    return Ranges(pieces)
+    return Numbers(pieces)

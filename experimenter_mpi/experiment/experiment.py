@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from .blocks import Study
+
 
 # As many as a UUID can tell apart.
 _SEEDS = 1 << 128
@@ -171,6 +173,11 @@ class Experiment:
     Iterating yields ``Trial`` objects, ``len()`` is their number, ``experiment[i]``
     computes trial *i* alone. The id is random unless given.
 
+    A stored experiment may be extended with another configuration; see ``execute``.
+    Its trials then keep their numbers, also those that are not asked for any more,
+    which ``len()`` does not count. ``assume`` says what the value of a parameter is in
+    trials that do not have it: ``assume={"b": 0}`` when ``b`` is new.
+
     Raises:
         ConfigurationError: the configuration cannot be expanded or copied, the
             arguments contradict each other, or ``seed`` is not an integer from 0 to
@@ -192,6 +199,7 @@ class Experiment:
         priority: Callable[[dict[str, Any]], float] | None = None,
         seed: int | None = None,
         reseed: bool = True,
+        assume: dict[str, Any] | None = None,
     ) -> None:
         self.name = _checked_name(name)
         self.function = function
@@ -212,6 +220,13 @@ class Experiment:
         self.priority = priority
         self._expansion = Expansion(configuration, where)
         self.given_seed = None if seed is None else _checked_seed(seed)
+        # Its trials, where they are not just those of its configuration.
+        self.study: Study | None = None
+        self.assume: dict[str, Any] = {}
+        if assume is not None:
+            from .assumption import checked  # which few experiments need
+
+            self.assume = checked(assume)
         self.reseed = reseed
         self.has_given_id = id is not None
         self.id = _experiment_id(id)
@@ -243,12 +258,14 @@ class Experiment:
         experiment_id: uuid.UUID,
         seed: int | None = None,
         configuration: dict[str, Any] | None = None,
+        study: Study | None = None,
     ) -> None:
         """Take over the id, seed and configuration that are stored, or rank 0's."""
         self.id = experiment_id
         self._stored_seed = seed
         if configuration is not None:
             self._expansion = Expansion(configuration)
+            self.study = study
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -258,21 +275,34 @@ class Experiment:
     def expansion(self) -> Expansion:
         return self._expansion
 
+    @property
+    def asked(self) -> tuple[range, ...]:
+        """The numbers of the trials that are asked for: all, if it was not extended."""
+        if self.study is None:
+            return (range(self._expansion.size),)
+        numbers: tuple[range, ...] = self.study.asked.pieces
+        return numbers
+
+    @property
+    def size(self) -> int:
+        """How many trials there are, also of those that are not asked for any more."""
+        return self._expansion.size if self.study is None else self.study.blocks.size
+
     def __len__(self) -> int:
-        return self._expansion.size
+        return sum(map(len, self.asked))
 
     def __getitem__(self, index: int) -> Trial:
         place = operator.index(index)
         if place < 0:
-            place += len(self)
-        if not 0 <= place < len(self):
-            msg = f"experiment '{self.name}' has {len(self)} trials, none at {index}"
+            place += self.size
+        if not 0 <= place < self.size:
+            msg = f"experiment '{self.name}' has {self.size} trials, none at {index}"
             raise IndexError(msg)
-        configuration = self._expansion[place]
-        return Trial(self.trial_ids[place], self.id, place, configuration)
+        trials = self._expansion if self.study is None else self.study.blocks
+        return Trial(self.trial_ids[place], self.id, place, trials[place])
 
     def __iter__(self) -> Iterator[Trial]:
-        return (self[index] for index in range(len(self)))
+        return (self[index] for piece in self.asked for index in piece)
 
     def __repr__(self) -> str:
         return f"<Experiment '{self.name}' of {len(self)} trials>"

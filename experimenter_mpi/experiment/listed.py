@@ -63,6 +63,11 @@ class ListedVariable(Variable):
 
     sequence = values
 
+    def with_absent(self, value: Any) -> ListedVariable:
+        """Return the same with a value where there is none."""
+        entries = (value if entry is ABSENT else entry for entry in self.entries)
+        return ListedVariable(self.names, entries)
+
     @property
     def may_lack(self) -> bool:  # type: ignore[override]
         """Whether there are trials without this parameter."""

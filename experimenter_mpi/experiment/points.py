@@ -13,7 +13,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..encoding import codec
-from .blocks import Table
+from .assumption import essential, filled
+from .blocks import Grid, Table
 from .listed import without_absent
 from .texts import texts_of
 from .variables import Variable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..encoding.codec import Rule
-    from .blocks import Grid
     from .grid import Axis, Expansion, Path
 
 # The largest float has 256 hexadecimal digits.
@@ -73,32 +73,33 @@ def _by_value(plain: dict[str, Any]) -> Any:
 # --- the points of blocks
 
 
-def filled(configuration: dict[str, Any], assume: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration with what is assumed of parameters that it lacks."""
-    if not assume:
-        return configuration
-    whole = dict(configuration)
-    for key, value in assume.items():
-        if key not in whole:
-            whole[key] = value
-        elif isinstance(value, dict) and isinstance(whole[key], dict):
-            whole[key] = filled(whole[key], value)
-    return whole
+def essence(
+    block: Grid | Table, assume: dict[str, Any], keep: frozenset[Path] = frozenset()
+) -> Grid | Table:
+    """Return a block of the same points, which says only what makes them differ.
+
+    That is all but what is derived, and what is assumed where it is missing; see
+    ``essential``.
+    """
+    if isinstance(block, Table):
+        if not assume:
+            return block
+        return Table((filled(row, assume) for row in block.rows), block.kind)
+    found = essential(block.expansion, assume, keep)
+    if found is block.expansion:
+        return block
+    return Grid(found, None if block.parts.is_whole else block.parts)
 
 
-def digests(block: Grid | Table, assume: dict[str, Any]) -> Iterator[bytes]:
-    """Yield 16 bytes for each trial of a block, equal for equal points."""
-    texts = (
-        (text(filled(row, assume)) for row in block.rows)
-        if isinstance(block, Table)
-        else _texts_of_grid(block, assume)
-    )
+def digests(block: Grid | Table) -> Iterator[bytes]:
+    """Yield 16 bytes for each trial of a block, equal for equal configurations."""
+    texts = map(text, block.rows) if isinstance(block, Table) else _texts_of_grid(block)
     return (blake2b(each.encode(), digest_size=16).digest() for each in texts)
 
 
-def _texts_of_grid(grid: Grid, assume: dict[str, Any]) -> Iterator[str]:
-    template = _Template(grid.expansion, assume)
-    for piece in grid.places():
+def _texts_of_grid(grid: Grid) -> Iterator[str]:
+    template = _Template(grid.expansion)
+    for piece in grid.parts.places():
         if len(piece) == grid.expansion.size:
             yield from template.all()
         else:
@@ -108,10 +109,9 @@ def _texts_of_grid(grid: Grid, assume: dict[str, Any]) -> Iterator[str]:
 class _Template:
     """The texts of a grid's points: what is the same in all is written once."""
 
-    def __init__(self, expansion: Expansion, assume: dict[str, Any]) -> None:
+    def __init__(self, expansion: Expansion) -> None:
         slots: list[Path] = []
-        configuration = filled(expansion.configuration, assume)
-        self._text = _written(configuration, (), slots)
+        self._text = _written(expansion.configuration, (), slots)
         self._size = expansion.size
         self._axes = [_texts_of(axis) for axis in expansion.axes]
         self._matched = [_texts_of(axis) for axis in expansion.matched]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Ranges:
+class Numbers:
     """An immutable set of numbers from 0, kept as ranges: a million may take one.
 
     ``pieces`` ascend, none is empty, and none touches the next. ``ranges[k]`` is the
@@ -28,7 +29,7 @@ class Ranges:
             self.size += len(piece)
 
     @classmethod
-    def of(cls, numbers: Iterable[int]) -> Ranges:
+    def of(cls, numbers: Iterable[int]) -> Numbers:
         """Return the ranges of ascending numbers."""
         return cls(range(number, number + 1) for number in numbers)
 
@@ -48,7 +49,7 @@ class Ranges:
         return bool(self.pieces)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Ranges):
+        if not isinstance(other, Numbers):
             return NotImplemented
         return self.pieces == other.pieces
 
@@ -56,24 +57,32 @@ class Ranges:
         return hash(self.pieces)
 
     def __repr__(self) -> str:
-        return f"Ranges({list(self.pieces)})"
+        return f"Numbers({list(self.pieces)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ranges, (self.pieces,)
+        return Numbers, (self.pieces,)
 
-    def __and__(self, other: Ranges) -> Ranges:
-        return Ranges(_common(self.pieces, other.pieces))
+    def __and__(self, other: Numbers) -> Numbers:
+        return Numbers(common(iter(self.pieces), iter(other.pieces)))
 
-    def __sub__(self, other: Ranges) -> Ranges:
-        return Ranges(_left(self.pieces, other.pieces))
+    def __sub__(self, other: Numbers) -> Numbers:
+        return Numbers(_left(self.pieces, other.pieces))
 
-    def __or__(self, other: Ranges) -> Ranges:
+    def __or__(self, other: Numbers) -> Numbers:
         pieces = sorted((*self.pieces, *other.pieces), key=_start)
-        return Ranges(_left_to_right(pieces))
+        return Numbers(_left_to_right(pieces))
 
-    def shifted(self, by: int) -> Ranges:
+    def between(self, start: int, stop: int) -> Iterator[int]:
+        """Yield the numbers from ``start`` on that are below ``stop``."""
+        first = _last_at_most(self.pieces, start, _start) if self.pieces else 0
+        for piece in islice(self.pieces, first, None):
+            if piece.start >= stop:
+                return
+            yield from range(max(piece.start, start), min(piece.stop, stop))
+
+    def shifted(self, by: int) -> Numbers:
         """Return every number plus ``by``."""
-        return Ranges(range(each.start + by, each.stop + by) for each in self.pieces)
+        return Numbers(range(each.start + by, each.stop + by) for each in self.pieces)
 
 
 def _start(piece: range) -> int:
@@ -117,15 +126,17 @@ def _left_to_right(pieces: Iterable[range]) -> Iterator[range]:
             reached = piece.stop
 
 
-def _common(ours: tuple[range, ...], theirs: tuple[range, ...]) -> Iterator[range]:
-    i = j = 0
-    while i < len(ours) and j < len(theirs):
-        one, other = ours[i], theirs[j]
-        yield range(max(one.start, other.start), min(one.stop, other.stop))
+def common(ours: Iterator[range], theirs: Iterator[range]) -> Iterator[range]:
+    """Yield what ascending ranges have in common with others."""
+    one, other = next(ours, None), next(theirs, None)
+    while one is not None and other is not None:
+        start, stop = max(one.start, other.start), min(one.stop, other.stop)
+        if start < stop:
+            yield range(start, stop)
         if one.stop <= other.stop:
-            i += 1
+            one = next(ours, None)
         else:
-            j += 1
+            other = next(theirs, None)
 
 
 def _left(ours: tuple[range, ...], theirs: tuple[range, ...]) -> Iterator[range]:

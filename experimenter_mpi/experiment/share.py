@@ -35,6 +35,13 @@ class Share(NamedTuple):
         """Return how many of so many trials are in the share."""
         return len(range(self.number - 1, trials, self.total))
 
+    def count(self, ranges: Iterable[range]) -> int:
+        """Return how many of the trials of ascending ranges are in the share."""
+        return sum(
+            len(range(self._first_from(piece.start), piece.stop, self.total))
+            for piece in ranges
+        )
+
     def of(self, ranges: Iterable[range]) -> Iterator[range]:
         """Yield the trials of ascending ranges that are in the share."""
         if self.total == 1:

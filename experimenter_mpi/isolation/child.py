@@ -22,7 +22,7 @@ from ..coordination.questions import Questions
 from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess, message_of
-from ..trial.briefing import experiment_of, unpack
+from ..trial.briefing import experiment_of
 from ..trial.context import Context
 from ..trial.functions import prepare
 from ..trial.signals import Handlers, deferred, tell_on_quit
@@ -78,9 +78,7 @@ def _serve(wire: Wire, job: Briefing) -> None:
 
 def _prepared(job: Briefing, parent: Parent) -> InProcess:
     experiment = experiment_of(job)
-    configuration = None if job.configuration is None else unpack(job.configuration)
-    experiment.become(job.experiment_id, job.seed, configuration)
-    experiment.reseed = job.reseed
+    job.tell(experiment)
     function, store = prepare(experiment, job.include)
     arrays = SharedArrays(job.arrays_folder, job.lock_token, parent)
     context = Context(

@@ -126,7 +126,7 @@ class Campaign:
         experiment, options, progress = self._experiment, self._options, self._progress
         counts = self._session.trials.counts(experiment.id, options.share)
         remaining = min(stored.trials - progress.done, self._left(stored, counts))
-        trials, share = len(experiment), options.share
+        share = options.share
         skipped, failed = stored.counts[Status.FINISHED], progress.failed
         if options.only is None:
             again = options.retry_failed
@@ -134,7 +134,7 @@ class Campaign:
         return RunSummary(
             experiment.id,
             experiment.name,
-            trials if share is None else share.size(trials),
+            len(experiment) if share is None else share.count(experiment.asked),
             skipped,
             counts[Status.FINISHED] - skipped,
             failed,
@@ -154,11 +154,15 @@ class Campaign:
         # First of all: what a run left that met a full disk may be what fills it.
         self._session.sweep_leftovers()
         overwrites = reset_own_share(self._experiment, self._session, self._options)
-        self._session.experiments.enrol(
+        change = self._session.experiments.enrol(
             self._experiment,
             force_overwrite=overwrites,
             id_by_content=self._options.share is not None,
+            extend=self._options.extend,
         )
+        if change:
+            name = self._experiment.name
+            self._progress.note(f"experiment '{name}' was extended: {change}")
 
     def _examined(self) -> Stored:
         experiment, session, options = self._experiment, self._session, self._options

@@ -41,6 +41,7 @@ def execute(
     share: tuple[int, int] | str | None = None,
     keep_snapshots: int | str = "all",
     keep_diff: bool = False,
+    extend: bool = False,
 ) -> RunSummary:
     """Run the unfinished trials of ``experiment`` and keep them in ``database``.
 
@@ -79,10 +80,16 @@ def execute(
             finished, and the one that it went on from until then.
         keep_diff: Keep with the run how the files of its code differ from the git
             commit, up to 100,000 characters.
+        extend: Go on with a configuration that has changed. Points that are new become
+            new trials. Trials that are there keep their ids, results and snapshots;
+            those whose points are no longer asked for are set aside: they stay stored,
+            are not run, and are not counted. Without it, a changed configuration is an
+            ExperimentMismatchError which says how many trials that would be.
 
     Raises:
         ConfigurationError: an option has a value that means nothing.
-        ExperimentMismatchError: the name is stored with another configuration.
+        ExperimentMismatchError: the name is stored with another configuration, and
+            ``extend`` was not given; or with another function.
         DatabaseLockedError: another run is writing to the database.
         DatabaseWriteError: it cannot be written: read-only, or no room is left.
         ScriptError: a named function is not there.
@@ -105,6 +112,7 @@ def execute(
         share=share,
         keep_snapshots=keep_snapshots,
         keep_diff=keep_diff,
+        extend=extend,
     )
     folder = None if directory is None else os.path.abspath(directory)
     chosen = as_mode(mode)
@@ -172,6 +180,9 @@ def as_mode(mode: Any) -> Mode:
 def _options(**given: Any) -> Options:
     if given["on_error"] not in ("record", "raise"):
         msg = f'on_error must be "record" or "raise", not {given["on_error"]!r}'
+        raise ConfigurationError(msg)
+    if given["extend"] and given["force_overwrite"]:
+        msg = "extend keeps what is stored, and force_overwrite deletes it: choose one"
         raise ConfigurationError(msg)
     timeout = given["trial_timeout"]
     if timeout is not None and not timeout > 0:

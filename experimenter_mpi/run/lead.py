@@ -21,7 +21,13 @@ from ..errors import (
 )
 from ..exit_codes import EXIT_FAILED_TRIALS, EXIT_STOPPED, EXIT_WRONG
 from ..trial import script as scripts
-from ..trial.briefing import Briefing, origin_of, pack_if_possible, script_of
+from ..trial.briefing import (
+    Briefing,
+    origin_of,
+    pack_if_possible,
+    pack_study,
+    script_of,
+)
 from ..trial.functions import working_in
 from ..trial.outcome import Place
 from ..trial.signals import telling_on_quit
@@ -160,6 +166,7 @@ class Lead:
             seed=experiment.seed,
             bar_on=self._progress.bar_on,
             log=self._options.log and self._options.log[:],  # a plain tuple
+            study=pack_study(experiment),
         )
 
     # --- the end

@@ -8,15 +8,17 @@ from ..errors import ExperimentMismatchError, NotFoundError
 from ..trial.outcome import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..database.session import Session
     from ..experiment.experiment import Experiment
     from ..experiment.share import Share
     from .summary import Options
 
 
-def indices_of(share: Share, trials: int) -> list[int]:
-    """Return the indices of a share of so many trials."""
-    return [index for piece in share.of([range(trials)]) for index in piece]
+def indices_of(share: Share, trials: Iterable[range]) -> list[int]:
+    """Return the indices of a share of these trials."""
+    return [index for piece in share.of(trials) for index in piece]
 
 
 def reset_own_share(experiment: Experiment, session: Session, options: Options) -> bool:
@@ -42,5 +44,5 @@ def reset_own_share(experiment: Experiment, session: Session, options: Options) 
         if finished > session.trials.counts(stored["id"], share)[Status.FINISHED]:
             raise
         return True
-    session.upkeep.reset(experiment.id, indices_of(share, len(experiment)))
+    session.upkeep.reset(experiment.id, indices_of(share, experiment.asked))
     return False

@@ -40,10 +40,17 @@ def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:
         ConfigurationError: says which.
     """
     beyond = max(chosen, default=0)
-    if beyond >= len(experiment):
+    if beyond >= experiment.size:
         msg = (
-            f"experiment '{experiment.name}' has trials 0 to {len(experiment) - 1}, "
+            f"experiment '{experiment.name}' has trials 0 to {experiment.size - 1}, "
             f"not {beyond}"
+        )
+        raise ConfigurationError(msg)
+    aside = [i for i in chosen if not any(i in piece for piece in experiment.asked)]
+    if aside:
+        msg = (
+            f"trial {min(aside)} of '{experiment.name}' is set aside: it is not asked "
+            "for any more; put its values back and run with --extend"
         )
         raise ConfigurationError(msg)
 

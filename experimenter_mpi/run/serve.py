@@ -20,7 +20,7 @@ from ..mpi import launch
 from ..output import above_bar, safe, say
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess
-from ..trial.briefing import Briefing, unpack
+from ..trial.briefing import Briefing
 from ..trial.context import Context
 from ..trial.functions import prepare, working_in
 from ..trial.signals import outliving_signals
@@ -199,7 +199,5 @@ def _experiment(job: Briefing, local: Experiment | None) -> Experiment:
             f"executes '{job.name}': call execute() on every rank in the same way"
         )
         raise ScriptError(msg)
-    configuration = None if job.configuration is None else unpack(job.configuration)
-    local.become(job.experiment_id, job.seed, configuration)
-    local.reseed = job.reseed
+    job.tell(local)
     return local

@@ -76,7 +76,8 @@ class Options(NamedTuple):
     ``only`` are the indices of the trials to run, None for all, and ``share`` is the
     part of them that is this run's. ``keep_snapshots`` is how many of a trial's newest
     snapshots are kept, None for all. ``keep_diff`` is whether the run keeps how its
-    code differs from the commit. ``log`` is what each rank logs where to.
+    code differs from the commit. ``log`` is what each rank logs where to. ``extend``
+    takes a changed configuration over.
     """
 
     force_overwrite: bool = False
@@ -91,3 +92,4 @@ class Options(NamedTuple):
     keep_snapshots: int | None = None
     keep_diff: bool = False
     log: Log | None = None
+    extend: bool = False

@@ -52,7 +52,8 @@ class Briefing(NamedTuple):
     is how many ranks work, None where all but rank 0 do. Random streams of trials
     follow from ``seed``; ``reseed`` says that it seeds the global generators too.
     ``bar_on`` names the standard streams that end on the terminal where rank 0 draws a
-    bar. ``log`` are level and file of ``run.log.Log``.
+    bar. ``log`` are level and file of ``run.log.Log``. ``study`` is pickled as
+    ``configuration`` is, and None where the trials are just those of that.
     """
 
     name: str
@@ -74,6 +75,16 @@ class Briefing(NamedTuple):
     seed: int | None = None
     bar_on: tuple[str, ...] = ()
     log: tuple[str, str | None] | None = None
+    study: bytes | None = None
+
+    def tell(self, experiment: Experiment) -> None:
+        """Give an experiment of this name what rank 0's has."""
+        configuration, study = (
+            None if packed is None else unpack(packed)
+            for packed in (self.configuration, self.study)
+        )
+        experiment.become(self.experiment_id, self.seed, configuration, study)
+        experiment.reseed = self.reseed
 
     def pack(self) -> bytes:
         return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
@@ -91,6 +102,25 @@ def pack_if_possible(value: Any) -> bytes | None:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001 - pickle raises whatever an object's hook raises
         return None
+
+
+def pack_study(experiment: Experiment) -> bytes | None:
+    """Pickle the trials of an experiment that was extended.
+
+    Raises:
+        ScriptError: something in their configurations cannot be pickled.
+    """
+    if experiment.study is None:
+        return None
+    packed = pack_if_possible((experiment.configuration, experiment.study))
+    if packed is None:
+        msg = (
+            f"experiment '{experiment.name}' was extended, and its configurations "
+            "cannot be pickled for the workers: make what they hold in the trial "
+            "function, or use SerialMode() or MultithreadedMode()"
+        )
+        raise ScriptError(msg)
+    return pack_if_possible(experiment.study)
 
 
 def unpack(content: bytes) -> Any:

@@ -17,7 +17,7 @@ import pytest
 from support import swept
 from support.launch import Launches
 from support.moments import DATABASE
-from support.torture import RUN, SERIAL, Torture, summary
+from support.torture import RUN, SERIAL, Torture, ask, summary
 from support.witness import Witness, unreferenced
 
 
@@ -39,6 +39,7 @@ def undisturbed(tmp_path_factory):
     """A folder with the database of a sweep that ran to its end."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "exp.py").write_text(swept.SCRIPT)
+    ask(folder, swept.STUDY)
     with Launches(folder) as launches:
         launches.serial(*RUN).expect(0)
     return folder

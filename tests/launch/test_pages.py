@@ -12,7 +12,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.launches
-@pytest.mark.parametrize("name", ["random-numbers.md", "what-to-try.md", "schema.md"])
+@pytest.mark.parametrize(
+    "name", ["random-numbers.md", "what-to-try.md", "extending.md", "schema.md"]
+)
 def test_a_page_shows_what_happens(name, tmp_path):
     check_consoles(DOCS / name, tmp_path)
     check_snippets(DOCS / name, tmp_path)

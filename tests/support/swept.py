@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from experimenter_mpi import open_db
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
+    from uuid import UUID
 
     from experimenter_mpi.database.handle import ExperimentDatabase
 
 NAME = "torture"
 SCRIPT = """
+import json
 import numpy
+from pathlib import Path
 from experimenter_mpi import (
-    Experiment, IterableVariable, IntegerVariable,
+    Experiment, IterableVariable,
     get_latest_snapshot_from_global_database, save_snapshot_in_global_database,
 )
 
@@ -44,11 +48,14 @@ def trial(configuration, trial_id):
     field = state["field"]
     return {"n": n, "sums": state["sums"], "field": field[::-1], "few": field[:n + 9]}
 
-# Without arrays, with some that live in the database, with some in files of their own.
+# It says what is asked for, in any order of the parameters.
+study = json.loads(Path("study.json").read_text())
 experiment = Experiment("torture", function=trial, configuration={
-    "n": IntegerVariable(1, 8), "cells": IterableVariable([0, 500, 140_000]),
+    name: IterableVariable(values) for name, values in study.items()
 })
 """
+# Without arrays, with some that live in the database, with some in files of their own.
+STUDY = {"n": list(range(1, 9)), "cells": [0, 500, 140_000]}
 TRIALS = 24
 # Where the disk may be another machine's, a rollback journal takes the WAL's place.
 ON_SHARED_DISK = """
@@ -57,14 +64,28 @@ filesystem.is_local = lambda path: False
 """
 
 
+# n and cells
+Point: TypeAlias = tuple[int, int]
+
+
 class Content(NamedTuple):
     """What is seen of a database: keys of what is durable, and what it says.
 
-    ``finished`` is by trial index, ``snapshots`` by trial index and label.
+    ``finished`` is by the trial's point, ``snapshots`` by that and their label: trials
+    have other numbers where the experiment was extended on another way.
     """
 
-    finished: dict[int, str]
-    snapshots: dict[tuple[int, str | None], str]
+    finished: dict[Point, str]
+    snapshots: dict[tuple[Point, str | None], str]
+
+
+def any_study(rng: random.Random) -> dict[str, list[int]]:
+    """Return what a script may ask for meanwhile: some values, in any order."""
+    names = rng.sample(list(STUDY), len(STUDY))
+    return {
+        name: rng.sample(STUDY[name], rng.randint(1, len(STUDY[name])))
+        for name in names
+    }
 
 
 def content(path: Path) -> Content:
@@ -75,11 +96,14 @@ def content(path: Path) -> Content:
 
 def _content(database: ExperimentDatabase) -> Content:
     seen = Content({}, {})
-    for index, trial in enumerate(database.get_trials_by_name(NAME)):
+    ids: dict[Point, UUID] = {}
+    for trial in database.get_trials_by_name(NAME, set_aside=True):
+        point = trial.configuration["n"], trial.configuration["cells"]
+        assert ids.setdefault(point, trial.id) == trial.id, f"{point} is there twice"
         if trial.has_finished:
-            seen.finished[index] = fingerprint([trial.configuration, trial.results])
+            seen.finished[point] = fingerprint([trial.configuration, trial.results])
         for snapshot in database.get_snapshots(trial.id):
-            key = index, snapshot.label
+            key = point, snapshot.label
             assert key not in seen.snapshots, f"snapshot {key} was saved twice"
             seen.snapshots[key] = fingerprint(snapshot.state)
     return seen

@@ -6,6 +6,7 @@ The suite does a few rounds of it, ``scripts/torture`` hundreds.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import signal
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 
     from support.launch import Running
 
-OPTIONS = ("--db", DATABASE, "--progress", "none")
+OPTIONS = ("--db", DATABASE, "--progress", "none", "--extend")
 RUN = (*PACKAGE, "run", "exp.py", *OPTIONS)
 RANKS = 3
+STUDY = "study.json"
 SERIAL = "serial"
-# The part of the rounds that has a rollback journal instead of a WAL.
+# The part of the rounds that has a rollback journal instead of a WAL, and of the runs
+# in them that ask for other trials than the one before.
 SHARED_DISKS = 0.3
+OTHER_STUDIES = 0.5
 DEADLINE = 60.0
 
 
@@ -52,6 +56,7 @@ class Round:
     partial_files: int = 0
     lost_files: int = 0
     hot_journals: int = 0
+    extensions: int = 0
 
 
 class Torture:
@@ -83,9 +88,13 @@ class Torture:
         folder = self._made(f"{how}-{number}", shared_disk=done.shared_disk)
         with Witness(folder / DATABASE) as witness:
             for _ in range(rng.randint(1, self._most_kills)):
+                if rng.random() < OTHER_STUDIES:
+                    ask(folder, swept.any_study(rng))
+                    done.extensions += 1
                 self._run_and_kill(how, folder, rng, done)
                 with witness.standing_still():
                     self._look_at_remains(folder, done)
+            ask(folder, swept.STUDY)
             self._start(how, folder).wait(DEADLINE).expect(0)
         witness.look()
         done.wrong += dict.fromkeys(witness.wrong)
@@ -106,6 +115,7 @@ class Torture:
         folder.mkdir()
         more = swept.ON_SHARED_DISK if shared_disk else ""
         (folder / "exp.py").write_text(swept.SCRIPT + more)
+        ask(folder, swept.STUDY)
         return folder
 
     def _start(self, how: str, folder: Path) -> Running:
@@ -166,9 +176,15 @@ class Torture:
             done.wrong.append("the results are not those of an undisturbed run")
         if (verdict := soundness(database)) != "ok":
             done.wrong.append(f"at the end: {verdict}")
-        left = {path.name for path in folder.iterdir()} - {"exp.py", "__pycache__"}
+        ours = {"exp.py", STUDY, "__pycache__"}
+        left = {path.name for path in folder.iterdir()} - ours
         if left != {database.name, arrays.name}:
             done.wrong.append(f"left over: {sorted(left)}")
+
+
+def ask(folder: Path, study: dict[str, list[int]]) -> None:
+    """Let the next run ask for these trials."""
+    (folder / STUDY).write_text(json.dumps(study))
 
 
 def kill(running: Running, rng: random.Random) -> None:
@@ -184,7 +200,14 @@ def kill(running: Running, rng: random.Random) -> None:
 
 def summary(rounds: Sequence[Round]) -> str:
     """Return a table with a line per way of running, and below it what was wrong."""
-    counted = ("shared_disk", "looks", "hot_journals", "partial_files", "lost_files")
+    counted = (
+        "shared_disk",
+        "extensions",
+        "looks",
+        "hot_journals",
+        "partial_files",
+        "lost_files",
+    )
     moments = [moment.__name__ for moment in MOMENTS]
     table = [("how", "rounds", "kills", *moments, *counted, "wrong")]
     for how in dict.fromkeys(each.how for each in rounds):

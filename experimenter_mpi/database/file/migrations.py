@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ForeignDatabaseError, SchemaVersionError
 from ...program import program
-from . import version_1, version_5, version_7, views
+from . import version_1, version_5, version_7, version_8, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,7 @@ STEPS: list[Callable[[Connection], None]] = [
     version_5.rewrite,
     _name_databases,
     version_7.only_what_matters,
+    version_8.let_experiments_grow,
 ]
 
 

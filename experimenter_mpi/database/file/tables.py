@@ -57,6 +57,10 @@ experiments = Table(
     Column("seed", Text),
     # How the ids of its trials begin; their last twelve digits are their numbers.
     Column("trial_prefix", Text, nullable=False, server_default=""),
+    # Of an experiment that was extended: how many of its trials are asked for, and what
+    # parameters are taken to be in trials that do not have them.
+    Column("asked_count", Integer),
+    Column("assume", Text),
     sqlite_autoincrement=True,
 )
 
@@ -93,6 +97,17 @@ blocks = Table(
     Column("count", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("document", Text),
+    # Which points of its grid they are, as JSON: see boxes.py. NULL for all.
+    Column("parts", Text),
+)
+
+# Runs of trial numbers that are not asked for any more.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("experiment", Integer, primary_key=True, nullable=False),
+    Column("first", Integer, primary_key=True, nullable=False),
+    Column("count", Integer, nullable=False),
 )
 
 # How many trials of an experiment have finished: counting them would read them all.

@@ -97,8 +97,11 @@ def test_a_generator_in_another_state_is_told_of_in_words(db):
 
 def test_other_words_for_the_same_trials_are_the_same(db, stored):
     again = heat(seed=RepeatVariable(7, 2), n_steps=10, N=IterableVariable([1, 2, 3]))
-    with pytest.raises(ExperimentMismatchError, match="order of the variables"):
-        db.restore_from_db(again)  # there seed is the outer loop
+    assert db.restore_from_db(again).id == stored.id
+    # There seed is the outer loop, but trials keep the numbers that they have.
+    assert [trial.configuration for trial in again] == [
+        trial.configuration for trial in db.get_trials_by_name("heat")
+    ]
 
     same = heat(
         N=IterableVariable([1, 2, 3]), seed=IterableVariable([7, 7]), n_steps=10
@@ -114,8 +117,9 @@ def test_the_message_names_each_difference_with_both_values(db, stored, tmp_path
         "configuration: "
         "n_steps: 10 -> 20; N: IntegerVariable(1, 3) -> IntegerVariable(1, 5); "
         "seed: RepeatVariable(7, 2) -> (removed); extra.on: (new) -> True. "
-        "Rename it, or rerun with --overwrite (force_overwrite=True), which deletes "
-        "what is stored."
+        "Rerun with --extend (extend=True) to go on: 5 new trials, 0 kept, 6 set "
+        "aside. Or give it another name, to keep both apart; or rerun with --overwrite "
+        "(force_overwrite=True), which deletes what is stored."
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experimenter_mpi.experiment import blocks as stored
@@ -13,7 +14,7 @@ from experimenter_mpi.experiment import boxes
 from experimenter_mpi.experiment.blocks import Blocks, Grid, Table
 from experimenter_mpi.experiment.boxes import Box
 from experimenter_mpi.experiment.grid import Expansion
-from experimenter_mpi.experiment.ranges import Ranges
+from experimenter_mpi.experiment.ranges import Numbers
 from experimenter_mpi.experiment.variables import (
     IntegerVariable,
     IterableVariable,
@@ -23,9 +24,10 @@ from experimenter_mpi.experiment.variables import (
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=3)
 
 
-def grid_of(sizes, parts=None):
+def grid_of(sizes, *parts):
     axes = {f"x{i}": IntegerVariable(1, size) for i, size in enumerate(sizes)}
-    return Grid(Expansion(axes), parts)
+    expansion = Expansion(axes)
+    return Grid(expansion, boxes.Parts(expansion.size, parts) if parts else None)
 
 
 @st.composite
@@ -34,26 +36,28 @@ def part(draw):
     return Box(
         tuple(sizes),
         tuple(
-            Ranges.of(sorted(draw(st.sets(st.integers(0, size - 1), min_size=1))))
+            Numbers.of(sorted(draw(st.sets(st.integers(0, size - 1), min_size=1))))
             for size in sizes
         ),
     )
 
 
+@settings(deadline=None)
 @given(part())
 def test_a_part_of_a_grid_has_its_trials_in_the_grids_order(box):
-    whole, some = grid_of(box.lengths), grid_of(box.lengths, [box])
-    places = [some.place(k) for k in range(some.size)]
+    whole, some = grid_of(box.lengths), grid_of(box.lengths, box)
+    places = [some.parts.place(k) for k in range(some.size)]
 
     assert places == sorted(places)
-    assert places == [place for piece in some.places() for place in piece]
+    assert places == [place for piece in some.parts.places() for place in piece]
     assert [some[k] for k in range(some.size)] == [whole[place] for place in places]
 
 
+@settings(deadline=None)
 @given(part(), st.data())
 def test_what_is_taken_out_of_a_box_leaves_the_rest(box, data):
     taken = [
-        chosen & Ranges.of(sorted(data.draw(st.sets(st.integers(0, length - 1)))))
+        chosen & Numbers.of(sorted(data.draw(st.sets(st.integers(0, length - 1)))))
         for chosen, length in zip(box.indices, box.lengths, strict=True)
     ]
     inside = {place for k in boxes.within(box, taken) for place in map(box.place, k)}
@@ -69,7 +73,7 @@ def test_what_is_taken_out_of_a_box_leaves_the_rest(box, data):
 
 def test_numbers_go_from_block_to_block():
     blocks = Blocks(
-        [grid_of([2]), Table([{"a": 1}, {"b": 2}]), grid_of([3], [part_of(3, 1)])]
+        [grid_of([2]), Table([{"a": 1}, {"b": 2}]), grid_of([3], part_of(3, 1))]
     )
 
     assert [blocks[number] for number in range(blocks.size)] == [
@@ -84,7 +88,7 @@ def test_numbers_go_from_block_to_block():
 
 
 def part_of(size, *indices):
-    return Box((size,), (Ranges.of(indices),))
+    return Box((size,), (Numbers.of(indices),))
 
 
 def test_a_block_more_moves_no_number():
@@ -107,9 +111,7 @@ def test_ranges_of_numbers_are_found_in_their_blocks():
 
 def test_a_large_grid_costs_nothing():
     large = grid_of([1000, 1000, 1000])
-    more = grid_of(
-        [1000, 1000, 1000], [Box(large.boxes[0].lengths, large.boxes[0].indices)]
-    )
+    more = grid_of([1000, 1000, 1000], Box((10**9,), (Numbers([range(10**9)]),)))
     blocks = Blocks([large, more])
 
     assert blocks.size == 2 * 10**9
@@ -129,10 +131,13 @@ def test_each_trial_has_a_row_of_its_own():
     "block",
     [
         grid_of([2, 3]),
-        grid_of([3, 2], [Box((3, 2), (Ranges.of([0, 2]), Ranges.of([1])))]),
-        grid_of([3, 2], [Box((6,), (Ranges.of([0, 2, 3]),))]),
+        grid_of([3, 2], Box((3, 2), (Numbers.of([0, 2]), Numbers.of([1])))),
+        grid_of([3, 2], Box((6,), (Numbers.of([0, 2, 3]),))),
         Grid(Expansion({"only": 1})),
-        Grid(Expansion({"m": MatchIterableVariable([1, 2])}), [part_of(2, 1)]),
+        Grid(
+            Expansion({"m": MatchIterableVariable([1, 2])}),
+            boxes.Parts(2, [part_of(2, 1)]),
+        ),
         Table([{"a": 1}, {"b": [2]}]),
         Table([{"a": 1}], stored.SUGGESTIONS),
     ],
@@ -141,35 +146,43 @@ def test_a_block_is_the_same_when_it_is_read_again(block):
     trials = [block[k] for k in range(block.size)]
 
     for again in (
-        stored.from_plain(block.kind, block.plain(), block.size),
+        stored.from_plain(block.kind, block.plain, parts_of(block), block.size),
         pickle.loads(pickle.dumps(Blocks([block]))),
     ):
         assert [again[k] for k in range(len(trials))] == trials
 
 
+def parts_of(block):
+    """Give what is stored of a block besides its configuration."""
+    if isinstance(block, Table) or block.parts.is_whole:
+        return None
+    return json.loads(json.dumps(block.parts.plain()))
+
+
 CONFIGURATION = {"x": IterableVariable([1, 2, 3])}
-PART = {"configuration": CONFIGURATION, "lengths": [3]}
 
 
 @pytest.mark.parametrize(
-    ("kind", "plain", "count"),
+    ("kind", "plain", "parts", "count"),
     [
-        ("grid", {"configuration": CONFIGURATION}, 4),
-        ("grid", {**PART, "boxes": [[[[0, 4]]]]}, 4),
-        ("grid", {**PART, "boxes": [[[[2, 3], [0, 1]]]]}, 2),
-        ("grid", {**PART, "boxes": [[[[0, 1]], [[0, 1]]]]}, 1),
-        ("grid", {**PART, "boxes": [[[[-1, 1]]]]}, 2),
-        ("grid", {**PART, "boxes": [[[[0, True]]]]}, 1),
-        ("grid", {**PART, "boxes": None}, 1),
-        ("grid", {**PART, "lengths": [4], "boxes": [[[[0, 4]]]]}, 4),
-        ("grid", {**PART, "lengths": 3, "boxes": [[[[0, 3]]]]}, 3),
-        ("grid", [], 0),
-        ("table", {"rows": [1]}, 1),
-        ("table", {"rows": [{}]}, 2),
-        ("table", {}, 0),
-        ("other", {}, 0),
+        ("grid", CONFIGURATION, None, 4),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": [[[[0, 4]]]]}, 4),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": [[[[2, 3], [0, 1]]]]}, 2),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": [[[[0, 1]], [[0, 1]]]]}, 1),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": [[[[-1, 1]]]]}, 2),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": [[[[0, True]]]]}, 1),
+        ("grid", CONFIGURATION, {"lengths": [3], "boxes": None}, 1),
+        ("grid", CONFIGURATION, {"lengths": [4], "boxes": [[[[0, 4]]]]}, 4),
+        ("grid", CONFIGURATION, {"lengths": [3.0], "boxes": [[[[0, 3]]]]}, 3),
+        ("grid", CONFIGURATION, {"lengths": 3, "boxes": [[[[0, 3]]]]}, 3),
+        ("grid", CONFIGURATION, [], 0),
+        ("table", {"rows": [1]}, None, 1),
+        ("table", {"rows": [{}]}, None, 2),
+        ("table", {}, None, 0),
+        ("table", [], None, 0),
+        ("other", {}, None, 0),
     ],
 )
-def test_what_is_not_a_block_is_refused(kind, plain, count):
+def test_what_is_not_a_block_is_refused(kind, plain, parts, count):
     with pytest.raises(ValueError, match="."):
-        stored.from_plain(kind, plain, count)
+        stored.from_plain(kind, plain, parts, count)

@@ -10,16 +10,18 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experimenter_mpi.experiment import extension
+from experimenter_mpi.experiment.assumption import filled
 from experimenter_mpi.experiment.blocks import Blocks, Grid, Table
-from experimenter_mpi.experiment.extension import extended
+from experimenter_mpi.experiment.derived import Derived
+from experimenter_mpi.experiment.extension import derived_otherwise, extended
 from experimenter_mpi.experiment.factors import NotComparableError
 from experimenter_mpi.experiment.grid import Expansion
-from experimenter_mpi.experiment.points import filled, text
-from experimenter_mpi.experiment.ranges import Ranges
+from experimenter_mpi.experiment.points import text
+from experimenter_mpi.experiment.ranges import Numbers
 from experimenter_mpi.experiment.variables import (
     IntegerVariable,
     IterableVariable,
@@ -27,6 +29,7 @@ from experimenter_mpi.experiment.variables import (
     MatchIterableVariable,
     RepeatVariable,
 )
+from experimenter_mpi.experiment.zipped import zipped
 
 
 def blocks_of(*configurations):
@@ -67,6 +70,7 @@ VALUES = st.one_of(
 CONFIGURATIONS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 
+@settings(deadline=None)
 @given(st.lists(CONFIGURATIONS, min_size=1, max_size=5))
 def test_what_is_asked_for_is_there_and_nothing_twice(configurations):
     """However often and in whatever way an experiment is extended."""
@@ -79,6 +83,7 @@ def test_what_is_asked_for_is_there_and_nothing_twice(configurations):
         assert points(blocks, range(blocks.size)) == stored
 
 
+@settings(deadline=None)
 @given(st.lists(CONFIGURATIONS, min_size=1, max_size=4))
 def test_axes_tell_the_same_as_points(configurations):
     blocks = Blocks([])
@@ -93,6 +98,7 @@ def test_axes_tell_the_same_as_points(configurations):
         blocks = after
 
 
+@settings(deadline=None)
 @given(CONFIGURATIONS, CONFIGURATIONS, st.sampled_from([0, 1, "a"]))
 def test_what_is_assumed_holds_for_trials_without_the_parameter(old, new, value):
     blocks, asked = extend(blocks_of(old), new, b=value)
@@ -202,5 +208,77 @@ def test_a_grid_that_is_too_large_to_be_looked_at_is_compared_by_its_axes():
 
     found = extended(blocks_of(large), Expansion(more))
 
-    assert found.kept == Ranges([range(10**10)])
+    assert found.kept == Numbers([range(10**10)])
     assert found.new.size == 100**3 * 101**2 - 10**10
+
+
+# --- parameters that move together, and derived ones
+
+
+def test_parameters_that_move_together_are_one_axis():
+    old = {**zipped(T=[1, 2], h=[10, 20]), "x": IntegerVariable(1, 2)}
+    new = {"x": IntegerVariable(1, 3), **zipped(h=[20, 30, 10], T=[2, 3, 1.0])}
+
+    assert numbers(new, old) == list(range(9))
+    assert numbers({"T": 1, "h": IterableVariable([10, 20]), "x": 1}, old) == [0, 4]
+
+
+def derived(factor, axes="x"):
+    return Derived(lambda c: factor * sum(c[name] for name in axes))
+
+
+@pytest.mark.parametrize("axes", ["x", "xz"])
+def test_what_is_derived_does_not_make_other_points(axes):
+    old = {"x": IntegerVariable(1, 2), "z": IterableVariable([1, 5])}
+    new = {**old, "d": derived(2, axes), "x": IntegerVariable(1, 3)}
+
+    found = extended(blocks_of(old), Expansion(new))
+    again = blocks_of(old).followed_by(found.new)
+
+    assert (found.kept.size, found.new.size) == (4, 2)
+    assert [found.new[k]["d"] for k in range(2)] == [
+        2 * sum(found.new[k][name] for name in axes) for k in range(2)
+    ]
+    assert extended(again, Expansion(new)).new is None
+    assert derived_otherwise(again, Expansion(new), {}, Numbers([range(6)])) == []
+
+
+@pytest.mark.parametrize("axes", ["x", "xz"])
+def test_other_values_of_what_is_derived_are_noticed(axes):
+    old = {"x": IntegerVariable(1, 2), "z": IterableVariable([1, 5])}
+    blocks = blocks_of({**old, "d": derived(2, axes)})
+    new = Expansion({**old, "x": IntegerVariable(1, 3), "d": derived(3, axes)})
+
+    found = extended(blocks, new)
+
+    assert (found.kept.size, found.new.size) == (4, 2)
+    assert derived_otherwise(blocks, new, {}, found.kept) == ["d"]
+
+
+# --- lists of configurations, and products with holes
+
+
+def test_several_configurations_are_compared_by_point():
+    old = {"x": IterableVariable([1, 2]), "kind": "a"}
+    new = [
+        {"x": IterableVariable([2, 3]), "kind": "a"},
+        {"x": 1, "kind": "b", "depth": IterableVariable([5, 6])},
+    ]
+
+    assert numbers(new, old) == [1, 2, 3, 4]
+    assert numbers(old, new) == [0, 4]
+    assert numbers(new, new) == [0, 1, 2, 3]
+
+
+def test_what_is_assumed_holds_in_lists_of_configurations():
+    old = [{"x": 1}, {"x": 2, "b": 5}]
+
+    assert numbers({"x": IterableVariable([1, 2]), "b": 5}, old, b=5) == [0, 1]
+
+
+def test_points_that_a_function_keeps_are_found_in_the_whole_product():
+    old = {"x": IntegerVariable(1, 3), "y": IntegerVariable(1, 3)}
+    kept = Expansion(old, where=lambda c: c["x"] < c["y"])
+
+    assert list(extended(blocks_of(old), kept).kept) == [1, 2, 5]
+    assert extended(Blocks([Grid(kept)]), Expansion(old)).new.size == 6

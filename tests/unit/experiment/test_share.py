@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experimenter_mpi.errors import ConfigurationError
+from experimenter_mpi.experiment.ranges import Numbers
 from experimenter_mpi.experiment.share import Share, as_share, is_share
 
 
@@ -38,6 +39,14 @@ def test_the_size_of_a_share_is_what_it_has_of_the_whole(number, total, trials):
     share = Share(min(number, total), total)
 
     assert len(members(share, [range(trials)])) == share.size(trials)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.sets(st.integers(0, 60)))
+def test_the_trials_of_a_share_are_counted_without_a_list(number, total, numbers):
+    share = Share(min(number, total), total)
+    ranges = Numbers.of(sorted(numbers)).pieces
+
+    assert len(members(share, ranges)) == share.count(ranges)
 
 
 def test_neighbours_are_in_different_shares():
