@@ -289,7 +289,7 @@ def test_status_says_which_share_the_last_run_was_for(folder):
 
 def test_the_time_left_of_a_share_is_that_of_its_own_trials(folder):
     """While it runs, and in its database the other shares are pending for ever."""
-    from experimenter_mpi.cli.status import _states
+    from experimenter_mpi.cli.status import Asked, _states
 
     folder.run("2/4", "--trial", "1")
     with open_db("share-2-4.db", ".") as db:
@@ -298,7 +298,8 @@ def test_the_time_left_of_a_share_is_that_of_its_own_trials(folder):
             session_of(db).runs.start(
                 experiment.id, {"share": "2/4", "finished_before": 0, "ranks": 1}
             )
-            (state,) = _states(session_of(db), None)
+            asked = Asked(["share-2-4.db"], None, ranks=False, verbose=False)
+            (state,) = _states([session_of(db)], asked)
 
     assert 9 == state["pending"]
     assert 2 == pytest.approx(state["seconds_left"] * state["rate"])
