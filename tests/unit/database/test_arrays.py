@@ -327,7 +327,7 @@ def test_a_folder_that_becomes_a_link_is_refused(db, stored, tmp_path):
     before = files_below(elsewhere)
     with pytest.raises(CorruptDocumentError, match="has become a link"):
         dict(db.get_trial(stored.trial_ids[0]).results)
-    with pytest.raises(CorruptDocumentError, match="is a link"):
+    with pytest.raises(CorruptDocumentError, match="has become a link"):
         db.export_db(tmp_path / "copy.db")
     db.delete_experiment(stored.id)
 
