@@ -5,11 +5,16 @@ Mirrors ``answers``, which is the other end.
 
 from __future__ import annotations
 
+from _thread import allocate_lock, start_new_thread
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import messages as m
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..encoding.codec import Encoded
     from ..trial.outcome import StoredSnapshot
 
@@ -58,3 +63,71 @@ class Questions:
     def piece(self, file: str, offset: int, size: int) -> bytes:
         data: bytes = self.ask(m.FetchPiece(file, offset, size), m.Piece).data
         return data
+
+
+# A new thread has its maker's number for a moment, and may be interrupted in its place.
+_STARTED_SECONDS = 1.0
+
+
+class Aside:
+    """A thread that asks rank 0 in the place of a trial that could be interrupted.
+
+    Python lets one thread of a trial raise an exception in another, as libraries for
+    time limits do. In the middle of a conversation that would lose an order of rank 0,
+    or leave an answer to the next question. This thread, which nobody knows, completes
+    what it began.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: deque[Any] = deque()  # no queue: one more module
+        self._gate = allocate_lock()
+        self._begun: Any = None
+        while self._begun is None or not self._begun.acquire(timeout=_STARTED_SECONDS):
+            self._begun = allocate_lock()
+            self._begun.acquire()
+            start_new_thread(self._run, (self._begun,))
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what the function returns, or raise what it raises.
+
+        Who is interrupted here leaves the function to its end, and forgets it.
+        """
+        ended, outcome = allocate_lock(), list[Any]()
+        ended.acquire()
+        self._add((function, arguments, outcome, ended))
+        ended.acquire()
+        value, error = outcome
+        if error is not None:
+            raise error
+        return value
+
+    def settle(self) -> None:
+        """Wait for the end of what was called and forgotten."""
+        self.call(int)
+
+    def close(self) -> None:
+        """Let the thread end, after what it has to do."""
+        self._add(None)
+
+    def _add(self, task: Any) -> None:
+        self._tasks.append(task)
+        with suppress(RuntimeError):  # it is open
+            self._gate.release()
+
+    def _next(self) -> Any:
+        while not self._tasks:
+            self._gate.acquire()
+        return self._tasks.popleft()
+
+    def _run(self, begun: Any) -> None:
+        if begun is not self._begun:
+            return  # it was slow, and another one has begun
+        begun.release()
+        while (task := self._next()) is not None:
+            function, arguments, outcome, ended = task
+            try:
+                outcome += function(*arguments), None
+            except BaseException as error:  # noqa: BLE001 - for who called
+                outcome += None, error
+            ended.release()
+            del task, function, arguments, outcome, ended

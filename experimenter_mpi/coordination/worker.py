@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from _thread import allocate_lock, start_new_thread  # threading is two more modules
+from _thread import _count, allocate_lock, start_new_thread  # no threading: 2 modules
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from ..trial.attempt import message_of
 from ..trial.signals import deferred
 from . import messages as m
 from . import trail
-from .questions import Questions
+from .questions import Aside, Questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +48,10 @@ class Line(Questions):
         self._deadline = _deadline(time_left)
         self._look_at = 0.0
         self._over = False
+        self._aside: Aside | None = None
+        self._in_making = allocate_lock()
+        # Those that send what is late, and that look for the death of rank 0.
+        self._own_threads = 1 + int(transport.survives_deaths)
         self.draining = False
         self.serves_threads = transport.serves_threads
         self.frame_bytes = transport.frame_bytes
@@ -63,7 +67,13 @@ class Line(Questions):
 
     def ask(self, question: m.Question, expected: Any) -> Any:
         """Send a question and return its answer; orders that come between are kept."""
-        with deferred(), self._in_use:
+        with deferred():
+            if self._may_be_interrupted():
+                return self._by_the_other(self._ask, question, expected)
+            return self._ask(question, expected)
+
+    def _ask(self, question: m.Question, expected: Any) -> Any:
+        with self._in_use:
             self._send(question)
             while True:
                 message = self._next()
@@ -77,6 +87,27 @@ class Line(Questions):
         if self.keeps_trail:
             trail.sent(0, message)
         self._transport.send(0, message)
+
+    def _may_be_interrupted(self) -> bool:
+        """Whether there are threads of the trial's, which may raise in this one."""
+        return self.serves_threads and _count() > self._own_threads
+
+    def _by_the_other(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self._in_making:
+            if self._aside is None:
+                self._aside = Aside()
+        return self._aside.call(function, *arguments)
+
+    def settle(self) -> None:
+        """Wait for the answer to a question that a trial has given up."""
+        if self._aside is not None:
+            self._aside.settle()
+
+    def close(self) -> None:
+        """Let go of the thread that asks for trials."""
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
 
     def _next(self) -> m.Message:
         arrival = self._transport.receive()
@@ -106,6 +137,7 @@ class Line(Questions):
         try:
             yield
         finally:
+            self.close()
             # What comes from now on is for whoever listens next.
             locked = self._in_use.acquire(timeout=WATCH_SECONDS)
             self._over = True
@@ -114,7 +146,7 @@ class Line(Questions):
 
     def _watch(self) -> None:
         while not self._over:
-            self.requested()  # the transport leaves when it meets the death
+            self._looked()  # the transport leaves when it meets the death
             time.sleep(WATCH_SECONDS)
 
     # What a trial may know about the end of the run (see context.StopInfo).
@@ -132,7 +164,12 @@ class Line(Questions):
 
     def requested(self) -> bool:
         with deferred():
-            return self._looked()
+            if not self._may_be_interrupted():
+                return self._looked()
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_SECONDS
+                self._by_the_other(self._looked)
+            return self.draining
 
     def _looked(self) -> bool:
         # Whoever is asking just now looks at what comes, and notices it.
@@ -242,7 +279,9 @@ def run_batch(
             if announced:
                 line.send(m.Begun(index))
                 announced = False
-            reports.add(run(index))
+            attempt = run(index)
+            line.settle()
+            reports.add(attempt)
 
 
 class Outgoing:

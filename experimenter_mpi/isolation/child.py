@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 import time
-from _thread import allocate_lock
+from _thread import _count, allocate_lock
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from .. import output
 from ..coordination.messages import Question, Refused
-from ..coordination.questions import Questions
+from ..coordination.questions import Aside, Questions
 from ..errors import ExperimenterError, ProtocolError, rebuilt
 from ..trial.arrays import SharedArrays
 from ..trial.attempt import InProcess, message_of
@@ -63,8 +63,9 @@ def serve(wire: Wire) -> None:
 
 
 def _serve(wire: Wire, job: Briefing) -> None:
+    parent = Parent(wire)
     try:
-        trials = _prepared(job, Parent(wire))
+        trials = _prepared(job, parent)
     except ExperimenterError as error:
         wire.send(m.ChildUnable(type(error).__name__, message_of(error)))
         return
@@ -73,6 +74,7 @@ def _serve(wire: Wire, job: Briefing) -> None:
         run: m.RunTrial = wire.receive()
         outcome, exception = trials.run(run.index)
         output.flush()
+        parent.settle()
         wire.send(m.TrialEnded(outcome, isinstance(exception, KeyboardInterrupt)))
 
 
@@ -93,6 +95,8 @@ class Parent(Questions):
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._in_use = allocate_lock()  # a trial may have threads
+        self._aside: Aside | None = None
+        self._in_making = allocate_lock()
         self._draining = False
         self._look_again_at = 0.0
 
@@ -120,9 +124,23 @@ class Parent(Questions):
         return answer
 
     def _told(self, question: Any) -> Any:
-        with deferred(), self._in_use:
+        with deferred():
+            if not _count():
+                return self._tell(question)
+            with self._in_making:
+                if self._aside is None:
+                    self._aside = Aside()  # see there
+            return self._aside.call(self._tell, question)
+
+    def _tell(self, question: Any) -> Any:
+        with self._in_use:
             self._wire.send(question)
             return self._wire.receive()
+
+    def settle(self) -> None:
+        """Wait for the answer to a question that a trial has given up."""
+        if self._aside is not None:
+            self._aside.settle()
 
 
 def die_with_parent(lifeline: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from math import inf
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -55,7 +55,7 @@ def run_on_threads(
 
 
 def _work(line: Line, attempts: Attempts) -> None:
-    with suppress(OutsideTrialError):  # the run was interrupted
+    with suppress(OutsideTrialError), closing(line):  # the run was interrupted
         work(line, Place(0, os.uname().nodename), attempts)
 
 
@@ -126,6 +126,9 @@ class ThreadLine(Line):
     def __init__(self, connection: ThreadConnection, drain: Drain) -> None:
         super().__init__(connection)
         self._drain = drain
+
+    def requested(self) -> bool:
+        return self._drain.requested() or super().requested()
 
     def _looked(self) -> bool:
         return self._drain.requested() or super()._looked()
