@@ -91,8 +91,9 @@ class Upkeep:
         """
         with self._storage.transaction() as connection:
             keys = trial_keys(self._storage, connection, experiment_id)
-            if indices and not 0 <= min(indices) <= max(indices) < keys.size:
-                raise no_trial(self._storage, f"{max(indices)} of {experiment_id}")
+            first, last = _ends(indices)
+            if not 0 <= first <= last < keys.size:
+                raise no_trial(self._storage, f"{last} of {experiment_id}")
             unused, shared = _reset(
                 connection, keys, indices, keep_snapshots=keep_snapshots
             )
@@ -151,6 +152,14 @@ class Upkeep:
             return left
         give_back(self._storage)
         return None
+
+
+def _ends(numbers: Sequence[int]) -> tuple[int, int]:
+    """Return the smallest and the largest; of a range, which may be long, at once."""
+    if not numbers:
+        return 0, 0
+    some = (numbers[0], numbers[-1]) if isinstance(numbers, range) else numbers
+    return min(some), max(some)
 
 
 def _reset(
