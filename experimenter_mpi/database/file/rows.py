@@ -105,6 +105,8 @@ def all_checked(table: Table, rows: Iterable[Any]) -> list[Any]:
 def _check_experiment(row: Any) -> None:
     if not 1 <= row.trial_count <= LARGEST_NUMBER + 1:
         raise _bad(experiments, "trial_count", str(row.trial_count))
+    if row.asked_count is not None and not 1 <= row.asked_count <= row.trial_count:
+        raise _bad(experiments, "asked_count", str(row.asked_count))
     if not 1 <= row.sequence <= LARGEST_SEQUENCE:
         raise _bad(experiments, "sequence", str(row.sequence))
     if TrialIds(UUID(row.id)).prefix != row.trial_prefix:

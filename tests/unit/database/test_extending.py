@@ -422,6 +422,8 @@ def test_a_copy_has_the_same_blocks_and_what_is_set_aside(db, tmp_path):
         "UPDATE blocks SET document = '{\"x\":1}' WHERE first = 0",
         "DELETE FROM blocks WHERE first = 6",
         "UPDATE experiments SET asked_count = 1",
+        "UPDATE experiments SET asked_count = 0",
+        "UPDATE experiments SET asked_count = 1000",
         "UPDATE experiments SET trial_count = 13",
         "UPDATE set_aside SET count = 0",
         "UPDATE set_aside SET count = 5000",
