@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, CorruptDocumentError, ExperimentMismatc
 from ..experiment import blocks as made
 from ..experiment.blocks import Blocks, Grid, Study
 from ..experiment.boxes import parts as parts_of
+from ..experiment.grid import MOST_TRIALS
 from ..experiment.ranges import Numbers
 from . import documents
 from .configurations import configurations, text_of
@@ -227,7 +228,14 @@ def change(
             "deletes what is stored"
         )
         raise ExperimentMismatchError(msg)
-    return Change(study, found, assume)
+    change = Change(study, found, assume)
+    if study.blocks.size + change.new > MOST_TRIALS:
+        msg = (
+            f"experiment '{given.name}' would have more than 10^12 trials, with those "
+            "that are set aside: give it another name"
+        )
+        raise ConfigurationError(msg)
+    return change
 
 
 def assumed(storage: Storage, row: Row[Any]) -> dict[str, Any]:

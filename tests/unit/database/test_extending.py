@@ -299,6 +299,15 @@ def test_however_often_it_is_extended_nothing_is_lost_or_run_twice(configuration
             )
 
 
+def test_more_trials_than_there_are_numbers_are_refused(db):
+    axes = {name: IntegerVariable(1, 900) for name in "abcd"}
+    experiments = session_of(db).experiments
+    experiments.enrol(walk({**axes, "x": 1}))
+
+    with pytest.raises(ConfigurationError, match=r"more than 10\^12 trials"):
+        experiments.enrol(walk({**axes, "x": 2}), extend=True)
+
+
 def test_a_derived_parameter_adds_no_trials_and_may_not_change(db):
     run(db)
     half = {**LARGE, "half": Derived(lambda c: c["x"] / 2)}
