@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     )
     from .database.handle import (
         ExperimentDatabase,
+        add_results,
         complete_trial,
         delete_experiment,
         export_db,
         get_experiment,
         get_experiment_by_name,
         get_experiments,
+        get_notes,
         get_progress,
         get_ratio_completed_trials_by_name,
         get_snapshots,
+        get_tags,
         get_trial,
         get_trials,
         get_trials_by_name,
@@ -32,11 +35,16 @@ if TYPE_CHECKING:
         latest_snapshot,
         mark_trial_as_incomplete,
         merge_databases,
+        note,
         open_db,
         restore_from_db,
         save_snapshot,
+        tag,
         to_dataframe,
         to_xarray,
+    )
+    from .database.notes import (
+        Note,
     )
     from .database.stored_array import (
         StoredArray,
@@ -171,6 +179,7 @@ __all__ = [
     "Normal",
     "NotCoordinatorError",
     "NotFoundError",
+    "Note",
     "OutsideTrialError",
     "PickleRefusedError",
     "PickledValueWarning",
@@ -194,6 +203,7 @@ __all__ = [
     "Variable",
     "WorkerDiedError",
     "ZippedVariable",
+    "add_results",
     "array_path",
     "complete_trial",
     "complete_trial_in_global_database",
@@ -205,12 +215,14 @@ __all__ = [
     "get_experiments",
     "get_global_store",
     "get_latest_snapshot_from_global_database",
+    "get_notes",
     "get_progress",
     "get_ratio_completed_trials_by_name",
     "get_results_from_trial_global_database",
     "get_rng",
     "get_seed",
     "get_snapshots",
+    "get_tags",
     "get_trial",
     "get_trials",
     "get_trials_by_name",
@@ -218,6 +230,7 @@ __all__ = [
     "latest_snapshot",
     "mark_trial_as_incomplete",
     "merge_databases",
+    "note",
     "open_array",
     "open_db",
     "restore_from_db",
@@ -226,6 +239,7 @@ __all__ = [
     "save_snapshot_in_global_database",
     "stop_requested",
     "table",
+    "tag",
     "time_left",
     "to_dataframe",
     "to_xarray",
@@ -237,13 +251,15 @@ _NAMES = {
     "trial.context": """Snapshot complete_trial_in_global_database get_global_store
         get_latest_snapshot_from_global_database get_results_from_trial_global_database
         get_rng get_seed save_snapshot_in_global_database stop_requested time_left""",
-    "database.handle": """ExperimentDatabase complete_trial delete_experiment
-        export_db get_experiment get_experiment_by_name get_experiments get_progress
-        get_ratio_completed_trials_by_name get_snapshots get_trial get_trials
-        get_trials_by_name get_trials_ids_by_name latest_snapshot
-        mark_trial_as_incomplete merge_databases open_db restore_from_db
-        save_snapshot to_dataframe to_xarray""",
+    "database.handle": """ExperimentDatabase add_results complete_trial
+        delete_experiment export_db get_experiment get_experiment_by_name
+        get_experiments get_notes get_progress get_ratio_completed_trials_by_name
+        get_snapshots get_tags get_trial get_trials get_trials_by_name
+        get_trials_ids_by_name latest_snapshot mark_trial_as_incomplete
+        merge_databases note open_db restore_from_db save_snapshot tag to_dataframe
+        to_xarray""",
     "database.array_places": "array_path open_array",
+    "database.notes": "Note",
     "database.stored_array": "StoredArray",
     "errors": """ConfigurationError CorruptDocumentError DatabaseError
         DatabaseLockedError DatabaseWriteError EncodingError ExperimentMismatchError

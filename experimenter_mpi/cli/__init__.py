@@ -36,6 +36,8 @@ VERBS = {
     "runs": "list runs: when, where and with which code they ran",
     "export": "copy experiments into a new database",
     "merge": "add the records of other databases to one",
+    "note": "add a note to a trial, or print its notes",
+    "tag": "add tags to trials, or remove them",
     "reset": "make trials pending again, so that the next run runs them",
     "delete": "delete an experiment with its trials, snapshots and arrays",
     "compact": "shrink a database file after deletions",

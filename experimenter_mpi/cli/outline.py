@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from ..errors import NotFoundError
 from ..experiment.experiment import TrialIds
 
 if TYPE_CHECKING:
@@ -29,3 +30,19 @@ class Outline:
 
     def __len__(self) -> int:
         return self._trials
+
+
+def trial_id_of(session: Session, text: str) -> str:
+    """Return the id of the trial that is named as ``NAME:INDEX``, or by its id.
+
+    Raises:
+        NotFoundError: there is no such experiment, or it has no such trial.
+    """
+    name, colon, index = text.rpartition(":")
+    if not colon or not index.isdecimal():
+        return text
+    experiment = Outline(session, name)
+    if int(index) >= len(experiment):
+        msg = f"'{name}' has trials 0 to {len(experiment) - 1}, not {index}"
+        raise NotFoundError(msg)
+    return str(experiment.trial_ids[int(index)])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.columns import DOCUMENTS, named
+from ..analysis.columns import DOCUMENTS, MISSING
 from ..errors import CorruptDocumentError, printable
 from .arguments import (
     add_allow_pickle,
@@ -16,6 +16,8 @@ from .arguments import (
     verb_parser,
 )
 from .databases import add_database, parse
+from .flat import add_arrangement, arranged, flattened
+from .selection import add_selection, selected
 from .table import print_table
 from .texts import find_classes, short, text
 from .values import as_json, leaves, written
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..analysis.columns import Place
+    from .flat import Flat
 
 EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
+  experimenter-mpi results experiments/experiments.db heat --status finished --run 3
+  experimenter-mpi results experiments/experiments.db heat --stats T --sort T
+      mean and standard error of every number, for each value of T
   experimenter-mpi results experiments/experiments.db heat --csv > heat.csv
   experimenter-mpi results experiments/experiments.db heat --json > heat.json"""
 
@@ -45,20 +50,25 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--all", action="store_true", help="also trials that are set aside"
     )
+    add_selection(parser)
+    add_arrangement(parser)
     add_allow_pickle(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--json", action="store_true", help="print JSON")
     given = parse(parser, arguments, most=1)
     refuse_pickle_in_json(parser, given)
+    if given.json and (given.columns or given.sort or given.limit or given.stats):
+        parser.error("--json prints trials as they are stored, in order: use --csv")
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as session:
-        rows = session.reports.trials(given.name, aside=given.all)
+        trials = session.reports.trials(given.name, aside=given.all)
+        rows = selected(session, given, trials)
         if given.json:
             _print_json(rows)
         else:
-            _print_flat(list(map(_read, rows)), given)
+            _print_flat(arranged(flattened(list(map(_read, rows))), given), given)
     return 0
 
 
@@ -67,41 +77,24 @@ def _read(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, **{part: leaves(row[part]) for part in DOCUMENTS}}
 
 
-def _print_flat(rows: list[dict[str, Any]], given: Namespace) -> None:
-    columns = _columns(rows)
-    header = ["trial", "status", *columns.values()]
+def _print_flat(table: Flat, given: Namespace) -> None:
     if given.csv:
         show = partial(_csv_cell, allow_pickle=given.allow_pickle)
-        header = list(map(_csv_cell, header))
-        _print_csv(header, (_cells(row, columns, show, "") for row in rows))
+        header = list(map(_csv_cell, table.header))
+        _print_csv(header, (_cells(row, show, "") for row in table.rows))
     else:
         show = partial(short, allow_pickle=given.allow_pickle)
-        print_table(header, [_cells(row, columns, show, "-") for row in rows], "--csv")
+        rows = [_cells(row, show, "-") for row in table.rows]
+        print_table(table.header, rows, "--csv")
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[Place, str]:
-    places = dict.fromkeys(
-        (part, path) for part in DOCUMENTS for row in rows for path in row[part]
-    )
-    return named(places, ("trial", "status"))
-
-
-def _cells(
-    row: dict[str, Any],
-    columns: dict[Place, str],
-    show: Callable[[Any], str],
-    missing: str,
-) -> list[str]:
+def _cells(row: list[Any], show: Callable[[Any], str], missing: str) -> list[str]:
     """Return a row's cells; reading what is in them is what may fail."""
-    with _of_trial(row):
-        return [
-            str(row["index"]),
-            show(row["status"]),
-            *(
-                show(row[part][path]) if path in row[part] else missing
-                for part, path in columns
-            ),
-        ]
+    try:
+        return [missing if each is MISSING else show(each) for each in row]
+    except CorruptDocumentError as error:
+        msg = f"trial {row[0]}: {error}"
+        raise CorruptDocumentError(msg) from error
 
 
 def _print_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.columns import joined
-from ..errors import NotFoundError, TrialProcessError, printable
+from ..errors import TrialProcessError, printable
 from ..program import program
 from .arguments import (
     add_allow_pickle,
@@ -18,14 +18,13 @@ from .arguments import (
 )
 from .databases import add_database, parse
 from .layout import broken, say
-from .outline import Outline
+from .outline import trial_id_of
 from .texts import find_classes, short
 from .values import as_json, leaves, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..database.session import Session
 
 EXAMPLES = """
   experimenter-mpi show experiments/experiments.db heat:17
@@ -56,24 +55,12 @@ def main(arguments: list[str]) -> int:
     if given.allow_pickle:
         find_classes()
     with open_existing(given.database) as session:
-        row = session.reports.trial(_trial_id(session, given.trial))
+        row = session.reports.trial(trial_id_of(session, given.trial))
         if given.json:
             print(as_json(_as_json(row), indent=2))
         else:
             _print(row, given.database, allow_pickle=given.allow_pickle)
     return 0
-
-
-def _trial_id(session: Session, text: str) -> str:
-    """Read ``NAME:INDEX``, or take the text as an id."""
-    name, colon, index = text.rpartition(":")
-    if not colon or not index.isdecimal():
-        return text
-    experiment = Outline(session, name)
-    if int(index) >= len(experiment):
-        msg = f"'{name}' has trials 0 to {len(experiment) - 1}, not {index}"
-        raise NotFoundError(msg)
-    return str(experiment.trial_ids[int(index)])
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +105,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         label = f" '{row['last_label']}'" if row["last_label"] else ""
         last = f"{row['snapshots']}, the last{label} at {row['last_snapshot_at']}"
         facts.append(("snapshots", last))
+    facts += _said(row)
     if row["deaths"]:
         times = "once" if row["deaths"] == 1 else f"{row['deaths']} times"
         facts.append(("deaths", f"{times} its rank or the whole job died while it ran"))
@@ -126,6 +114,12 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     elif row["status"] == "running":
         facts.append(("note", "if no run is active, the next one runs it again"))
     return facts
+
+
+def _said(row: dict[str, Any]) -> list[tuple[str, str]]:
+    tags = [("tags", ", ".join(row["tags"]))] if row["tags"] else []
+    notes = [("noted", f"{n['text']} ({n['created_at']})") for n in row["notes"]]
+    return tags + notes
 
 
 def _again(row: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from ..errors import (
     ExperimentMismatchError,
 )
 from ..experiment.experiment import Experiment
-from . import comparison, documents, studies
+from . import comparison, documents, notes, studies
 from .file import timestamps
 from .file.rows import all_checked
 from .file.tables import (
@@ -276,6 +276,7 @@ def _delete(connection: Connection, row: Row[Any]) -> None:
         connection.execute(delete(column.table).where(which))
     its_snapshots = snapshots.c.trial_id.between(*id_range(row.id))
     connection.execute(delete(snapshots).where(its_snapshots))
+    notes.forget(connection, row.id)
     for table in (blocks, set_aside, trial_counts):
         connection.execute(delete(table).where(table.c.experiment == row.sequence))
     connection.execute(delete(experiments).where(experiments.c.id == row.id))

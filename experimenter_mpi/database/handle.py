@@ -14,7 +14,7 @@ from ..errors import NotCoordinatorError
 from ..mpi import launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     import pandas as pd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..experiment.experiment import Experiment, Trial
     from ..trial.context import Snapshot
+    from .notes import Note
     from .session import Session
 
 
@@ -165,6 +166,44 @@ class ExperimentDatabase:
         """
         self._open.upkeep.reset_trial(trial_id, keep_snapshots=keep_snapshots)
 
+    def add_results(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
+        """Add results to those of a finished trial, as of an analysis made later.
+
+        Nothing else changes: not what is there, nor when and by which run it was made.
+
+        Raises:
+            TrialNotFinishedError: the trial has no results yet.
+            ConfigurationError: it has results of one of these names.
+        """
+        self._open.trials.add_results(trial_id, results)
+
+    # --- notes and tags
+
+    def note(self, trial_id: UUID | str, text: str) -> None:
+        """Add a note to a trial. It stays when the trial is reset."""
+        self._open.notes.add(trial_id, text)
+
+    def get_notes(self, trial_id: UUID | str) -> list[Note]:
+        """Return the notes of a trial, oldest first."""
+        return self._open.notes.of(trial_id)
+
+    def tag(
+        self,
+        trial_ids: Iterable[UUID | str],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+    ) -> None:
+        """Add tags to trials, and take others from them; all of it or nothing.
+
+        A tag is a short text in one line, without commas.
+        """
+        self._open.notes.change_tags(trial_ids, add, remove)
+
+    def get_tags(self, trial_id: UUID | str) -> list[str]:
+        """Return the tags of a trial, sorted."""
+        return self._open.notes.tags_of(trial_id)
+
     # --- snapshots
 
     def save_snapshot(
@@ -299,17 +338,20 @@ def _analysis(module: str) -> Any:
     return import_module(f"..analysis.{module}", __package__)
 
 
+add_results = ExperimentDatabase.add_results
 complete_trial = ExperimentDatabase.complete_trial
 delete_experiment = ExperimentDatabase.delete_experiment
 export_db = ExperimentDatabase.export_db
 get_experiment = ExperimentDatabase.get_experiment
 get_experiment_by_name = ExperimentDatabase.get_experiment_by_name
 get_experiments = ExperimentDatabase.get_experiments
+get_notes = ExperimentDatabase.get_notes
 get_progress = ExperimentDatabase.get_progress
 get_ratio_completed_trials_by_name = (
     ExperimentDatabase.get_ratio_completed_trials_by_name
 )
 get_snapshots = ExperimentDatabase.get_snapshots
+get_tags = ExperimentDatabase.get_tags
 get_trial = ExperimentDatabase.get_trial
 get_trials = ExperimentDatabase.get_trials
 get_trials_by_name = ExperimentDatabase.get_trials_by_name
@@ -317,7 +359,9 @@ get_trials_ids_by_name = ExperimentDatabase.get_trials_ids_by_name
 latest_snapshot = ExperimentDatabase.latest_snapshot
 mark_trial_as_incomplete = ExperimentDatabase.mark_trial_as_incomplete
 merge_databases = ExperimentDatabase.merge_databases
+note = ExperimentDatabase.note
 restore_from_db = ExperimentDatabase.restore_from_db
 save_snapshot = ExperimentDatabase.save_snapshot
+tag = ExperimentDatabase.tag
 to_dataframe = ExperimentDatabase.to_dataframe
 to_xarray = ExperimentDatabase.to_xarray

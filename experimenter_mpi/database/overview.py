@@ -18,6 +18,7 @@ from .file.tables import experiments, runs, snapshots
 from .finished import aside, counts
 from .lookup import experiment_row, id_range, named_row
 from .lookup import trial_row as find_trial
+from .notes import said_of
 from .records import ASKED, TrialKeys, every, page
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Overview:
                 "experiment": experiment.name,
                 "set_aside": not keys.is_plain and index not in keys.asked,
                 **_snapshots_of(connection, row["id"]),
+                **said_of(connection, row["id"]),
                 "command_line": None if run is None else run["command_line"],
             }
 

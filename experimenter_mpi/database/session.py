@@ -12,6 +12,7 @@ from .experiments import Experiments
 from .file import opening
 from .files import sweep_leftovers
 from .flat_views import FlatViews
+from .notes import Notes
 from .overview import Overview
 from .runs import Runs
 from .snapshots import Snapshots
@@ -42,6 +43,7 @@ class Session:
         self.versions = Versions(storage)
         self.reports = Overview(storage)
         self.upkeep = Upkeep(storage)
+        self.notes = Notes(storage)
         self.views = FlatViews(storage)
 
     def ledger(

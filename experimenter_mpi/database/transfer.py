@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, insert, select
 from ..errors import DatabaseError, DatabaseWriteError
 from ..experiment.ranges import Numbers
 from ..trial.outcome import Status
-from . import documents, studies
+from . import documents, notes, studies
 from .file.engine import raw
 from .file.opening import open_storage
 from .file.rows import all_checked, later
@@ -142,6 +142,8 @@ class _Copy:
             self._keys = TrialKeys(self._target, row)
         self._add_trials()
         self._add_snapshots()
+        keys = self._source_keys, self._keys
+        notes.copy(self._source, self._connection, *keys, self._number)
         self._add_arrays()
         self._runs.add()
         recount(self._connection, self._keys.sequence)

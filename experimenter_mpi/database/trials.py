@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from ..encoding.joining import joined, keys_of
+from ..errors import ConfigurationError, TrialNotFinishedError
 from ..experiment.experiment import Trial
 from ..trial.outcome import Status
 from . import documents, finished, stored_array
@@ -36,6 +38,7 @@ _COMPLETE = (
     "finished_at = iif(status = 2, coalesce(finished_at, excluded.finished_at), "
     "excluded.finished_at)"
 )
+_ADD_RESULTS = "UPDATE trial_records SET results = ? WHERE key = ?"
 _FORGET_ERROR = "DELETE FROM trial_errors WHERE key = ?"
 
 
@@ -149,6 +152,24 @@ class Trials:
             finished.add(connection, keys.sequence, row.status != Status.FINISHED)
         remove_unused(self._storage, unused)
 
+    def add_results(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
+        """Add results to a finished trial; see ``ExperimentDatabase.add_results``."""
+        added = documents.encode_payload(self._storage, "results", results)
+        with self._storage.transaction() as connection:
+            keys, number = keys_of_trial(self._storage, connection, trial_id)
+            row = find(connection, keys, number)
+            if row.status != Status.FINISHED:
+                msg = (
+                    f"trial {number} ({row.id}) is {row.status}: results can be added "
+                    "to a finished trial only"
+                )
+                raise TrialNotFinishedError(msg)
+            document = row.results or "{}"
+            _require_new(row, keys_of(document) & keys_of(added.document))
+            documents.keep_arrays(connection, row.experiment_id, added.arrays)
+            values = joined(document, added.document), keys.key(number)
+            connection.exec_driver_sql(_ADD_RESULTS, values)
+
     def _named(self, name: str) -> Row[Any]:
         with self._storage.reading() as connection:
             return named_row(self._storage, connection, name)
@@ -178,3 +199,13 @@ class Trials:
         document = getattr(row, column)
         refer = partial(stored_array.refer, self._storage, row.experiment_id, what)
         return documents.decode(self._storage, row.experiment_id, document, what, refer)
+
+
+def _require_new(row: TrialRow, known: set[str]) -> None:
+    if known:
+        names = ", ".join(f"'{name}'" for name in sorted(known))
+        msg = (
+            f"trial {row.trial_index} ({row.id}) has the results {names} already: "
+            "add others, or run it again"
+        )
+        raise ConfigurationError(msg)

@@ -75,6 +75,27 @@ def _name_databases(connection: Connection) -> None:
     connection.exec_driver_sql(new, (str(uuid.uuid4()),))
 
 
+def _add_notes(connection: Connection) -> None:
+    """To version 9: what people say of trials."""
+    for statement in (
+        """
+        CREATE TABLE trial_notes (
+            sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+            trial_id TEXT NOT NULL,
+            text TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX ix_trial_notes_trial_id ON trial_notes (trial_id)",
+        """
+        CREATE TABLE trial_tags (
+            trial_id TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (trial_id, tag)
+        )
+        """,
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # STEPS[n] leads from version n to n + 1. A step must never change.
 STEPS: list[Callable[[Connection], None]] = [
     _create_tables,
@@ -85,6 +106,7 @@ STEPS: list[Callable[[Connection], None]] = [
     _name_databases,
     version_7.only_what_matters,
     version_8.let_experiments_grow,
+    _add_notes,
 ]
 
 

@@ -29,7 +29,8 @@ _CONDITIONS = {"status<>2", "fileISNOTNULL", "deaths>0", "status<>'finished'"}
 # Tables that version 1 did not have, and what is a view by now.
 _LATER = {
     *("database_properties", "blocks", "trial_counts", "trial_places"),
-    *("trial_records", "trial_errors", "set_aside"),
+    *("trial_records", "trial_errors", "set_aside", "trial_notes"),
+    "trial_tags",
 }
 _TRIALS = "trials"
 

@@ -183,6 +183,23 @@ snapshots = Table(
     sqlite_autoincrement=True,
 )
 
+# What people say of trials, which need no row for it.
+trial_notes = Table(
+    "trial_notes",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("trial_id", Text, nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+trial_tags = Table(
+    "trial_tags",
+    metadata,
+    Column("trial_id", Text, primary_key=True, nullable=False),
+    Column("tag", Text, primary_key=True, nullable=False),
+)
+
 arrays = Table(
     "arrays",
     metadata,

@@ -73,7 +73,7 @@ def test_every_public_function_is_the_method_of_its_name():
         if home == "database.handle" and name not in {"open_db", "ExperimentDatabase"}
     }
 
-    assert len(functions) == 20
+    assert len(functions) == 25
     assert {"close", "is_coordinator", "path"} == public(ExperimentDatabase) - functions
     for name in functions:
         assert getattr(module, name) is getattr(ExperimentDatabase, name)
