@@ -56,7 +56,10 @@ def test_variables_are_known_by_name_whatever_their_values_hold():
 
 
 def test_the_environment_that_a_process_was_started_with_is_known():
-    code = "import os, sys; os.environ['A'] = 'changed'; print(); sys.stdin.read()"
+    code = (
+        "import os, sys; os.environ['A'] = 'changed'; "
+        "print(flush=True); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, "A": "one\ntwo, 'three'"},
