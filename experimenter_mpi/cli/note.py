@@ -10,7 +10,7 @@ from .layout import say
 from .outline import trial_id_of
 
 EXAMPLES = """
-  experimenter-mpi note experiments/experiments.db heat:17 "diverges: dt too large"
+  experimenter-mpi note experiments/experiments.db heat:17 "dt is too large"
   experimenter-mpi note experiments/experiments.db heat:17
       the notes of this trial"""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   experimenter-mpi results experiments/experiments.db heat
-  experimenter-mpi results experiments/experiments.db heat --status finished --run 3
+  experimenter-mpi results experiments/experiments.db heat --status failed
   experimenter-mpi results experiments/experiments.db heat --stats T --sort T
       mean and standard error of every number, for each value of T
   experimenter-mpi results experiments/experiments.db heat --csv > heat.csv

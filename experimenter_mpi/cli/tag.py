@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   experimenter-mpi tag experiments/experiments.db heat 3 17-19 --add good
-  experimenter-mpi tag experiments/experiments.db heat 17 --remove good --add odd
+  experimenter-mpi tag experiments/experiments.db heat 17 --remove good
   experimenter-mpi results experiments/experiments.db heat --tag good"""
 
 

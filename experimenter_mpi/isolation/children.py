@@ -118,11 +118,12 @@ class IsolatedAttempts:
             child.tell()
 
     def close(self) -> None:
-        """End all children, and what they have started.
+        """End all children, and what they have started. Safe to repeat.
 
         One that runs a trial of another thread is killed: the run was interrupted.
         """
-        stacks.on_quit.remove(self._have_told)
+        if self._have_told in stacks.on_quit:
+            stacks.on_quit.remove(self._have_told)
         for child in list(self._busy):
             child.knock_down()
         while self._idle:

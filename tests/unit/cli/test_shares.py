@@ -298,7 +298,9 @@ def test_the_time_left_of_a_share_is_that_of_its_own_trials(folder):
             session_of(db).runs.start(
                 experiment.id, {"share": "2/4", "finished_before": 0, "ranks": 1}
             )
-            asked = Asked(["share-2-4.db"], None, ranks=False, verbose=False)
+            asked = Asked(
+                ["share-2-4.db"], None, ranks=False, verbose=False, aside=False
+            )
             (state,) = _states([session_of(db)], asked)
 
     assert 9 == state["pending"]

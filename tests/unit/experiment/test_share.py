@@ -55,7 +55,7 @@ def test_neighbours_are_in_different_shares():
 
 
 def test_the_only_share_is_everything_as_it_is():
-    assert [range(5, 9)] == Share(1, 1).of([range(5, 9)])
+    assert [range(5, 9)] == list(Share(1, 1).of([range(5, 9)]))
 
 
 @pytest.mark.parametrize("given", [(2, 8), [2, 8], "2/8"])

@@ -27,10 +27,12 @@ TRIAL = Trial(uuid.uuid4(), uuid.uuid4(), 7, {"n": 3})
 
 @pytest.fixture(autouse=True)
 def as_before():
-    before = signal.getsignal(signal.SIGQUIT)
+    # Ignored from the start where a shell has put the tests into the background.
+    inherited = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
-    assert before is signal.getsignal(signal.SIGQUIT)
+    assert signal.SIG_DFL is signal.getsignal(signal.SIGQUIT)
     assert not stacks.is_listening()
+    signal.signal(signal.SIGQUIT, inherited)
 
 
 @pytest.fixture
