@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import delete, insert, select, update
 
 from ..encoding import codec
-from ..errors import ConfigurationError, CorruptDocumentError, ExperimentMismatchError
+from ..errors import (
+    ConfigurationError,
+    CorruptDocumentError,
+    DatabaseError,
+    ExperimentMismatchError,
+)
 from ..experiment import blocks as made
 from ..experiment.blocks import Blocks, Grid, Study
 from ..experiment.boxes import parts as parts_of
@@ -175,6 +180,8 @@ def described(storage: Storage, row: Row[Any]) -> list[StoredBlock]:
     found: list[StoredBlock] = []
     reached = 0
     for _, first, count, kind, text, parts in _rows(storage, blocks, row):
+        if reached == row.trial_count:
+            break  # what follows was added since the row was read
         if first != reached or count < 1:
             raise _damaged(storage, row, f"no block begins at trial {reached}")
         document = row.configuration if text is None else text
@@ -193,7 +200,21 @@ def _rows(storage: Storage, table: Table, row: Row[Any]) -> Sequence[Any]:
     return all_checked(table, found)
 
 
-def _damaged(storage: Storage, row: Row[Any], what: str) -> CorruptDocumentError:
+def _damaged(storage: Storage, row: Row[Any], what: str) -> DatabaseError:
+    """Return the error for tables that contradict the row of an experiment.
+
+    They do without any damage where a run has extended it since the row was read.
+    """
+    columns = experiments.c.trial_count, experiments.c.asked_count
+    now = select(*columns).where(experiments.c.sequence == row.sequence)
+    with storage.reading() as connection:
+        found = connection.execute(now).all()
+    if [tuple(each) for each in found] != [(row.trial_count, row.asked_count)]:
+        msg = (
+            f"{storage.name}: experiment '{row.name}' was extended or deleted while it "
+            "was read: rerun the same command"
+        )
+        return DatabaseError(msg)
     msg = (
         f"{storage.name}: the trials of experiment '{row.name}' are damaged or were "
         f"tampered with: {what}; use a copy from before, or run it under another name"

@@ -21,18 +21,20 @@ from experimenter_mpi.analysis.columns import MISSING
 from experimenter_mpi.cli import run_verb
 from experimenter_mpi.cli.flat import Flat, arranged, averaged, mean_and_error
 
-VALUES = iter([1.0, 2.0, 4.0, 10.0, math.nan, 30.0])
-
-
-def walk(configuration, trial_id):
-    if configuration["T"] == "bad":
-        raise ValueError(configuration)
-    value = next(VALUES)
-    return {"m": value, "n": 7 if math.isnan(value) else int(value), "label": "x"}
+VALUES = [1.0, 2.0, 4.0, 10.0, math.nan, 30.0]
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
+    values = iter(VALUES)
+
+    def walk(configuration, trial_id):
+        if configuration["T"] == "bad":
+            raise ValueError(configuration)
+        value = next(values)
+        whole = 7 if math.isnan(value) else int(value)
+        return {"m": value, "n": whole, "label": "x"}
+
     folder = tmp_path_factory.mktemp("kept")
     points = {"T": IterableVariable([2, 1, "bad"]), "r": RepeatVariable(0, 3)}
     experiment = Experiment("walk", function=walk, configuration=points)
