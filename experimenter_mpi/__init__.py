@@ -98,7 +98,7 @@ if TYPE_CHECKING:
         Experiment,
         Trial,
     )
-    from .experiment.tables import (
+    from .experiment.table_rows import (
         table,
     )
     from .experiment.variables import (
@@ -278,7 +278,7 @@ _NAMES = {
     "experiment.derived": "Derived",
     "experiment.designs": "sampled",
     "experiment.distributions": "Choice Integers LogIntegers LogUniform Normal Uniform",
-    "experiment.tables": "table",
+    "experiment.table_rows": "table",
     "experiment.zipped": "ZippedVariable zipped",
     "experiment.variables": """IntegerVariable IterableVariable LinearVariable
         LogLinearVariable MatchIterableVariable RepeatVariable Variable""",

@@ -9,9 +9,9 @@ from ..database.handle import session_of
 from ..database.stored_array import StoredArray
 from ..errors import ConfigurationError, missing_package
 from .columns import MISSING, named
-from .grid import REPETITION, Grid, find_grid, key_of
-from .reading import read
-from .stacks import stacked
+from .spanning import REPETITION, SpanningGrid, find_grid, key_of
+from .stacked_arrays import stacked
+from .trial_table import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ..database.handle import ExperimentDatabase
-    from .reading import Table
+    from .trial_table import TrialTable
 
 _TRIAL = "trial"
 # What xarray writes to a netCDF file as an attribute.
@@ -43,7 +43,11 @@ def to_xarray(
 
 class _Dataset:
     def __init__(
-        self, xarray: Any, table: Table, name: str, dims: Mapping[str, Sequence[str]]
+        self,
+        xarray: Any,
+        table: TrialTable,
+        name: str,
+        dims: Mapping[str, Sequence[str]],
     ) -> None:
         self._xarray = xarray
         self._table = table
@@ -182,7 +186,7 @@ def _number(value: Any) -> float:
     return math.nan if _is_gap(value) else float(value)
 
 
-def _line(parameters: Mapping[str, Sequence[Any]], count: int) -> Grid:
+def _line(parameters: Mapping[str, Sequence[Any]], count: int) -> SpanningGrid:
     """Return one dimension along which all parameters are coordinates."""
     places: list[tuple[int, ...]] = [(number,) for number in range(count)]
-    return Grid({_TRIAL: list(range(count))}, places, {}, list(parameters))
+    return SpanningGrid({_TRIAL: list(range(count))}, places, {}, list(parameters))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..database.handle import session_of
 from ..errors import missing_package
 from .columns import MISSING, Missing, named
-from .reading import read
+from .trial_table import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..database.handle import ExperimentDatabase
-    from .reading import Table
+    from .trial_table import TrialTable
 
 # Up to here every integer is a float.
 _EXACT = 1 << 53
@@ -38,7 +38,7 @@ def _pandas() -> Any:
     return pd
 
 
-def frame_of(pandas: Any, table: Table) -> pd.DataFrame:
+def frame_of(pandas: Any, table: TrialTable) -> pd.DataFrame:
     """Return the frame of a table that was read."""
     facts = _facts(pandas, table)
     names = named(table.columns.lists, facts)
@@ -52,7 +52,7 @@ def frame_of(pandas: Any, table: Table) -> pd.DataFrame:
     return frame
 
 
-def _facts(pandas: Any, table: Table) -> dict[str, Any]:
+def _facts(pandas: Any, table: TrialTable) -> dict[str, Any]:
     def fact(name: str) -> list[Any]:
         return table.facts.get(name, [])
 

@@ -20,7 +20,7 @@ _COLUMNS = {
 _HASH_LENGTH = 12
 
 
-class Change(NamedTuple):
+class CodeChange(NamedTuple):
     """One thing that differs: its name, and what it was in each of the two runs."""
 
     what: str
@@ -28,7 +28,9 @@ class Change(NamedTuple):
     after: str | None
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def differences(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[CodeChange]:
     """Return what differs between two rows of ``runs``; files by their SHA-256."""
     pairs = [(name, before[c], after[c]) for name, c in _COLUMNS.items()]
     pairs.append(("uncommitted changes", _yes(before), _yes(after)))
@@ -36,7 +38,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Cha
         old, new = _entries(before[column]), _entries(after[column])
         names = dict.fromkeys([*old, *new])
         pairs += [(f"{kind} {name}", old.get(name), new.get(name)) for name in names]
-    return [Change(*pair) for pair in pairs if pair[1] != pair[2]]
+    return [CodeChange(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
 def script_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

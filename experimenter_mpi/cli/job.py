@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from ..cluster.records import Record
+    from ..cluster.job_records import JobRecord
 
 EXAMPLES = """
   experimenter-mpi job slurm exp.py --ranks 64 --time 2:00:00 > exp.sh
@@ -301,7 +301,7 @@ def _write(job: Job, given: Namespace) -> None:
 
 def _submit(job: Job, *, force: bool) -> None:
     job = replace(job, file=job.file or job.default_file)
-    submitted: list[Record] = []
+    submitted: list[JobRecord] = []
     try:
         for record in submit_all(job, force=force):
             if not submitted:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from ..cluster import records
+from ..cluster import job_records
 from ..cluster.states import states
 from ..cluster.submission import cancel
 from ..errors import JobScriptError, NotFoundError, counted, printable
@@ -15,7 +15,7 @@ from .arguments import add_json, verb_parser
 from .table import print_table
 
 if TYPE_CHECKING:
-    from ..cluster.records import Record
+    from ..cluster.job_records import JobRecord
 
 EXAMPLES = """
   experimenter-mpi jobs experiments/experiments.db
@@ -60,9 +60,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _known(database: str) -> list[Record]:
+def _known(database: str) -> list[JobRecord]:
     """Return the jobs of a database, which need not be there before the first runs."""
-    known = records.read(database)
+    known = job_records.read(database)
     if not known and not os.path.exists(database):
         msg = f"no such database: {database}, and no job was submitted for it"
         raise NotFoundError(msg)
@@ -71,7 +71,7 @@ def _known(database: str) -> list[Record]:
     return known
 
 
-def _states(known: list[Record]) -> dict[str, str]:
+def _states(known: list[JobRecord]) -> dict[str, str]:
     """Return each job's state, "unknown" where its scheduler cannot be asked."""
     told = {record.job: UNKNOWN for record in known}
     for scheduler in dict.fromkeys(record.scheduler for record in known):

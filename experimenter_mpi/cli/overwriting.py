@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..database.handle import session_of
 from ..errors import NotFoundError, counted
 from ..program import program
-from ..run.overwriting import indices_of
+from ..run.share_reset import indices_of
 from ..trial.outcome import Status
 from .arguments import add_kept_snapshots, confirm
 from .outline import Outline

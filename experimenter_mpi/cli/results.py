@@ -17,9 +17,9 @@ from .arguments import (
 )
 from .databases import add_database, parse
 from .flat import add_arrangement, arranged, flattened
-from .selection import add_selection, selected
 from .table import print_table
 from .texts import find_classes, short, text
+from .trial_choice import add_selection, selected
 from .values import as_json, leaves, written
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import join, quote
 from typing import TYPE_CHECKING
 
-from .. import threads
+from .. import thread_variables
 from .durations import hours
 from .job import MOST_RUNS
 from .schedulers import described
@@ -110,7 +110,7 @@ def surroundings(job: Job, *, runs: bool = True) -> str:
     """
     python = _PYTHON if job.python is None else quote(job.python)
     cores = job.cpus_per_rank
-    others = " ".join(f"{name}={cores}" for name in threads.ALSO_COMMON)
+    others = " ".join(f"{name}={cores}" for name in thread_variables.ALSO_COMMON)
     lines = [
         _WITH,
         *_setup(job),

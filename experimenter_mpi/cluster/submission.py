@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import JobScriptError
 from ..output import say
-from . import records
+from . import job_records
 from .commands import run
 from .durations import seconds
-from .records import Record
+from .job_records import JobRecord
 from .schedulers import described
 from .states import ENDED, QUEUED, RUNNING, states
 from .submitting import submit as submit_file
@@ -54,7 +54,7 @@ def submit(
     if not os.path.isfile(job.script):
         msg = f"no such script: {job.script}"
         raise JobScriptError(msg)
-    submitted: list[Record] = []
+    submitted: list[JobRecord] = []
     try:
         submitted.extend(submit_all(job, force=force))
     except JobScriptError as error:
@@ -80,7 +80,7 @@ def _whole(time: str | float) -> int:
         raise JobScriptError(msg) from None
 
 
-def submit_all(job: Job, *, force: bool = False) -> Iterator[Record]:
+def submit_all(job: Job, *, force: bool = False) -> Iterator[JobRecord]:
     """Write a job's files, submit them, and yield each job that was submitted.
 
     Nothing that was refused leaves a file behind, so that the corrected job can be
@@ -121,24 +121,24 @@ def _submissions(
         yield file, None, list(numbers)
 
 
-def _note(job: Job, record: Record) -> None:
+def _note(job: Job, record: JobRecord) -> None:
     """Note it beside the database; that it was submitted is so all the same."""
     try:
-        records.add(job.database, [record])
+        job_records.add(job.database, [record])
     except OSError as error:
-        path = records.file_of(job.database)
+        path = job_records.file_of(job.database)
         say(
             f"experimenter_mpi: cannot write {path}: {error.strerror}; 'jobs' will not "
             f"know job {record.job}"
         )
 
 
-def _recorded(job: Job, number: str, *, is_merge: bool) -> Record:
+def _recorded(job: Job, number: str, *, is_merge: bool) -> JobRecord:
     from .render import merging
 
     this = merging(job) if is_merge else job
     log = described(job.scheduler).commands.log(this, number)
-    return Record(job.scheduler, number, this.called, os.path.abspath(log))
+    return JobRecord(job.scheduler, number, this.called, os.path.abspath(log))
 
 
 class SubmittedJob:
@@ -152,7 +152,7 @@ class SubmittedJob:
         submitted: Its jobs.
     """
 
-    def __init__(self, database: str, submitted: list[Record]) -> None:
+    def __init__(self, database: str, submitted: list[JobRecord]) -> None:
         self.database = os.path.abspath(database)
         self._submitted = submitted
 
@@ -165,11 +165,11 @@ class SubmittedJob:
         scheduler = self._submitted[0].scheduler
         return f"SubmittedJob({scheduler!r}, {self.job_id!r}, {self.database!r})"
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[JobRecord]:
         """Return its jobs, with their logs, and with those that a chain added since."""
         found = list(self._submitted)
         known = {record.job for record in found}
-        for record in records.read(self.database):
+        for record in job_records.read(self.database):
             if record.after in known and record.job not in known:
                 found.append(record)
                 known.add(record.job)
@@ -217,7 +217,7 @@ def _text(path: str) -> str:
         return ""
 
 
-def _states(jobs: list[Record]) -> dict[str, str]:
+def _states(jobs: list[JobRecord]) -> dict[str, str]:
     """Return the state of each job, by its number."""
     found: dict[str, str] = {}
     for scheduler in dict.fromkeys(record.scheduler for record in jobs):
@@ -225,7 +225,7 @@ def _states(jobs: list[Record]) -> dict[str, str]:
     return found
 
 
-def cancel(jobs: list[Record]) -> list[Record]:
+def cancel(jobs: list[JobRecord]) -> list[JobRecord]:
     """Have their scheduler end the jobs that have not ended, and return those."""
     told = _states(jobs)
     left = [record for record in jobs if told[record.job] != ENDED]

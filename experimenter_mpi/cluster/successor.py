@@ -20,7 +20,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from . import records
+from . import job_records
 
 # The name of the chain, which each of its jobs hands on to the next.
 CHAIN = "EXPERIMENTER_CHAIN"
@@ -55,11 +55,11 @@ def main(arguments: list[str]) -> int:
 def _note(database: str, job: str, successor: str) -> None:
     """Note the successor of a job that was noted when it was submitted."""
     with suppress(OSError):  # it is submitted, and known to its scheduler
-        known = [record for record in records.read(database) if record.job == job]
+        known = [record for record in job_records.read(database) if record.job == job]
         for record in known[:1]:
             log = record.log.replace(job, successor)
             after = record._replace(job=successor, log=log, after=job)
-            records.add(database, [after])
+            job_records.add(database, [after])
 
 
 def _said(

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import __version__, threads
+from .. import __version__, thread_variables
 from ..errors import counted
 from .findings import NOTE, OK, PROBLEM, Finding
 
@@ -54,7 +54,9 @@ def _cores() -> set[int]:
 
 def threads_per_rank(variables: Mapping[str, str]) -> int | None:
     """Return how many threads linear algebra was told to take, None if nothing was."""
-    told = [variables.get(name, "").partition(",")[0] for name in threads.VARIABLES]
+    told = [
+        variables.get(name, "").partition(",")[0] for name in thread_variables.VARIABLES
+    ]
     return max((int(text) for text in told if text.isdecimal()), default=None)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import boxes
+from .json_texts import texts_of
 from .points import text
 from .ranges import Numbers
-from .texts import texts_of
 from .variables import Variable
 
 if TYPE_CHECKING:

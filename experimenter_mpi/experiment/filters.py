@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Ranges = tuple[tuple[int, int], ...]
 
 
-class Kept:
+class KeptPoints:
     """The values of one parameter at the points that are kept of a product.
 
     At point ``m`` of the product it is at place ``m // stride % len(values)``.
@@ -49,9 +49,11 @@ class Kept:
     def _at(self, point: int) -> Any:
         return self._values[point // self._stride % len(self._values)]
 
-    def mapped(self, function: Callable[[Any], Any]) -> Kept:
+    def mapped(self, function: Callable[[Any], Any]) -> KeptPoints:
         """Return the same of other values, each of which is made once."""
-        return Kept(self._ranges, self._stride, tuple(map(function, self._values)))
+        return KeptPoints(
+            self._ranges, self._stride, tuple(map(function, self._values))
+        )
 
 
 class KeptVariable(Variable):
@@ -95,7 +97,7 @@ class KeptVariable(Variable):
 
     @property
     def values(self) -> Any:
-        return Kept(self.kept, self.stride, self.variable.sequence)
+        return KeptPoints(self.kept, self.stride, self.variable.sequence)
 
     sequence = values
 

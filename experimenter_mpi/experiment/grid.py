@@ -184,7 +184,7 @@ class Expansion:
 
     def documents(self, encode: Callable[[Any], str]) -> Iterator[str]:
         """Give every trial's configuration as JSON text, in order; see ``texts``."""
-        from .texts import documents  # which no worker needs
+        from .json_texts import documents  # which no worker needs
 
         return documents(self, encode)
 

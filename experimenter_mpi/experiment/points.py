@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..encoding import codec
 from .assumption import essential, filled
 from .blocks import Grid, Table
+from .json_texts import texts_of
 from .listed import without_absent
-from .texts import texts_of
 from .variables import Variable
 
 if TYPE_CHECKING:

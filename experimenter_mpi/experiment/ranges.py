@@ -80,10 +80,6 @@ class Numbers:
                 return
             yield from range(max(piece.start, start), min(piece.stop, stop))
 
-    def shifted(self, by: int) -> Numbers:
-        """Return every number plus ``by``."""
-        return Numbers(range(each.start + by, each.stop + by) for each in self.pieces)
-
 
 def _start(piece: range) -> int:
     return piece.start

@@ -11,7 +11,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import output, threads
+from .. import output, thread_variables
 from ..errors import LaunchError, SaidByRank0, marked
 
 if TYPE_CHECKING:
@@ -112,11 +112,11 @@ def share_cores(environment: MutableMapping[str, str] = os.environ) -> None:
     says how many are a rank's own. Comes too late for what is loaded already.
     """
     if told_local_size(environment) == 1 or any(
-        n in environment for n in threads.VARIABLES
+        n in environment for n in thread_variables.VARIABLES
     ):
         return
     cores = environment.get("SLURM_CPUS_PER_TASK", "1")
-    for name in threads.VARIABLES:
+    for name in thread_variables.VARIABLES:
         environment[name] = cores
 
 

@@ -20,10 +20,10 @@ from ..trial.functions import find_functions
 from ..trial.outcome import Status
 from . import live, provenance
 from .interruption import draining_on_signals
-from .overwriting import reset_own_share
 from .recording import recorded_run
 from .resumption import Resumption, notice_of_results
 from .selection import notice_of_suspects, of_share, selected
+from .share_reset import reset_own_share
 from .summary import RunSummary
 from .terminal import is_interactive
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .summary import Options
 
 
-class Stored(NamedTuple):
+class StoredState(NamedTuple):
     """What the database says of an experiment before a run, and so what is to run.
 
     ``suspects`` are the trials that ran when ranks died, and how often; ``fatal`` those
@@ -87,7 +87,7 @@ class Campaign:
             require_remakable(experiment)
 
     @contextmanager
-    def begun(self) -> Iterator[Stored]:
+    def begun(self) -> Iterator[StoredState]:
         """Be the only writer, store or restore the experiment, and see what is there.
 
         ``experiment.id`` becomes the stored one.
@@ -99,7 +99,7 @@ class Campaign:
             yield self._examined()
 
     @contextmanager
-    def running(self, stored: Stored, workforce: Workforce) -> Iterator[Sweep]:
+    def running(self, stored: StoredState, workforce: Workforce) -> Iterator[Sweep]:
         """Record a run, show its progress, have signals stop it; give its trials."""
         experiment, options, drain = self._experiment, self._options, self._drain
         progress, share = self._progress, options.share
@@ -121,7 +121,7 @@ class Campaign:
         with recorded as run_id, stoppable, progress, shown:
             yield self._sweep(stored, workforce, run_id)
 
-    def summary(self, stored: Stored) -> RunSummary:
+    def summary(self, stored: StoredState) -> RunSummary:
         """Say what the run did."""
         experiment, options, progress = self._experiment, self._options, self._progress
         counts = self._session.trials.counts(experiment.id, options.share)
@@ -144,7 +144,7 @@ class Campaign:
             share,
         )
 
-    def _left(self, stored: Stored, counts: dict[str, int]) -> int:
+    def _left(self, stored: StoredState, counts: dict[str, int]) -> int:
         """Return how many were not run at most: others may have been completed."""
         failed_before = counts[Status.FAILED] - self._progress.failed
         untried = max(0, failed_before - len(stored.fatal))
@@ -164,14 +164,14 @@ class Campaign:
             name = self._experiment.name
             self._progress.note(f"experiment '{name}' was extended: {change}")
 
-    def _examined(self) -> Stored:
+    def _examined(self) -> StoredState:
         experiment, session, options = self._experiment, self._session, self._options
         crashed = session.deaths.last_run_crashed(experiment.id)
         for notice in session.deaths.settle(experiment.id):
             self._progress.note(notice)
         fatal = of_share(options.share, session.deaths.fatal(experiment.id))
         code = self._code()
-        stored = Stored(
+        stored = StoredState(
             session.trials.counts(experiment.id, options.share),
             selected(experiment, session, options, fatal),
             session.deaths.suspects(experiment.id),
@@ -191,7 +191,7 @@ class Campaign:
             files.append(self._include.path)
         return provenance.code(files, keep_diff=self._options.keep_diff)
 
-    def _sweep(self, stored: Stored, workforce: Workforce, run_id: int) -> Sweep:
+    def _sweep(self, stored: StoredState, workforce: Workforce, run_id: int) -> Sweep:
         experiment, session, options = self._experiment, self._session, self._options
         note, storage = self._progress.note, session.storage
         excuse = partial(session.deaths.excuse, run_id)

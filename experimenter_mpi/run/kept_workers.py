@@ -31,7 +31,7 @@ class StartedFrom(NamedTuple):
     environment: dict[str, str]
 
 
-class Kept(NamedTuple):
+class KeptWorkers(NamedTuple):
     """Workers that wait for another run."""
 
     origin: StartedFrom
@@ -39,7 +39,7 @@ class Kept(NamedTuple):
     parents: Any
 
 
-_kept: list[Kept] = []
+_kept: list[KeptWorkers] = []
 _exit_codes: list[ExitCode] = []
 
 
@@ -56,12 +56,12 @@ def spawned(workers: int, script: Script | None) -> Iterator[Transport]:
     if not _exit_codes:
         _exit_codes.append(ExitCode())
         atexit.register(_end_all)
-    crew = _taken(origin) or Kept(origin, *spawn(workers))
+    crew = _taken(origin) or KeptWorkers(origin, *spawn(workers))
     yield crew.transport
     _kept.append(crew)
 
 
-def _taken(origin: StartedFrom) -> Kept | None:
+def _taken(origin: StartedFrom) -> KeptWorkers | None:
     """Take the workers that wait if they were started like this, else end them.
 
     Raises:
@@ -77,7 +77,7 @@ def _taken(origin: StartedFrom) -> Kept | None:
     return None
 
 
-def _end(crew: Kept) -> None:
+def _end(crew: KeptWorkers) -> None:
     crew.transport.send_all(Dismiss())
     leave(crew.transport, crew.parents)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..cluster.schedulers import job_id
 from . import sources
 from .git import CLEAN, Question, repository_of
-from .packages import imported_by
+from .package_versions import imported_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -39,8 +39,8 @@ print(job.job_id)
 # Asks every half second, for two minutes at most.
 FOLLOW = """
 from experimenter_mpi import cluster
-from experimenter_mpi.cluster import records
-job = cluster.SubmittedJob({0!r}, records.read({0!r}))
+from experimenter_mpi.cluster import job_records
+job = cluster.SubmittedJob({0!r}, job_records.read({0!r}))
 assert job.wait(timeout=120, poll=0.5), job.state()
 assert job.state() == "ended"
 print(job.log())

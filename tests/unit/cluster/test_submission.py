@@ -11,7 +11,7 @@ import pytest
 
 from experimenter_mpi import JobScriptError, cluster
 from experimenter_mpi.cli import run_verb
-from experimenter_mpi.cluster import records
+from experimenter_mpi.cluster import job_records
 from experimenter_mpi.cluster.schedulers import SCHEDULERS
 from experimenter_mpi.cluster.states import states
 
@@ -187,7 +187,7 @@ def test_a_chain_goes_on_with_the_jobs_that_it_submits_itself(desk):
     job = submit("pbs", resume=True)
     (first,) = job.records()
     log = first.log.replace("17", "18")
-    records.add(
+    job_records.add(
         job.database, [first._replace(job="18.server", log=log, after=first.job)]
     )
 
@@ -225,7 +225,7 @@ def test_what_was_submitted_before_a_refusal_is_named(desk):
     with pytest.raises(JobScriptError, match=r"exit code 7.*submitted before: 17"):
         submit("slurm", array=2)
 
-    assert ["17"] == [r.job for r in records.read("experiments/experiments.db")]
+    assert ["17"] == [r.job for r in job_records.read("experiments/experiments.db")]
 
 
 # --- the verb

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from experimenter_mpi.cluster import records
-from experimenter_mpi.cluster.records import Record
+from experimenter_mpi.cluster import job_records
+from experimenter_mpi.cluster.job_records import JobRecord
 from experimenter_mpi.cluster.successor import (
     CHAIN,
     again,
@@ -104,7 +104,7 @@ def test_an_older_flux_submits_again_what_it_can_tell_and_the_successor_is_noted
     given = {"FLUX_ENCLOSING_ID": "f7", CHAIN: "f6"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    records.add("x.db", [Record("flux", "f7", "exp", "/logs/exp-f7.out", "f6")])
+    job_records.add("x.db", [JobRecord("flux", "f7", "exp", "/logs/exp-f7.out", "f6")])
 
     assert 0 == main(["flux", ".", "exp.sh", "x.db"])
 
@@ -114,7 +114,8 @@ def test_an_older_flux_submits_again_what_it_can_tell_and_the_successor_is_noted
     ].values()
     assert {"queue": "long", "environment": {CHAIN: "f6"}} == system
     assert (
-        Record("flux", "f8", "exp", "/logs/exp-f8.out", "f7") == records.read("x.db")[1]
+        JobRecord("flux", "f8", "exp", "/logs/exp-f8.out", "f7")
+        == job_records.read("x.db")[1]
     )
 
 

@@ -306,14 +306,14 @@ def ask(question, **others):
 def test_a_snapshot_is_kept_before_the_worker_hears_so():
     kept_when_answered = []
 
-    class Noting(ListLedger):
+    class NotingLedger(ListLedger):
         def save_snapshot(self, trial_id, state, label):
             super().save_snapshot(trial_id, state, label)
             kept_when_answered.append((trial_id, state, label))
 
     state = encoded('{"step":3}')
     answer, script = ask(
-        lambda s: m.SaveSnapshot(s.trial_id(0), state, "x"), ledger_kind=Noting
+        lambda s: m.SaveSnapshot(s.trial_id(0), state, "x"), ledger_kind=NotingLedger
     )
 
     assert m.Done() == answer

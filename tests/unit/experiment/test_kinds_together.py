@@ -9,7 +9,7 @@ from experimenter_mpi.experiment.derived import Derived
 from experimenter_mpi.experiment.designs import sampled
 from experimenter_mpi.experiment.distributions import Choice, Integers
 from experimenter_mpi.experiment.grid import Expansion
-from experimenter_mpi.experiment.tables import table
+from experimenter_mpi.experiment.table_rows import table
 from experimenter_mpi.experiment.variables import IterableVariable, LinearVariable
 from experimenter_mpi.experiment.zipped import zipped
 from unit.experiment.test_derived import encode, restored

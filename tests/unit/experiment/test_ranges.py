@@ -47,12 +47,6 @@ def test_those_between_two_numbers_are_found(numbers, start, stop):
     assert list(ranges(numbers).between(start, stop)) == wanted
 
 
-@settings(deadline=None)
-@given(NUMBERS, st.integers(0, 9))
-def test_all_of_them_can_be_shifted(numbers, by):
-    assert ranges(numbers).shifted(by) == ranges({number + by for number in numbers})
-
-
 def test_pieces_that_touch_are_one():
     made = Numbers([range(3), range(3, 3), range(3, 5), range(7, 9)])
 

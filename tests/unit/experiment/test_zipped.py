@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from experimenter_mpi.database.documents import encode_configuration
 from experimenter_mpi.errors import ConfigurationError
 from experimenter_mpi.experiment.grid import Expansion
-from experimenter_mpi.experiment.tables import table
+from experimenter_mpi.experiment.table_rows import table
 from experimenter_mpi.experiment.variables import (
     IterableVariable,
     LinearVariable,

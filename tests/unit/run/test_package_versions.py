@@ -8,13 +8,13 @@ from importlib.metadata import version
 
 import pytest
 
-from experimenter_mpi.run import packages
-from experimenter_mpi.run.packages import imported_by
+from experimenter_mpi.run import package_versions
+from experimenter_mpi.run.package_versions import imported_by
 
 
 @pytest.fixture(autouse=True)
 def _asked_afresh():
-    packages.version_of.cache_clear()
+    package_versions.version_of.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ ARRAYS = ("reference", "load", "drop")
 _ROWS_AT_ONCE = 2_000
 
 
-class Table:
+class TrialTable:
     """Trials in order: ``columns`` of their documents, ``facts`` of their attempts.
 
     ``facts`` are lists by the name of what a row of the view ``trials`` holds.
@@ -41,7 +41,7 @@ class Table:
                 self.facts.setdefault(name, []).extend(row[name] for row in page)
 
 
-def read(session: Session, name: str, arrays: str = "reference") -> Table:
+def read(session: Session, name: str, arrays: str = "reference") -> TrialTable:
     """Return all trials of an experiment.
 
     ``arrays`` is what becomes of arrays: "reference" leaves them where they are, as
@@ -62,7 +62,7 @@ def read(session: Session, name: str, arrays: str = "reference") -> Table:
         "drop": lambda _: MISSING,
     }
     decode = _Decode(session, experiment_id, refers.get(arrays))
-    table = Table()
+    table = TrialTable()
     rows = session.reports.attempted(name)
     for page in iter(lambda: list(islice(rows, _ROWS_AT_ONCE)), []):
         table.add(page, decode)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Record(NamedTuple):
+class JobRecord(NamedTuple):
     """A job that was submitted.
 
     Attributes:
@@ -38,7 +38,7 @@ def file_of(database: str) -> str:
     return f"{os.path.abspath(database)}.jobs"
 
 
-def read(database: str) -> list[Record]:
+def read(database: str) -> list[JobRecord]:
     """Return the jobs that were submitted for a database, in that order."""
     try:
         with open(file_of(database), encoding="utf-8", errors="replace") as file:
@@ -48,14 +48,14 @@ def read(database: str) -> list[Record]:
     return [record for line in lines if (record := _record(line)) is not None]
 
 
-def _record(line: str) -> Record | None:
+def _record(line: str) -> JobRecord | None:
     """Read a line; None if it is no whole record, as where a disk was full."""
     with suppress(ValueError, TypeError):
-        return Record(**json.loads(line))
+        return JobRecord(**json.loads(line))
     return None
 
 
-def add(database: str, records: Iterable[Record]) -> None:
+def add(database: str, records: Iterable[JobRecord]) -> None:
     """Append jobs to those of a database.
 
     Raises:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REPETITION = "repetition"
 
 
-class Grid(NamedTuple):
+class SpanningGrid(NamedTuple):
     """Parameters that span all trials, and where in their product each trial is.
 
     ``axes`` are the values of each dimension in the order of their first trial;
@@ -32,7 +32,9 @@ class Grid(NamedTuple):
         return tuple(map(len, self.axes.values()))
 
 
-def find_grid(parameters: Mapping[str, Sequence[Any]], count: int) -> Grid | None:
+def find_grid(
+    parameters: Mapping[str, Sequence[Any]], count: int
+) -> SpanningGrid | None:
     """Return the grid that ``count`` trials form; None if they form none.
 
     Each combination of the values of the dimensions is there, and as often as every
@@ -58,8 +60,8 @@ def find_grid(parameters: Mapping[str, Sequence[Any]], count: int) -> Grid | Non
         for point in points:
             places.append((*point, seen[point]))
             seen[point] += 1
-        return Grid(axes, places, constants, others)
-    return Grid(axes, points, constants, others)
+        return SpanningGrid(axes, places, constants, others)
+    return SpanningGrid(axes, points, constants, others)
 
 
 def key_of(value: Any) -> Hashable:

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from experimenter_mpi.analysis.grid import REPETITION, find_grid
+from experimenter_mpi.analysis.spanning import REPETITION, find_grid
 
 
 def columns(points, *names):
