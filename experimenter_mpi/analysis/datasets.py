@@ -62,7 +62,6 @@ class _Dataset:
         }
         self._parameters = parameters
         grid = find_grid(parameters, len(table)) if len(table) else None
-        self._is_grid = grid is not None
         self._grid = grid or _line(parameters, len(table))
 
     def made(self) -> xr.Dataset:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..mpi.transport import Transport
 
 # Verbs whose work is not what they print.
-DOING = ("run", "export", "merge", "reset", "delete", "compact")
+DOING = ("run", "export", "merge", "reset", "delete", "compact", "note", "tag")
 VERBS = {
     "run": "run the experiments of a script, or continue where they stopped",
     "status": "show the progress of the experiments in a database",
@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; see ``exit_codes`` for what they mean."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     # Who only asks must know whether the answer is whole.
-    asks = given[:1] not in [[verb] for verb in DOING] and "--submit" not in given
+    asks = (
+        given[:2] != ["jobs", "cancel"]
+        and given[:1] not in [[verb] for verb in DOING]
+        and "--submit" not in given
+    )
     output.make_safe(strict=asks)
     if given[:1] == ["doctor"]:  # connecting may be what does not work
         return run_verb(given)

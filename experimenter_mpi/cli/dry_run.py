@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..coordination.pending import Ranges, among, size_of
+from ..coordination.pending import Ranges, size_of
 from ..errors import NotFoundError
-from ..run.selection import require_trials
+from ..run.selection import of_share, only_chosen, require_trials
 from .arguments import open_existing
 from .overwriting import stored
 from .table import print_table
@@ -43,10 +43,20 @@ def _row(
     left = size_of(ranges)
     if given.trial is not None:
         require_trials(experiment, given.trial)
-        left = len(among(ranges, given.trial))
+        left = len(only_chosen(ranges, given.trial, _fatal(experiment, session, given)))
     share = given.share
     total = len(experiment) if share is None else share.count(experiment.asked)
     return [experiment.name, str(total), str(total - left), str(left)]
+
+
+def _fatal(
+    experiment: Experiment, session: Session | None, given: Namespace
+) -> list[int]:
+    """Return the trials that failed by deaths, which run only when they are chosen."""
+    stored = None if session is None else _stored_id(experiment, session)
+    if session is None or stored is None or given.overwrite:
+        return []
+    return of_share(given.share, session.deaths.fatal(stored))
 
 
 def _unfinished(

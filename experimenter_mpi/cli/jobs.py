@@ -64,7 +64,10 @@ def _known(database: str) -> list[JobRecord]:
     """Return the jobs of a database, which need not be there before the first runs."""
     known = job_records.read(database)
     if not known and not os.path.exists(database):
-        msg = f"no such database: {database}, and no job was submitted for it"
+        msg = (
+            f"no such database: {database}, and no job was submitted for it; check the "
+            "name, or submit one with 'job SCHEDULER SCRIPT --submit'"
+        )
         raise NotFoundError(msg)
     if not known:
         print(f"no job was submitted for {printable(database)}", file=sys.stderr)

@@ -20,12 +20,14 @@ from .arguments import (
 from .databases import add_database, parse
 from .giving_back import give_room_back
 from .outline import Outline
+from .trial_choice import made_by
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
     from ..database.session import Session
+    from ..experiment.ranges import Numbers
 
 EXAMPLES = """
   experimenter-mpi reset experiments/experiments.db heat 17
@@ -140,11 +142,11 @@ def _chosen(
     experiment: Outline,
     given: Namespace,
     listed: set[int],
-) -> Sequence[int]:
+) -> Sequence[int] | Numbers:
     if given.all:
         return session.upkeep.indices(experiment.id)
     if not given.indices:
-        return session.upkeep.indices_where(experiment.id, _expression(given))
+        return session.upkeep.indices_where(experiment.id, _expression(session, given))
     beyond = max(listed, default=-1)
     if beyond >= len(experiment):
         msg = f"'{given.name}' has trials 0 to {len(experiment) - 1}, not {beyond}"
@@ -152,10 +154,10 @@ def _chosen(
     return sorted(listed)
 
 
-def _expression(given: Namespace) -> str:
+def _expression(session: Session, given: Namespace) -> str:
     if given.failed:
         return "status = 'failed'"
-    return given.where if given.run is None else f"run_id = {given.run}"
+    return given.where if given.run is None else made_by(session, given.run)
 
 
 def _question(trials: int, snapshots: int, given: Namespace) -> str:

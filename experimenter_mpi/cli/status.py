@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import printable
 from ..program import program
-from ..run.progress import duration
+from ..run.progress import duration, pace
 from . import running
 from .arguments import add_json, open_existing, verb_parser
 from .databases import add_database, is_database, parse
@@ -230,7 +230,7 @@ def _last_run(state: dict[str, Any]) -> str:
         return f"{run['ended'] or 'died'}, {where}"
     parts = ["running"]
     if state["rate"]:
-        parts = [f"running, {state['rate']:.3g}/s"]
+        parts = [f"running, {pace(state['rate'])}"]
         parts.append(f"{duration(state['seconds_left'])} left")
     return f"{', '.join(parts)}, {where}"
 

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     with open_existing(given.database, write=True) as session:
         ids = _ids(session, given.name, indices)
         session.notes.change_tags(ids, given.add, given.remove)
-    print(f"tagged {counted(len(ids), 'trial')} of '{given.name}'")
+    print(f"changed the tags of {counted(len(ids), 'trial')} of '{given.name}'")
     return 0
 
 

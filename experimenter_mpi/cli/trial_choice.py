@@ -47,6 +47,15 @@ def selected(
             yield row
 
 
+def made_by(session: Session, run: int) -> str:
+    """Return the SQL condition for what a run was the last to run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    return f"run_id = {session.runs.get(run)['id']}"
+
+
 def _indices(session: Session, given: Namespace) -> set[int] | None:
     """Return which trials are chosen by their indices; None if all are."""
     found = []
@@ -54,11 +63,11 @@ def _indices(session: Session, given: Namespace) -> set[int] | None:
         found.append(session.notes.tagged(given.name, given.tag))
     expressions = [] if given.where is None else [given.where]
     if given.run is not None:
-        session.runs.get(given.run)  # or say that there is none
-        expressions.append(f"run_id = {given.run}")
+        expressions.append(made_by(session, given.run))
     if expressions:
         experiment_id = session.reports.overview_of(given.name)["id"]
         found += [
-            session.upkeep.indices_where(experiment_id, each) for each in expressions
+            session.upkeep.indices_where(experiment_id, each, aside=given.all)
+            for each in expressions
         ]
     return set.intersection(*map(set, found)) if found else None

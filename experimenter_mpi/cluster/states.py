@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from shlex import join
 from typing import TYPE_CHECKING
 
-from ..errors import JobScriptError
-from .commands import run
+from .commands import asked
 from .schedulers import described
 
 if TYPE_CHECKING:
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from .schedulers.description import Listing
 
 QUEUED, RUNNING, ENDED = "queued", "running", "ended"
-ANSWER_SECONDS = 60
 
 
 def states(scheduler: str, jobs: Sequence[str]) -> dict[str, str]:
@@ -56,17 +52,4 @@ def _state(listing: Listing, word: str) -> str:
 
 
 def _listed(listing: Listing, jobs: Sequence[str]) -> str:
-    command = listing.command(jobs)
-    try:
-        done = run(command, ANSWER_SECONDS)
-    except FileNotFoundError:
-        msg = f"cannot ask for the state of jobs: there is no {command[0]} here"
-        raise JobScriptError(msg) from None
-    except subprocess.TimeoutExpired:
-        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s; try again later"
-        raise JobScriptError(msg) from None
-    said = done.stderr.strip()
-    if done.returncode != 0 and not re.search(listing.forgotten, said):
-        msg = f"'{join(command)}' failed: {said or f'exit code {done.returncode}'}"
-        raise JobScriptError(msg)
-    return done.stdout
+    return asked(listing.command(jobs), forgiven=listing.forgotten)

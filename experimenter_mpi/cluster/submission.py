@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JobScriptError
 from ..output import say
 from . import job_records
-from .commands import run
+from .commands import asked
 from .durations import seconds
 from .job_records import JobRecord
 from .schedulers import described
@@ -231,12 +231,5 @@ def cancel(jobs: list[JobRecord]) -> list[JobRecord]:
     left = [record for record in jobs if told[record.job] != ENDED]
     for scheduler in dict.fromkeys(record.scheduler for record in left):
         words = described(scheduler).commands.cancel.split()
-        _end([*words, *(r.job for r in left if r.scheduler == scheduler)])
+        asked([*words, *(r.job for r in left if r.scheduler == scheduler)])
     return left
-
-
-def _end(command: list[str]) -> None:
-    done = run(command)
-    if done.returncode != 0:
-        msg = f"'{' '.join(command)}' failed: {(done.stderr or done.stdout).strip()}"
-        raise JobScriptError(msg)

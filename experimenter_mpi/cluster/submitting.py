@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from shlex import join, quote
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ..errors import JobScriptError
-from .commands import run
+from .commands import asked
 from .schedulers import described
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from .schedulers.description import Commands
 
 # A scheduler that is busy may take its time over a submission.
-ANSWER_SECONDS = 120
 
 
 def following(scheduler: str, numbers: list[str]) -> list[tuple[str, str]]:
@@ -68,7 +66,7 @@ def submit(
     commands = described(scheduler).commands
     command = _command(commands, file, after, share)
     with open(file, "rb") as script:
-        said = _said(command, script if commands.reads_input else None, scheduler)
+        said = asked(command, script if commands.reads_input else None)
     found = re.search(commands.number, said.strip(), re.MULTILINE)
     if found is None:
         msg = (
@@ -86,22 +84,3 @@ def _command(
     if share is not None:
         waiting.append(f"--env=EXPERIMENTER_SHARE={share}")
     return [*commands.submit, *waiting, *([] if commands.reads_input else [file])]
-
-
-def _said(command: list[str], script: IO[bytes] | None, scheduler: str) -> str:
-    try:
-        done = run(command, ANSWER_SECONDS, script)
-    except FileNotFoundError:
-        msg = (
-            f"there is no {command[0]} here, so {described(scheduler).name} cannot be "
-            "used: submit on a login node"
-        )
-        raise JobScriptError(msg) from None
-    except subprocess.TimeoutExpired:
-        msg = f"'{join(command)}' did not answer in {ANSWER_SECONDS} s: run it by hand"
-        raise JobScriptError(msg) from None
-    if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip()
-        msg = f"'{join(command)}' failed: {words or f'exit code {done.returncode}'}"
-        raise JobScriptError(msg)
-    return done.stdout

@@ -52,18 +52,18 @@ class Experiments:
     def get(self, experiment_id: UUID | str) -> Experiment:
         with self._storage.reading() as connection:
             row = experiment_row(self._storage, connection, experiment_id)
-        return self._experiment(row)
+        return self.made(row)
 
     def get_named(self, name: str) -> Experiment:
         with self._storage.reading() as connection:
             row = named_row(self._storage, connection, name)
-        return self._experiment(row)
+        return self.made(row)
 
     def get_all(self) -> list[Experiment]:
         query = select(experiments).order_by(experiments.c.sequence)
         with self._storage.reading() as connection:
             rows = all_checked(experiments, connection.execute(query).all())
-        return [self._experiment(row) for row in rows]
+        return [self.made(row) for row in rows]
 
     def restore(self, experiment: Experiment) -> Experiment:
         """Give the experiment the id and seed it is stored with, if it is."""
@@ -174,7 +174,7 @@ class Experiments:
             )
             self._restore(row, experiment, study)
             return None
-        stored = self._experiment(row)
+        stored = self.made(row)
         if lines := comparison.other_functions(stored, experiment):
             msg = (
                 f"experiment '{experiment.name}' is stored in {self._storage.name} "
@@ -203,7 +203,7 @@ class Experiments:
     def _mismatch(
         self, row: Row[Any], experiment: Experiment, change: Change
     ) -> ExperimentMismatchError:
-        lines = comparison.different_values(self._experiment(row), experiment)
+        lines = comparison.different_values(self.made(row), experiment)
         what = (
             f"another configuration: {comparison.summary(lines)}"
             if lines
@@ -216,7 +216,8 @@ class Experiments:
             "(force_overwrite=True), which deletes what is stored."
         )
 
-    def _experiment(self, row: Row[Any]) -> Experiment:
+    def made(self, row: Row[Any]) -> Experiment:
+        """Return the experiment that a row describes."""
         what = f"configuration of experiment '{row.name}'"
         value = documents.decode(self._storage, row.id, row.configuration, what)
         seed = comparison.seed_of(row)

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
     from .file.storage import Storage
 
-# Results are looked at for their keys: so many from either end, and no large ones.
+# Trials are looked at for the keys of their results: so many from either end, and no
+# large ones.
 _LOOKED_AT = 2_000
 _LARGE = 100_000
 # Deeper entries are shown as JSON.
 _DEEPEST = 20
 _RESULTS = (
-    "SELECT results FROM trial_records WHERE key BETWEEN ? AND ? AND status = 2 "
-    "AND length(results) < {} ORDER BY key {} LIMIT {}"
+    "SELECT results FROM (SELECT status, results FROM trial_records "
+    "WHERE key BETWEEN ? AND ? ORDER BY key {} LIMIT {}) "
+    "WHERE status = 2 AND length(results) < {}"
 )
 
 
@@ -53,12 +55,17 @@ class FlatViews:
             before, text = _planned(connection, keys.sequence, name, columns)
         if before is None or before[1] != text:
             with self._storage.transaction() as connection:
-                renew_within(connection, keys.sequence)
+                _replace(connection, keys.sequence, name, columns)
 
 
 def renew_within(connection: Connection, sequence: int) -> None:
     """Do it as a part of a transaction."""
-    name, columns = _columns(connection, sequence)
+    _replace(connection, sequence, *_columns(connection, sequence))
+
+
+def _replace(
+    connection: Connection, sequence: int, name: str, columns: list[views.Column]
+) -> None:
     before, text = _planned(connection, sequence, name, columns)
     if before is not None:
         connection.exec_driver_sql(f"DROP VIEW {views.quoted(before[0])}")
@@ -90,7 +97,7 @@ def _columns(connection: Connection, sequence: int) -> tuple[str, list[views.Col
         views.Column("configuration", path) for path in _paths(configuration)
     )
     for order in ("", "DESC"):
-        query = _RESULTS.format(_LARGE, order, _LOOKED_AT)
+        query = _RESULTS.format(order, _LOOKED_AT, _LARGE)
         rows = connection.exec_driver_sql(query, key_range(sequence)).scalars()
         for text in rows:
             for path in _paths(text):

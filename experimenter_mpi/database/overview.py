@@ -132,7 +132,7 @@ class Overview:
             "set_aside": row.trial_count - keys.asked_count,
             "finished_aside": aside(connection, keys).get(Status.FINISHED, 0),
             "last_run": run,
-            "run_counts": counts(connection, keys, share),
+            "run_counts": found if share is None else counts(connection, keys, share),
             "last_snapshot": _last_snapshot(connection, row.id),
             "is_locked": self._storage.is_locked(),
         }

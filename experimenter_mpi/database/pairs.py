@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import takewhile
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from sqlalchemy import update
 
@@ -33,6 +32,7 @@ class Pair:
     ) -> None:
         self._target, self._ours = target, ours
         self._source, self._theirs = source, theirs
+        self._there = studies.described(source, theirs)
         self._join: Join | None = None
         self._assume: dict[str, Any] = {}
 
@@ -42,8 +42,8 @@ class Pair:
 
     def require_compatible(self) -> None:
         """Raise unless the two have trials in common, and the same functions."""
-        ours = Experiments(self._target).get(UUID(self._ours.id))
-        theirs = Experiments(self._source).get(UUID(self._theirs.id))
+        ours = Experiments(self._target).made(self._ours)
+        theirs = Experiments(self._source).made(self._theirs)
         lines = comparison.other_functions(ours, theirs)
         if not lines and comparison.different_seeds(theirs, ours):
             lines = [f"seed: {ours.seed} -> {theirs.seed}"]
@@ -51,7 +51,7 @@ class Pair:
             said = comparison.summary(lines)
             raise self._refused(f"with another function or seed: {said}")
         alike = self._alike()
-        if alike == len(studies.described(self._source, self._theirs)):
+        if alike == len(self._there):
             return  # all of its blocks are there, with the same numbers
         try:
             self._assume = assumed(
@@ -71,8 +71,7 @@ class Pair:
     def _alike(self) -> int:
         """Return how many blocks are the same in both, from the first on."""
         ours = studies.described(self._target, self._ours)
-        theirs = studies.described(self._source, self._theirs)
-        pairs = zip(ours, theirs, strict=False)
+        pairs = zip(ours, self._there, strict=False)
         return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
     def _refused(self, what: str) -> ExperimentMismatchError:
@@ -87,18 +86,18 @@ class Pair:
             return set()
         ours, theirs = self._studies
         studies.name_configurations(connection, self._ours)
-        there = studies.described(self._source, self._theirs)
         first, wanted = ours.blocks.size, set()
         for place, block in self._join.new:
-            document = _document(block, there[place].document)
+            document = _document(block, self._there[place].document)
             studies.add_block(connection, self._ours, first, block, document)
             wanted |= documents.references(document)
             first += block.size
-        asked = ours.asked | (self._join.asked(theirs.asked) & self._join.new_numbers)
+        theirs_asked = self._join.asked(theirs.asked)
+        asked = ours.asked | (theirs_asked & self._join.new_numbers)
         everything = Numbers([range(first)])
         studies.put_aside(connection, self._ours.sequence, everything - asked)
         values: dict[str, Any] = {"trial_count": first, "asked_count": asked.size}
-        if asked == self._join.asked(theirs.asked):
+        if asked == theirs_asked:
             values["configuration"] = self._theirs.configuration
             wanted |= documents.references(self._theirs.configuration)
         if self._assume:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ..errors import CorruptDocumentError, DatabaseError
 from ..experiment.experiment import TrialIds
+from ..experiment.ranges import Numbers
 from ..trial.outcome import Status, iso
 from . import studies
 from .configurations import configurations
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from ..experiment.ranges import Numbers
     from .configurations import Configurations
     from .file.storage import Storage
     from .studies import BlockTexts
@@ -237,15 +237,13 @@ def page(
 
 
 def stored(
-    storage: Storage, keys: TrialKeys, condition: str = "", *, results: bool = True
+    storage: Storage, keys: TrialKeys, *, results: bool = True
 ) -> Iterator[list[TrialRow]]:
     """Yield the stored trials in order, a page for each read transaction."""
     first = 0
     while True:
         with storage.reading() as connection:
-            rows = page(
-                connection, keys, first, condition, limit=ROWS_AT_ONCE, results=results
-            )
+            rows = page(connection, keys, first, limit=ROWS_AT_ONCE, results=results)
         if rows:
             first = later(first - 1, rows[-1].trial_index) + 1
             yield rows
@@ -263,7 +261,7 @@ def every(
     Raises:
         DatabaseError: there are too many to be listed.
     """
-    require_listable(storage, keys)
+    require_listable(storage, keys, aside=aside)
     everything = keys.is_plain or aside
     between: Callable[[int, int], Iterable[int]] = (
         range if everything else keys.asked.between
@@ -278,18 +276,22 @@ def every(
     yield from map(keys.pending, between(following, keys.size))
 
 
-def require_listable(storage: Storage, keys: TrialKeys) -> None:
-    """Raise a DatabaseError if nobody can want a list of all trials."""
+def require_listable(storage: Storage, keys: TrialKeys, *, aside: bool = False) -> None:
+    """Raise a DatabaseError if nobody can want a list of all trials.
+
+    Those that are set aside count only if they are wanted.
+    """
     keys.require_size()
     query = "SELECT count(*) FROM trial_records WHERE key BETWEEN ? AND ?"
-    if keys.size <= MOST_COMPUTED:
+    size = keys.size if aside else keys.asked_count
+    if size <= MOST_COMPUTED:
         return
     with storage.reading() as connection:
         within = keys.first, keys.last
         stored = connection.exec_driver_sql(query, within).scalar_one()
-    if keys.size - stored > MOST_COMPUTED:
+    if size - stored > MOST_COMPUTED:
         msg = (
-            f"{storage.name}: {keys.size:,} trials, {stored:,} of them stored, are too "
+            f"{storage.name}: {size:,} trials, {stored:,} of them stored, are too "
             "many for a list; ask for single ones with get_trial, or for the stored "
             "ones with SQL, in the view 'trials'"
         )
@@ -297,9 +299,13 @@ def require_listable(storage: Storage, keys: TrialKeys) -> None:
 
 
 def numbers_among(
-    connection: Connection, keys: TrialKeys, numbers: Sequence[int]
+    connection: Connection, keys: TrialKeys, numbers: Sequence[int] | Numbers
 ) -> Iterator[list[int]]:
     """Yield those of the numbers that have a row, some hundreds at a time."""
+    if isinstance(numbers, Numbers):
+        for piece in numbers.pieces:
+            yield from numbers_among(connection, keys, piece)
+        return
     if isinstance(numbers, range) and numbers.step == 1:
         query = (
             "SELECT key FROM trial_records WHERE key BETWEEN ? AND ? "

@@ -7,6 +7,7 @@ and ``asked_count`` is NULL: nothing of this is read for it.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
@@ -125,19 +126,21 @@ class BlockTexts:
 
     def __init__(self, storage: Storage, row: Row[Any]) -> None:
         self.size = 0
-        self._blocks: list[tuple[int, Callable[[int], str]]] = []
+        self._firsts: list[int] = []
+        self._texts: list[Callable[[int], str]] = []
         for block in described(storage, row):
             try:
-                self._blocks.append((self.size, _texts(block)))
+                self._texts.append(_texts(block))
             except (ValueError, RecursionError) as error:
                 raise _damaged(storage, row, str(error)) from error
+            self._firsts.append(self.size)
             self.size += block.size
 
     def __getitem__(self, number: int) -> str:
-        for first, text in reversed(self._blocks):
-            if number >= first:
-                return text(number - first)
-        raise IndexError(number)
+        if number < 0:
+            raise IndexError(number)
+        place = bisect_right(self._firsts, number) - 1
+        return self._texts[place](number - self._firsts[place])
 
 
 def _texts(block: StoredBlock) -> Callable[[int], str]:

@@ -157,9 +157,11 @@ class _Copy:
         self._wanted |= documents.references(self._row.assume)
         row = named_row(self._target, self._connection, self._row.name)
         keys = TrialKeys(self._target, row)
+        # Of those that the row knows: a run may have extended it since it was read.
+        known = blocks.c.first < self._row.trial_count
+        mine = select(blocks).where(blocks.c.experiment == self._row.sequence, known)
         with self._source.reading() as connection:
-            mine = blocks.c.experiment == self._row.sequence
-            found = connection.execute(select(blocks).where(mine)).all()
+            found = connection.execute(mine).all()
         for block in all_checked(blocks, found):
             self._wanted |= documents.references(block.document)
             values = {**block._mapping, "experiment": keys.sequence}  # noqa: SLF001

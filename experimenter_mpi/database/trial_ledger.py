@@ -174,7 +174,8 @@ class TrialLedger:
             for outcome, place in entries
         ]
         driver = raw(connection)
-        driver.executemany(_FORGET_ERROR, [row[:1] for row in rows])
+        if self._has_errors:
+            driver.executemany(_FORGET_ERROR, [row[:1] for row in rows])
         # The last word on a trial counts, which may be among them twice.
         last = {entry.outcome.index: entry.outcome.failure for entry in entries}
         if driver.executemany(self._not_finished, rows).rowcount < len(rows):

@@ -21,6 +21,8 @@ from .lookup import keys_of_trial, named_row, trial_keys, trial_row
 from .records import TrialKeys, every, find, require_listable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Row
 
     from ..coordination.pending import Ranges
@@ -115,21 +117,20 @@ class Trials:
         share: Share | None = None,
     ) -> Ranges:
         """Return which trials are to be run, in order; those of a share, if given."""
-        fatal = Deaths(self._storage).fatal(experiment_id)
-        with self._storage.reading() as connection:
-            keys = trial_keys(self._storage, connection, experiment_id)
-        gaps = Gaps(self._storage, keys, spared=fatal, failed=retry_failed)
-        return gaps.ranges(share)
+        return self._gaps(experiment_id, retry_failed=retry_failed).ranges(share)
 
     def unfinished_among(
         self, experiment_id: UUID | str, numbers: Numbers, *, retry_failed: bool
     ) -> list[range]:
         """Return which of these trials would be run if they were asked for."""
+        gaps = self._gaps(experiment_id, retry_failed=retry_failed)
+        return list(gaps.among(numbers))
+
+    def _gaps(self, experiment_id: UUID | str, *, retry_failed: bool) -> Gaps:
         fatal = Deaths(self._storage).fatal(experiment_id)
         with self._storage.reading() as connection:
             keys = trial_keys(self._storage, connection, experiment_id)
-        gaps = Gaps(self._storage, keys, spared=fatal, failed=retry_failed)
-        return list(gaps.among(numbers))
+        return Gaps(self._storage, keys, spared=fatal, failed=retry_failed)
 
     def complete(self, trial_id: UUID | str, results: dict[str, Any]) -> None:
         encoded = documents.encode_payload(self._storage, "results", results)
@@ -180,7 +181,7 @@ class Trials:
             UUID(row.experiment_id),
             row.trial_index,
             self._decode(row, "configuration"),
-            None if row.results is None else lazy(self._decode(row, "results")),
+            None if row.results is None else self._results(row),
             row.status,
             row.attempts,
             row.error_type,
@@ -194,10 +195,20 @@ class Trials:
             row.run_id,
         )
 
-    def _decode(self, row: TrialRow, column: str) -> Any:
+    def _results(self, row: TrialRow) -> Any:
+        """Return the results, whose arrays in files are read when they are needed."""
+        what = f"results of trial {row.id}"
+        refer = partial(stored_array.refer, self._storage, row.experiment_id, what)
+        return lazy(self._decode(row, "results", refer))
+
+    def _decode(
+        self,
+        row: TrialRow,
+        column: str,
+        refer: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> Any:
         what = f"{column} of trial {row.id}"
         document = getattr(row, column)
-        refer = partial(stored_array.refer, self._storage, row.experiment_id, what)
         return documents.decode(self._storage, row.experiment_id, document, what, refer)
 
 

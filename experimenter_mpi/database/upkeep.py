@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from ..experiment.ranges import Numbers
 from . import documents, finished
 from .file.rows import all_checked, checked_values
 from .file.tables import FINISHED, experiments, snapshots, trial_records
@@ -48,29 +49,38 @@ class Upkeep:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def indices_where(self, experiment_id: UUID | str, expression: str) -> list[int]:
+    def indices_where(
+        self, experiment_id: UUID | str, expression: str, *, aside: bool = False
+    ) -> list[int]:
         """Return which trials an SQL expression holds for; see ``where``."""
-        return indices_where(self._storage, experiment_id, expression)
+        return indices_where(self._storage, experiment_id, expression, aside=aside)
 
-    def indices(self, experiment_id: UUID | str) -> Sequence[int]:
+    def indices(self, experiment_id: UUID | str) -> Sequence[int] | Numbers:
         """Return all trials that are asked for, of which few may be stored."""
         with self._storage.reading() as connection:
             keys = trial_keys(self._storage, connection, experiment_id)
         keys.require_size()
-        return range(keys.size) if keys.is_plain else list(keys.asked)
+        return range(keys.size) if keys.is_plain else keys.asked
 
     def count_snapshots(
-        self, experiment_id: UUID | str, indices: Sequence[int] | None = None
+        self, experiment_id: UUID | str, indices: Sequence[int] | Numbers | None = None
     ) -> int:
         """Return how many snapshots these trials have, or all of the experiment."""
         count = select(func.count()).select_from(snapshots)
         with self._storage.reading() as connection:
             keys = trial_keys(self._storage, connection, experiment_id)
             chosen = range(keys.size) if indices is None else indices
-            if isinstance(chosen, range) and chosen.step == 1:
-                ends = keys.ids.text(chosen.start), keys.ids.text(chosen[-1])
-                mine = snapshots.c.trial_id.between(*ends)
-                return int(connection.execute(count.where(mine)).scalar_one())
+            if isinstance(chosen, range):
+                chosen = Numbers([chosen])
+            if isinstance(chosen, Numbers):
+                return sum(
+                    int(
+                        connection.execute(
+                            count.where(_within(keys, each))
+                        ).scalar_one()
+                    )
+                    for each in chosen.pieces
+                )
             ids = list(map(keys.ids.text, chosen))
             counts = (
                 connection.execute(count.where(snapshots.c.trial_id.in_(some)))
@@ -81,7 +91,7 @@ class Upkeep:
     def reset(
         self,
         experiment_id: UUID | str,
-        indices: Sequence[int],
+        indices: Sequence[int] | Numbers,
         *,
         keep_snapshots: bool = False,
     ) -> bool:
@@ -154,10 +164,18 @@ class Upkeep:
         return None
 
 
-def _ends(numbers: Sequence[int]) -> tuple[int, int]:
-    """Return the smallest and the largest; of a range, which may be long, at once."""
+def _within(keys: TrialKeys, numbers: range) -> Any:
+    """Return the condition for the snapshots of consecutive trials."""
+    ends = keys.ids.text(numbers.start), keys.ids.text(numbers.stop - 1)
+    return snapshots.c.trial_id.between(*ends)
+
+
+def _ends(numbers: Sequence[int] | Numbers) -> tuple[int, int]:
+    """Return the smallest and the largest; of many consecutive ones at once."""
     if not numbers:
         return 0, 0
+    if isinstance(numbers, Numbers):
+        return numbers.pieces[0].start, numbers.pieces[-1].stop - 1
     some = (numbers[0], numbers[-1]) if isinstance(numbers, range) else numbers
     return min(some), max(some)
 
@@ -165,7 +183,7 @@ def _ends(numbers: Sequence[int]) -> tuple[int, int]:
 def _reset(
     connection: Connection,
     keys: TrialKeys,
-    numbers: Sequence[int],
+    numbers: Sequence[int] | Numbers,
     *,
     keep_snapshots: bool,
 ) -> tuple[set[str], bool]:

@@ -28,7 +28,7 @@ def finished_by(runs: list[int], all_runs: Iterable[int]) -> str:
     nothing, and many become few ranges.
     """
     if len(runs) <= _LISTED:
-        return f"run_id IN ({', '.join(map(str, runs))})"
+        return f"status = 'finished' AND run_id IN ({', '.join(map(str, runs))})"
     neighbours = groupby(sorted(all_runs), set(runs).__contains__)
     pieces = [list(group) for is_one, group in neighbours if is_one]
     ranges = (f"run_id BETWEEN {piece[0]} AND {piece[-1]}" for piece in pieces)

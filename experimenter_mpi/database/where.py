@@ -36,14 +36,18 @@ SELECT trial_index FROM trials WHERE ({{}}
 
 
 def indices_where(
-    storage: Storage, experiment_id: UUID | str, expression: str
+    storage: Storage,
+    experiment_id: UUID | str,
+    expression: str,
+    *,
+    aside: bool = False,
 ) -> list[int]:
     """Return the indices of the experiment's trials for which ``expression`` is true.
 
     It may use the columns of the view ``trials`` and SQLite's functions, as in
     ``status = 'failed' OR results ->> '$.loss' > 3``. Of trials that no run has
-    touched there is no row, and so they are never among them, nor are those that are
-    set aside.
+    touched there is no row, and so they are never among them. Those that are set aside
+    are among them only if ``aside``.
 
     Raises:
         ConfigurationError: it is not such an expression.
@@ -54,7 +58,9 @@ def indices_where(
         values = keys.ids.prefix, keys.experiment_id, keys.first, keys.last
         found = _chosen(connection, expression, query, values)
     indices = [index for (index,) in found]
-    return indices if keys.is_plain else [i for i in indices if i in keys.asked]
+    if keys.is_plain or aside:
+        return indices
+    return [index for index in indices if index in keys.asked]
 
 
 def _chosen(

@@ -45,8 +45,8 @@ class Numbers:
             return False
         return number in self.pieces[_last_at_most(self.pieces, number, _start)]
 
-    def __bool__(self) -> bool:
-        return bool(self.pieces)
+    def __len__(self) -> int:
+        return self.size
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Numbers):

@@ -7,7 +7,9 @@ import os
 import sys
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .sources import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +62,7 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
 def version_of(name: str) -> str | None:
     """Return the version of what is imported as ``name``; None if nobody says it."""
     module = sys.modules.get(name)
-    said = _attribute(module, "__version__")
+    said = attribute_of(module, "__version__")
     if isinstance(said, str):
         return said
     # Most packages are imported by the name they are installed by; looking for the
@@ -69,14 +71,6 @@ def version_of(name: str) -> str | None:
     if found is None and module is not None:
         found = _installed(_distributions().get(name, ()))
     return found
-
-
-def _attribute(module: Any, name: str) -> Any:
-    """Return what a module has without waking one that loads when it is looked at."""
-    try:
-        return object.__getattribute__(module, "__dict__").get(name)
-    except AttributeError:
-        return None
 
 
 def _installed(names: Iterable[str]) -> str | None:

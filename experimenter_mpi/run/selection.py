@@ -28,9 +28,18 @@ def selected(
     if options.only is None:
         return ranges
     require_trials(experiment, options.only)
-    # Those that failed by deaths run only when they are asked for.
-    wanted = among(ranges, options.only) | options.only & {*fatal}
-    return [range(index, index + 1) for index in sorted(wanted)]
+    wanted = sorted(only_chosen(ranges, options.only, fatal))
+    return [range(index, index + 1) for index in wanted]
+
+
+def only_chosen(
+    ranges: Iterable[range], chosen: Iterable[int], fatal: Iterable[int]
+) -> set[int]:
+    """Return which of the chosen trials run: those that are left to run, and ``fatal``.
+
+    Those failed by deaths, and run only when they are chosen.
+    """
+    return among(ranges, chosen) | {*chosen} & {*fatal}
 
 
 def require_trials(experiment: Experiment, chosen: Iterable[int]) -> None:

@@ -57,7 +57,7 @@ def used(script: str | None, more: Iterable[str]) -> dict[str, bytes]:
             continue
         path = os.path.realpath(file)
         if path.startswith(root) and not path.startswith(_OTHERS):
-            specs[path] = _attribute(module, "__spec__")
+            specs[path] = attribute_of(module, "__spec__")
     if script is not None:
         specs.setdefault(script)
     contents = {path: _content(path, spec) for path, spec in specs.items()}
@@ -83,11 +83,11 @@ def _is_installed(path: str) -> bool:
 
 
 def _file_of(module: Any) -> str | None:
-    file = _attribute(module, "__file__")
+    file = attribute_of(module, "__file__")
     return file if isinstance(file, str) else None
 
 
-def _attribute(module: Any, name: str) -> Any:
+def attribute_of(module: Any, name: str) -> Any:
     """Return what a module has without waking one that loads when it is looked at."""
     try:
         return object.__getattribute__(module, "__dict__").get(name)

@@ -85,7 +85,10 @@ def test_a_job_without_a_walltime_is_not_guessed_at(job):
         (("slurm", "exp.py", "--time", "60", "--python", "/no"), "--mpi mpich|"),
         (("slurm", *ASK, "--output", "exp.py"), "exists and is different"),
         (("slurm", *ASK, "--output", "/proc/no/x.sh"), "cannot write /proc/no"),
-        (("slurm", *ASK, "--submit"), "there is no sbatch here, so Slurm cannot"),
+        (
+            ("slurm", *ASK, "--submit"),
+            "there is no sbatch here: run this on a login node",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_3(job, here, arguments, said):

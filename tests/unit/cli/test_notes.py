@@ -66,7 +66,7 @@ def test_tags_are_added_removed_and_shown(ask):
     _, shown, _ = ask("show", "heat:1")
     _, both, _ = ask("show", "heat:0")
 
-    assert (0, "tagged 4 trials of 'heat'\n") == (code, out)
+    assert (0, "changed the tags of 4 trials of 'heat'\n") == (code, out)
     assert "tags          odd\n" in shown and "tags          good, odd\n" in both
 
 
@@ -114,3 +114,10 @@ def test_mistakes_are_explained_in_a_line(ask, words, expected, says):
 
     assert (expected, "") == (code, out)
     assert says in err and 1 == err.count("\n")
+
+
+def test_a_run_that_is_not_there_resets_nothing(ask):
+    code, out, err = ask("reset", "heat", "--run", "9", "--yes")
+
+    assert (3, "") == (code, out)
+    assert "has no run 9" in err

@@ -242,8 +242,28 @@ def test_only_what_is_asked_for_is_reset_unless_it_is_named(db):
     run(db, {**SMALL, "x": 3})
     upkeep = session_of(db).upkeep
 
-    assert upkeep.indices(experiment.id) == [4, 5]
+    assert list(upkeep.indices(experiment.id)) == [4, 5]
     assert upkeep.indices_where(experiment.id, "status = 'finished'") == [4, 5]
+
+
+def test_a_large_study_that_was_narrowed_can_be_listed_and_reset(db):
+    """Only what is asked for counts, and no list is made of the rest."""
+
+    def big(last):
+        points = {"n": IntegerVariable(1, last), "m": IntegerVariable(1, last)}
+        return Experiment("big", function_name="f", configuration=points)
+
+    few = big(2)
+    session_of(db).experiments.enrol(big(5000))
+    session_of(db).experiments.enrol(few, extend=True)
+    upkeep = session_of(db).upkeep
+    asked = upkeep.indices(few.id)
+
+    assert [(1, 1), (1, 2), (2, 1), (2, 2)] == [
+        tuple(trial.configuration.values()) for trial in db.get_trials_by_name("big")
+    ]
+    assert 4 == len(asked) and 0 == upkeep.count_snapshots(few.id, asked)
+    assert not upkeep.reset(few.id, asked)
 
 
 def test_configurations_with_arrays_keep_their_arrays(db):

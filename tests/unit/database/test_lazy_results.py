@@ -242,3 +242,14 @@ def test_what_is_in_no_file_is_said(trial, field, error, says, ask):
 def test_a_trial_without_results_has_no_arrays(db):
     with pytest.raises(TrialNotFinishedError):
         array_path(get_trials_by_name(db, "heat")[2], "field")
+
+
+def test_large_arrays_of_a_configuration_are_arrays(open_here):
+    database = open_here("fields.db")
+    points = {"n": 1, "field": LARGE}
+    made = Experiment("fields", function=lambda c, i: {}, configuration=points)
+    execute(made, database, SerialMode())
+    (trial,) = get_trials_by_name(database, "fields")
+
+    assert type(trial.configuration["field"]) is np.ndarray
+    assert np.array_equal(LARGE, trial.configuration["field"])
